@@ -1,0 +1,2 @@
+//! wspush
+pub mod protocol;

@@ -1,0 +1,278 @@
+//! The message layer of the codec: frames in, messages and control frames out (RFC 6455 sections 5.4 and 5.5).
+//!
+//! [`Decoder::step`] is given the bytes that have arrived and takes at most one frame from their start. A message that
+//! lies whole in one frame, whole in the input, is unmasked where it stands and handed out from there: nothing is
+//! copied and nothing allocated. Only a message that arrives in pieces is assembled in a buffer of the decoder, which
+//! grows with the bytes that have arrived and never with a length that was merely declared. What the decoder leaves
+//! unconsumed is therefore always short: a piece of a header, or of a control frame.
+//!
+//! A large frame may bypass the input: while one is under way, [`Decoder::direct`] lends the message buffer so that
+//! the next bytes can be received straight into it.
+
+use super::frame::{Header, Opcode};
+use super::{Role, Violation, close, mask, utf8};
+
+/// What an endpoint takes from its peer.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The longest message, in bytes of payload, all fragments together.
+    pub max_message: u64,
+    /// The longest payload of one frame, in bytes.
+    pub max_frame: u64,
+    /// The most frames of one message.
+    pub max_fragments: u32,
+}
+
+/// The two types of message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// UTF-8, and checked to be.
+    Text = 1,
+    /// Any bytes.
+    Binary = 2,
+}
+
+impl From<Kind> for Opcode {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text,
+            Kind::Binary => Self::Binary,
+        }
+    }
+}
+
+/// What a step brought to light. Payloads are unmasked; they stand in the input, or in the decoder until the next step.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A whole message that stood whole in the input.
+    Message(Kind, &'a [u8]),
+    /// A whole message that was assembled. Whoever wants to keep it may take the buffer.
+    Assembled(Kind, &'a mut Vec<u8>),
+    /// To be answered with a pong of the same payload.
+    Ping(&'a [u8]),
+    /// An answer to a ping, or unasked.
+    Pong(&'a [u8]),
+    /// The peer begins or answers the closing handshake. Nothing that follows counts.
+    Close(Option<u16>, &'a str),
+}
+
+/// A data frame whose payload has not arrived in full.
+#[derive(Debug, Clone, Copy)]
+struct Partial {
+    remaining: u64,
+    key: Option<mask::Key>,
+    fin: bool,
+}
+
+/// A message of which at least one frame has begun.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    kind: Kind,
+    frames: u32,
+    text: utf8::Validator,
+}
+
+/// The decoder of one connection.
+#[derive(Debug)]
+pub struct Decoder {
+    message: Vec<u8>,
+    open: Option<Open>,
+    partial: Option<Partial>,
+    role: Role,
+}
+
+/// A frame payload with at least this much still to come is worth receiving straight into the message, in bytes.
+const DIRECT_MIN: u64 = 32 * 1024;
+
+/// The least by which a message that is received directly grows, in bytes.
+const DIRECT_STEP: usize = 64 * 1024;
+
+impl Decoder {
+    /// A decoder for an endpoint of this role, at the start of the stream of frames.
+    #[must_use]
+    pub const fn new(role: Role) -> Self {
+        Self { message: Vec::new(), open: None, partial: None, role }
+    }
+
+    /// Takes at most one frame, or a piece of one, from the start of `input`. Returns how many bytes it took and what
+    /// they gave. No bytes taken means that the rest must be kept and shown again with more behind it.
+    ///
+    /// # Errors
+    /// The violation to fail the connection with. The decoder must not be used after that.
+    #[inline]
+    pub fn step<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+        limits: &Limits,
+    ) -> Result<(usize, Option<Event<'a>>), Violation> {
+        if self.partial.is_some() {
+            return self.resume(input);
+        }
+        let Some((header, start)) = Header::parse(input, self.role)? else {
+            return Ok((0, None));
+        };
+        if header.opcode.is_control() {
+            return control(header, start, input);
+        }
+        self.admit(&header, limits)?;
+        let available = input.len() - start;
+        if header.fin && self.open.is_none() && header.length <= available as u64 {
+            return whole(header, start, input);
+        }
+        self.begin(&header);
+        let (taken, event) = self.resume(&mut input[start..])?;
+        Ok((start + taken, event))
+    }
+
+    /// While a large payload is under way: the message buffer, with room, and how many bytes may be received into it.
+    /// [`Decoder::received`] must be called with the count of bytes appended.
+    pub fn direct(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+        let partial = self.partial.as_ref().filter(|partial| partial.remaining >= DIRECT_MIN)?;
+        let remaining = usize::try_from(partial.remaining).unwrap_or(usize::MAX);
+        if self.message.len() == self.message.capacity() {
+            self.message.reserve_exact(self.message.len().max(DIRECT_STEP).min(remaining));
+        }
+        let room = self.message.capacity() - self.message.len();
+        Some((&mut self.message, room.min(remaining)))
+    }
+
+    /// Says that `count` bytes were appended to the buffer that [`Decoder::direct`] lent.
+    ///
+    /// # Errors
+    /// As for [`Decoder::step`].
+    pub fn received(&mut self, count: usize) -> Result<Option<Event<'_>>, Violation> {
+        self.absorb(count)
+    }
+
+    /// Bytes of a message that is being assembled.
+    #[must_use]
+    pub fn assembled(&self) -> usize {
+        self.message.len()
+    }
+
+    /// Whether nothing is under way: every message that has begun has ended.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.open.is_none() && self.partial.is_none()
+    }
+
+    /// Gives back the memory of an assembled message once it has been delivered.
+    pub fn release(&mut self) {
+        if self.is_idle() {
+            self.message = Vec::new();
+        }
+    }
+
+    /// Judges the header of a data frame against the message under way and the limits (section 5.4).
+    #[inline]
+    fn admit(&self, header: &Header, limits: &Limits) -> Result<(), Violation> {
+        let (so_far, frames) = match (&self.open, header.opcode) {
+            (None, Opcode::Continuation) => {
+                return Err(Violation::protocol("continuation frame without a message"));
+            }
+            (Some(open), Opcode::Continuation) => (self.message.len() as u64, open.frames),
+            (Some(_), _) => return Err(Violation::protocol("new message within a fragmented one")),
+            (None, _) => (0, 0),
+        };
+        if header.length > limits.max_frame {
+            return Err(Violation::too_big("frame larger than accepted"));
+        }
+        if header.length > limits.max_message - so_far.min(limits.max_message) {
+            return Err(Violation::too_big("message larger than accepted"));
+        }
+        if frames >= limits.max_fragments {
+            return Err(Violation::too_big("message in more fragments than accepted"));
+        }
+        Ok(())
+    }
+
+    /// Enters a data frame that cannot be handed out from where it stands.
+    fn begin(&mut self, header: &Header) {
+        match &mut self.open {
+            Some(open) => open.frames += 1,
+            None => {
+                let kind = if header.opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
+                self.message.clear();
+                self.open = Some(Open { kind, frames: 1, text: utf8::Validator::default() });
+            }
+        }
+        self.partial = Some(Partial { remaining: header.length, key: header.mask, fin: header.fin });
+    }
+
+    /// Moves what has arrived of the frame under way into the message.
+    fn resume(&mut self, input: &[u8]) -> Result<(usize, Option<Event<'_>>), Violation> {
+        let Some(partial) = &self.partial else { return Ok((0, None)) };
+        let count = usize::try_from(partial.remaining).unwrap_or(usize::MAX).min(input.len());
+        self.message.extend_from_slice(&input[..count]);
+        Ok((count, self.absorb(count)?))
+    }
+
+    /// Unmasks and checks the last `count` bytes of the message, and ends the frame and the message where they end.
+    fn absorb(&mut self, count: usize) -> Result<Option<Event<'_>>, Violation> {
+        let (Some(partial), Some(open)) = (&mut self.partial, &mut self.open) else {
+            return Ok(None);
+        };
+        let start = self.message.len() - count;
+        let fresh = &mut self.message[start..];
+        if let Some(key) = &mut partial.key {
+            *key = mask::apply(fresh, *key);
+        }
+        const NOT_UTF8: Violation = Violation::invalid_utf8("text message is not UTF-8");
+        if open.kind == Kind::Text {
+            open.text.push(fresh).map_err(|_| NOT_UTF8)?;
+        }
+        partial.remaining -= count as u64;
+        if partial.remaining > 0 {
+            return Ok(None);
+        }
+        let (fin, kind) = (partial.fin, open.kind);
+        self.partial = None;
+        if !fin {
+            return Ok(None);
+        }
+        open.text.finish().map_err(|_| NOT_UTF8)?;
+        self.open = None;
+        Ok(Some(Event::Assembled(kind, &mut self.message)))
+    }
+}
+
+/// A message in one frame, all of it in the input.
+#[inline]
+fn whole(header: Header, start: usize, input: &mut [u8]) -> Result<(usize, Option<Event<'_>>), Violation> {
+    let end = start + header.length as usize;
+    let payload = &mut input[start..end];
+    if let Some(key) = header.mask {
+        let _ = mask::apply(payload, key);
+    }
+    if header.opcode == Opcode::Binary {
+        return Ok((end, Some(Event::Message(Kind::Binary, payload))));
+    }
+    if !utf8::is_valid(payload) {
+        return Err(Violation::invalid_utf8("text message is not UTF-8"));
+    }
+    Ok((end, Some(Event::Message(Kind::Text, payload))))
+}
+
+/// A control frame: taken whole or not at all, for it is never longer than 125 bytes.
+fn control(header: Header, start: usize, input: &mut [u8]) -> Result<(usize, Option<Event<'_>>), Violation> {
+    let end = start + header.length as usize;
+    let Some(payload) = input.get_mut(start..end) else {
+        return Ok((0, None));
+    };
+    if let Some(key) = header.mask {
+        let _ = mask::apply(payload, key);
+    }
+    let event = match header.opcode {
+        Opcode::Ping => Event::Ping(payload),
+        Opcode::Pong => Event::Pong(payload),
+        _ => {
+            let (code, reason) = close::parse(payload)?;
+            Event::Close(code, reason)
+        }
+    };
+    Ok((end, Some(event)))
+}
+
+#[cfg(test)]
+mod tests;
