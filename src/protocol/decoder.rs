@@ -121,7 +121,7 @@ impl Decoder {
             return whole(header, start, input);
         }
         self.begin(&header);
-        let (taken, event) = self.resume(&mut input[start..])?;
+        let (taken, event) = self.resume(&input[start..])?;
         Ok((start + taken, event))
     }
 

@@ -141,6 +141,18 @@ impl Header {
     }
 }
 
+/// The bytes that a frame with this much payload takes.
+#[inline]
+#[must_use]
+pub const fn length(payload: usize, masked: bool) -> usize {
+    let extended = match payload {
+        0..=125 => 0,
+        126..=0xffff => 2,
+        _ => 8,
+    };
+    2 + extended + if masked { 4 } else { 0 } + payload
+}
+
 /// Reads the extended length, if the short one calls for it: the length and the bytes it took.
 #[inline]
 fn parse_length(short: u8, input: &[u8]) -> Result<Option<(u64, usize)>, Violation> {
@@ -177,6 +189,18 @@ pub fn write(out: &mut Vec<u8>, opcode: Opcode, fin: bool, mask: Option<mask::Ke
     if let Some(key) = mask {
         let _ = mask::apply(&mut out[start..], key);
     }
+}
+
+/// The longest control frame of a server, in bytes.
+pub const MAX_CONTROL_FRAME: usize = 2 + MAX_CONTROL_PAYLOAD;
+
+/// Writes a whole unmasked control frame into `buffer` and returns its length. A longer payload is cut.
+pub fn write_control(buffer: &mut [u8; MAX_CONTROL_FRAME], opcode: Opcode, payload: &[u8]) -> usize {
+    let payload = &payload[..payload.len().min(MAX_CONTROL_PAYLOAD)];
+    buffer[0] = opcode as u8 | FIN;
+    buffer[1] = payload.len() as u8;
+    buffer[2..2 + payload.len()].copy_from_slice(payload);
+    2 + payload.len()
 }
 
 #[cfg(test)]
@@ -236,6 +260,7 @@ mod tests {
             let mut buffer = [0; MAX_HEADER];
             let used = header.write(&mut buffer);
             let role = if masked { Role::Server } else { Role::Client };
+            prop_assert_eq!(super::length(length as usize, masked), used + length as usize);
             prop_assert_eq!(Header::parse(&buffer[..used], role), Ok(Some((header, used))));
             for end in 0..used {
                 prop_assert_eq!(Header::parse(&buffer[..end], role), Ok(None));

@@ -6,7 +6,7 @@
 pub mod close;
 pub mod decoder;
 pub mod frame;
-// pub mod handshake;
+pub mod handshake;
 pub mod mask;
 pub mod utf8;
 

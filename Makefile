@@ -1,0 +1,68 @@
+# `make help` lists the targets. The logic is in scripts/.
+
+PORT ?= 8080
+CC ?= cc
+CFLAGS ?= -std=c99 -Wall -Wextra -Werror -pedantic -O2
+
+EXAMPLES := $(patsubst examples/c/%.c,build/examples/%,$(wildcard examples/c/*.c))
+
+.PHONY: build
+build: ## build/lib/libwspush.so and .a (the default)
+	cargo build --release
+	@mkdir -p build/lib
+	@ln -sfn ../../target/release/libwspush.so build/lib/libwspush.so
+	@ln -sfn ../../target/release/libwspush.so build/lib/libwspush.so.0
+	@ln -sfn ../../target/release/libwspush.a build/lib/libwspush.a
+
+.PHONY: help
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | sort | expand -t 16
+
+.PHONY: setup
+setup: ## install what everything below needs (apt, PyPI, npm)
+	scripts/setup test
+
+.PHONY: examples
+examples: $(EXAMPLES) ## the C examples, into build/examples/
+
+build/examples/%: examples/c/%.c include/wspush.h | build
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Iinclude $< -o $@ -Lbuild/lib -lwspush -pthread -Wl,-rpath,'$$ORIGIN/../lib'
+
+.PHONY: demo
+demo: ## a chat room on http://127.0.0.1:8080/ (PORT=8080)
+	scripts/setup demo
+	@$(MAKE) --no-print-directory build
+	php php-ext/examples/chat.php $(PORT)
+
+.PHONY: test
+test: ## install what is missing, then run every test
+	scripts/setup test
+	@$(MAKE) --no-print-directory examples
+	scripts/test
+
+.PHONY: lint
+lint: build ## formatting, warnings, documentation, headers, exported symbols
+	scripts/lint
+
+.PHONY: test-rust test-c test-php test-clients test-browser test-autobahn
+test-rust: ## unit and property tests of the crate
+	scripts/rust-tests
+test-c: build ## the C API, plainly and under valgrind
+	scripts/c-tests
+test-php: build ## PHPUnit
+	scripts/php-tests
+test-clients: examples ## clients by others, and clients that misbehave
+	scripts/client-tests
+test-browser: build ## the chat page in headless Chromium
+	scripts/browser-tests
+test-autobahn: examples ## Autobahn's fuzzingclient against both echo examples
+	scripts/autobahn-tests
+
+.PHONY: bench
+bench: examples ## the speed table
+	benches/run
+
+.PHONY: clean
+clean: ## remove what was built; .deps/ stays
+	rm -rf build target

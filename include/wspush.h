@@ -1,0 +1,946 @@
+/* wspush: a WebSocket engine in a shared library. https://www.rfc-editor.org/rfc/rfc6455
+ *
+ * Made from src/ffi by cbindgen; do not edit. How to begin, the options, and the conventions that hold for
+ * every function are in README.md. */
+
+#ifndef WSPUSH_H
+#define WSPUSH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * The number of this ABI. It changes when a program that was compiled against the older header would break.
+ */
+#define WS_ABI_VERSION 1
+
+/**
+ * The outcome of a call. `WS_OK` is 0 and errors are negative; a number is never used again for something else.
+ * What went wrong in the case at hand is told by `ws_last_error`.
+ */
+typedef enum {
+  /**
+   * Done.
+   */
+  WS_OK = 0,
+  /**
+   * A NULL where there must be none.
+   */
+  WS_ERR_NULL = -1,
+  /**
+   * Not a live server: freed already, or never one.
+   */
+  WS_ERR_HANDLE = -2,
+  /**
+   * An argument out of its range: an opcode, a close code, a port, a reason over 123 bytes, a bad header.
+   */
+  WS_ERR_ARGUMENT = -3,
+  /**
+   * Text or a close reason that is not UTF-8.
+   */
+  WS_ERR_UTF8 = -4,
+  /**
+   * No option has this name.
+   */
+  WS_ERR_OPTION = -5,
+  /**
+   * The option does not take this value.
+   */
+  WS_ERR_VALUE = -6,
+  /**
+   * Not at this time: started already, not started yet, or not in this mode.
+   */
+  WS_ERR_STATE = -7,
+  /**
+   * The server has stopped, and every event was taken.
+   */
+  WS_ERR_STOPPED = -8,
+  /**
+   * The connection is closed or closing, or there never was one of this id.
+   */
+  WS_ERR_CLOSED = -9,
+  /**
+   * The queue of the connection, or the one on the way to it, is full.
+   */
+  WS_ERR_QUEUE_FULL = -10,
+  /**
+   * More bytes than fit: a ping of more than 125.
+   */
+  WS_ERR_TOO_LARGE = -11,
+  /**
+   * The address cannot be read or resolved, or is not one of this machine.
+   */
+  WS_ERR_ADDRESS = -12,
+  /**
+   * Something else listens on the address.
+   */
+  WS_ERR_ADDRESS_IN_USE = -13,
+  /**
+   * The system does not allow it.
+   */
+  WS_ERR_PERMISSION = -14,
+  /**
+   * Another error of the operating system.
+   */
+  WS_ERR_SYSTEM = -15,
+  /**
+   * Out of memory or of handles.
+   */
+  WS_ERR_MEMORY = -16,
+  /**
+   * Not from inside a callback.
+   */
+  WS_ERR_IN_CALLBACK = -17,
+  /**
+   * Another thread is doing this already.
+   */
+  WS_ERR_WRONG_THREAD = -18,
+  /**
+   * The server was started in another process: start after the fork.
+   */
+  WS_ERR_FORKED = -19,
+  /**
+   * A signal handler ran during the wait: call again.
+   */
+  WS_ERR_INTERRUPTED = -20,
+  /**
+   * A fault inside wspush.
+   */
+  WS_ERR_PANIC = -21,
+} ws_status;
+
+/**
+ * The type of a message (RFC 6455 section 11.8).
+ */
+typedef enum {
+  /**
+   * UTF-8 text.
+   */
+  WS_TEXT = 1,
+  /**
+   * Any bytes.
+   */
+  WS_BINARY = 2,
+} ws_opcode;
+
+/**
+ * The type of an event.
+ */
+typedef enum {
+  /**
+   * A WebSocket connection opened; `request` is what it asked for.
+   */
+  WS_EVENT_OPEN = 1,
+  /**
+   * A message arrived: `data`, `length`, and its opcode in `code`.
+   */
+  WS_EVENT_MESSAGE = 2,
+  /**
+   * An open connection closed: the last event of it. The reason is in `data`, the close code in `code`.
+   */
+  WS_EVENT_CLOSE = 3,
+  /**
+   * A plain HTTP request, to be answered with `ws_respond`.
+   */
+  WS_EVENT_REQUEST = 4,
+} ws_event_type;
+
+/**
+ * The HTTP request of an open or request event. Opaque. It lives as long as the event: in a callback until the callback
+ * returns, in poll mode until the next `ws_server_poll`. So do the strings that these functions return; all are
+ * NUL-terminated. A NULL request gives NULL, or 0.
+ */
+typedef struct ws_request ws_request;
+
+/**
+ * A server. Opaque: only functions of this library know what to do with it. All functions that take one check it, and
+ * return `WS_ERR_HANDLE` for one that was freed.
+ */
+typedef struct ws_server ws_server;
+
+/**
+ * The id of a connection: from 1 to below 2^63, in the order of arrival as far as it fits, and never used again.
+ */
+typedef uint64_t ws_conn;
+
+/**
+ * Something that happened on a connection.
+ */
+typedef struct {
+  /**
+   * Which connection.
+   */
+  ws_conn conn;
+  /**
+   * MESSAGE: the payload; CLOSE: the reason; otherwise NULL. Not NUL-terminated.
+   */
+  const void *data;
+  /**
+   * Bytes at `data`.
+   */
+  size_t length;
+  /**
+   * OPEN and REQUEST: the request; otherwise NULL.
+   */
+  const ws_request *request;
+  /**
+   * A `ws_event_type`.
+   */
+  int32_t type;
+  /**
+   * MESSAGE: `WS_TEXT` or `WS_BINARY`. CLOSE: the close code of RFC 6455 section 7.4; 1005 if the peer gave none, 1006
+   * if the connection was lost without a Close frame.
+   */
+  int32_t code;
+} ws_event;
+
+/**
+ * Called when a WebSocket connection has opened. `request` is valid until the callback returns.
+ */
+typedef void (*ws_open_fn)(ws_server *server, ws_conn conn, const ws_request *request, void *user_data);
+
+/**
+ * Called for each message. `data` is not NUL-terminated and valid until the callback returns; `opcode` is `WS_TEXT`, and
+ * then `data` is UTF-8, or `WS_BINARY`.
+ */
+typedef void (*ws_message_fn)(ws_server *server,
+                              ws_conn conn,
+                              const void *data,
+                              size_t length,
+                              int opcode,
+                              void *user_data);
+
+/**
+ * Called once for each connection that was told as open, when it has closed; nothing is heard of it after that. `code`
+ * is the close code: the peer's, or ours if we failed the connection; 1005 if the Close frame had none, 1006 if the
+ * connection was lost without one. `reason` is UTF-8, not NUL-terminated, and valid until the callback returns.
+ */
+typedef void (*ws_close_fn)(ws_server *server,
+                            ws_conn conn,
+                            int code,
+                            const void *reason,
+                            size_t length,
+                            void *user_data);
+
+/**
+ * Called for each plain HTTP request, to be answered with `ws_respond` now or later. `request` is valid until the
+ * callback returns.
+ */
+typedef void (*ws_request_fn)(ws_server *server, ws_conn conn, const ws_request *request, void *user_data);
+
+/**
+ * What a server has counted since its start, over all reactors. It may grow at its end in later versions: the caller
+ * says with `size` how much of it there is.
+ */
+typedef struct {
+  /**
+   * Set by the caller to `sizeof(ws_stats)`.
+   */
+  size_t size;
+  /**
+   * Connections at this time, in whatever phase.
+   */
+  uint64_t connections_open;
+  /**
+   * Connections accepted.
+   */
+  uint64_t connections_accepted;
+  /**
+   * Connections that have ended.
+   */
+  uint64_t connections_closed;
+  /**
+   * Connections answered with 503 for `max_connections`.
+   */
+  uint64_t connections_refused;
+  /**
+   * Request heads received whole.
+   */
+  uint64_t requests;
+  /**
+   * Requests answered with an error of ours, 4xx or 5xx.
+   */
+  uint64_t requests_refused;
+  /**
+   * Requests that were not whole within `request_timeout`.
+   */
+  uint64_t requests_timed_out;
+  /**
+   * Messages received.
+   */
+  uint64_t messages_in;
+  /**
+   * Messages handed to the kernel or to the queue of a connection, each receiver of a broadcast counted.
+   */
+  uint64_t messages_out;
+  /**
+   * Bytes received, of everything.
+   */
+  uint64_t bytes_in;
+  /**
+   * Bytes sent, of everything.
+   */
+  uint64_t bytes_out;
+  /**
+   * Connections failed for a breach of the protocol or of a limit: 1002, 1007, 1009.
+   */
+  uint64_t protocol_errors;
+  /**
+   * Connections cut for silence after a ping.
+   */
+  uint64_t pong_timeouts;
+  /**
+   * Connections closed by `idle_timeout`.
+   */
+  uint64_t idle_timeouts;
+  /**
+   * Connections cut because the peer did not end them within `close_timeout`.
+   */
+  uint64_t close_timeouts;
+  /**
+   * Pushes refused, or receivers of a broadcast left out, because a queue was full.
+   */
+  uint64_t pushes_refused;
+  /**
+   * Times that reading from a connection paused because it did not take what was sent to it.
+   */
+  uint64_t reads_paused;
+  /**
+   * Times that all reading paused because the host did not take its events.
+   */
+  uint64_t host_paused;
+  /**
+   * Faults inside wspush that cost a connection.
+   */
+  uint64_t panics;
+} ws_stats;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Sends a message to a connection. `data` is copied, or sent, before the call returns; NULL is fine if `length` is 0.
+ *
+ * `WS_OK` means that the message is in the queue of the connection, behind all that this thread has pushed to it
+ * before. Whether the peer gets it is for TCP and the peer to say.
+ *
+ * Any thread, and any callback. Inside a message callback, an answer to the same connection is the fastest.
+ *
+ * Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for this connection, or
+ * `max_command_bytes` for its reactor; `WS_ERR_UTF8` for text that is not UTF-8; `WS_ERR_ARGUMENT` for another opcode;
+ * `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`. Nothing was sent then.
+ */
+int ws_push(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode);
+
+/**
+ * Sends a message to every open connection. It is encoded once. Connections whose queue is full are left out, and
+ * counted in `pushes_refused`.
+ *
+ * Any thread, and any callback. Errors: those of `ws_push`, without `WS_ERR_CLOSED`.
+ */
+int ws_broadcast(ws_server *server, const void *data, size_t length, int opcode);
+
+/**
+ * Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told. The
+ * option `ping_interval` sends pings by itself.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_TOO_LARGE`, and those of `ws_push`.
+ */
+int ws_ping(ws_server *server, ws_conn conn, const void *data, size_t length);
+
+/**
+ * Begins the closing handshake (RFC 6455 section 7): what was pushed before is sent, then a Close frame with `code` and a
+ * UTF-8 `reason` of at most 123 bytes. `code` is 1000 to 1003, 1007 to 1014 or 3000 to 4999, or 0 for a Close frame
+ * without code and reason. Messages that still arrive are dropped, though in poll mode some may be on their way. The
+ * close event follows when the peer has answered, or after `close_timeout`.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED` also if it is closing already, `WS_ERR_ARGUMENT`,
+ * `WS_ERR_UTF8`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_close(ws_server *server,
+             ws_conn conn,
+             int code,
+             const void *reason,
+             size_t length);
+
+/**
+ * Cuts a connection at once, without a Close frame; what waits to be sent is lost. The close event tells 1006.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_disconnect(ws_server *server, ws_conn conn);
+
+/**
+ * Answers the plain HTTP request of a request event, once, and ends the connection behind it.
+ *
+ * `status` is 200 to 599. `headers` is NULL or lines of "Name: value", each ended by CR LF; `Content-Length` and
+ * `Connection` are added and must not be there. A HEAD request is answered without the body.
+ *
+ * Any thread, and any callback, now or later within `response_timeout`.
+ *
+ * Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
+ * connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_respond(ws_server *server, ws_conn conn, int status, const char *headers, const void *body, size_t length);
+
+/**
+ * 1 if messages may be pushed to this connection, 0 if it is closing, closed or never was.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_conn_is_open(ws_server *server, ws_conn conn);
+
+/**
+ * Bytes that wait to be sent to this connection, frame headers included.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED` if it is gone, `WS_ERR_HANDLE`, `WS_ERR_STATE`,
+ * `WS_ERR_FORKED`.
+ */
+int64_t ws_conn_queued_bytes(ws_server *server, ws_conn conn);
+
+/**
+ * Writes the ids of open connections to `ids`, at most `capacity` of them, and returns how many are open. If that is
+ * more than `capacity`, the rest is not written. `ids` may be NULL if `capacity` is 0.
+ *
+ * Any thread, and any callback; connections may open and close meanwhile. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`,
+ * `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
+
+/**
+ * The number of the ABI, `WS_ABI_VERSION` of the header that the library was built with. A host that loads the
+ * library at run time compares it with the one it was written for. Any thread, any time.
+ */
+uint32_t ws_abi_version(void);
+
+/**
+ * The version of the library, such as "0.1.0". Static; any thread, any time.
+ */
+const char *ws_version(void);
+
+/**
+ * What a status means, in a few words of English: "address already in use". Never NULL, static; any thread, any time.
+ */
+const char *ws_strerror(int status);
+
+/**
+ * The name of a status: "WS_ERR_ADDRESS_IN_USE". Never NULL, static; any thread, any time.
+ */
+const char *ws_error_name(int status);
+
+/**
+ * What went wrong in the last call of this thread that failed: what was tried, on what, and often what to do. Empty
+ * if none has failed. Never NULL; valid until the next call of this thread that fails.
+ */
+const char *ws_last_error(void);
+
+/**
+ * Takes events, in poll mode: when no callback was set before the start.
+ *
+ * Waits until there are events or `timeout_ms` milliseconds have passed (0: does not wait; negative: waits without
+ * end), and returns their number and, in `*events`, the first of them. All that they point to stays as it is until the
+ * next call for this server, or until it is freed. Events of one connection come in their order.
+ *
+ * 0 means that the time was up. One thread at a time may poll a server; pushing from others meanwhile is fine.
+ *
+ * Errors: `WS_ERR_INTERRUPTED` if a signal handler ran on this thread (call again), `WS_ERR_STOPPED` once the server
+ * has stopped and every event was taken, `WS_ERR_STATE` before the start or if callbacks are set,
+ * `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_server_poll(ws_server *server, const ws_event **events, int timeout_ms);
+
+/**
+ * A file descriptor that is readable while events wait, for an event loop of the host's own (poll, epoll, libuv,
+ * ReactPHP). Do not read from it or close it: when it is readable, call `ws_server_poll` with a timeout of 0 until it
+ * returns 0. It lives as long as the server.
+ *
+ * Errors: those of `ws_server_poll`.
+ */
+int ws_server_event_fd(ws_server *server);
+
+/**
+ * The method: "GET".
+ */
+const char *ws_request_method(const ws_request *request);
+
+/**
+ * The target as it was sent: "/chat?room=1".
+ */
+const char *ws_request_target(const ws_request *request);
+
+/**
+ * The path, percent-encoded as it was sent: "/chat". It starts with a slash.
+ */
+const char *ws_request_path(const ws_request *request);
+
+/**
+ * What follows the question mark, percent-encoded as it was sent: "room=1". Empty if there is none.
+ */
+const char *ws_request_query(const ws_request *request);
+
+/**
+ * The value of the first header field of this name, in any case of letters; NULL if there is none.
+ */
+const char *ws_request_header(const ws_request *request, const char *name);
+
+/**
+ * How many header fields there are, at most 100.
+ */
+int ws_request_header_count(const ws_request *request);
+
+/**
+ * The name of a header field, as it was sent, by its place from 0; NULL beyond the last.
+ */
+const char *ws_request_header_name(const ws_request *request, int index);
+
+/**
+ * The value of a header field, by its place from 0; NULL beyond the last.
+ */
+const char *ws_request_header_value(const ws_request *request, int index);
+
+/**
+ * The IP address that the connection comes from, "192.0.2.7" or "2001:db8::1"; "unix" over a Unix socket.
+ */
+const char *ws_request_remote_address(const ws_request *request);
+
+/**
+ * The port that the connection comes from; 0 over a Unix socket.
+ */
+int ws_request_remote_port(const ws_request *request);
+
+/**
+ * The port of ours that the connection came in at; 0 over a Unix socket.
+ */
+int ws_request_local_port(const ws_request *request);
+
+/**
+ * Makes a server with the default options. It is freed with `ws_server_free`.
+ *
+ * Returns NULL if 1024 servers live already. Any thread.
+ */
+ws_server *ws_server_new(void);
+
+/**
+ * Sets an option by its name, before the start: `ws_server_set(server, "max_message_size", "2M")`. The README has a
+ * table of all options. Sizes are in bytes and take K, M or G (1024 each); times are in seconds and take ms, s, m or h.
+ *
+ * Errors: `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
+ */
+int ws_server_set(ws_server *server, const char *name, const char *value);
+
+/**
+ * Adds an address to listen on, before the start; any number of them. `host` is an IPv4 or IPv6 address, a name, or
+ * "unix:" and a path (then `port` is ignored). `port` is 0 to 65535; 0 lets the kernel choose, see `ws_server_port`.
+ * "::" takes IPv6 alone: add "0.0.0.0" for IPv4. A name that is not an address is looked up here, which may block.
+ *
+ * Nothing is bound before `ws_server_start`.
+ *
+ * Errors: `WS_ERR_ADDRESS`, `WS_ERR_ARGUMENT`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`,
+ * `WS_ERR_HANDLE`.
+ */
+int ws_server_listen(ws_server *server, const char *host, int port);
+
+/**
+ * The port of the `listener`-th call of `ws_server_listen`, counted from 0, after the start. 0 for a Unix socket.
+ *
+ * Any thread. Errors: `WS_ERR_ARGUMENT` if there is no such listener, `WS_ERR_STATE` before the start,
+ * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_server_port(ws_server *server, int listener);
+
+/**
+ * Sets the function to be called when a connection opens, before the start. NULL unsets it.
+ *
+ * If at least one callback is set at the start, the server is in callback mode: callbacks run on the reactor threads,
+ * with `user_data` as it was given, and must not block. With more than one reactor they run at the same time, though
+ * never two for one connection. From inside a callback everything may be called but `ws_server_wait`,
+ * `ws_server_run` and `ws_server_free`. If no callback is set, the server is in poll mode: see `ws_server_poll`.
+ *
+ * Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+ */
+int ws_server_on_open(ws_server *server, ws_open_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called for each message. See `ws_server_on_open`.
+ */
+int ws_server_on_message(ws_server *server, ws_message_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called when a connection has closed. See `ws_server_on_open`.
+ */
+int ws_server_on_close(ws_server *server, ws_close_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called for each plain HTTP request. Without it, in callback mode, they are answered with
+ * 404. Requests with a body are answered with 501. See `ws_server_on_open`.
+ */
+int ws_server_on_request(ws_server *server, ws_request_fn callback, void *user_data);
+
+/**
+ * Binds the addresses and starts the reactor threads. A server starts once; if it fails, it may be tried again. In a
+ * process that forks, start after the fork. The threads receive no signals.
+ *
+ * Errors: `WS_ERR_ADDRESS_IN_USE`, `WS_ERR_PERMISSION`, `WS_ERR_ADDRESS`, `WS_ERR_SYSTEM`, `WS_ERR_STATE` if it was
+ * started already or has no address, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+ */
+int ws_server_start(ws_server *server);
+
+/**
+ * Waits until the server has stopped.
+ *
+ * Errors: `WS_ERR_IN_CALLBACK` inside a callback of this server, `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
+ * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_server_wait(ws_server *server);
+
+/**
+ * `ws_server_start`, then `ws_server_wait`.
+ */
+int ws_server_run(ws_server *server);
+
+/**
+ * Stops the server: closes the listening sockets, sends Close 1001 to every connection behind what waits for it, gives
+ * queues and peers at most `timeout_ms` milliseconds (negative: an hour), and cuts what is left. Every open connection
+ * is told as closed.
+ *
+ * Waits until that is done; inside a callback it only begins it. In poll mode the last events can be taken afterwards.
+ * To stop again does no harm, and shortens the time if it is less. Any thread, and any callback; not from a signal
+ * handler.
+ *
+ * Errors: `WS_ERR_STATE` before the start, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_server_stop(ws_server *server, int timeout_ms);
+
+/**
+ * Frees a server, and stops it at once if it runs. NULL is fine. The handle, and all events and requests of the server,
+ * are invalid from now on; calls of other threads that wait for it end.
+ *
+ * Errors: `WS_ERR_IN_CALLBACK` inside a callback of this server, which is not freed then; `WS_ERR_HANDLE` if it was
+ * freed already.
+ */
+int ws_server_free(ws_server *server);
+
+/**
+ * Fills `stats`, of which `size` must be set. Any thread, from the start on; also after the stop.
+ *
+ * Errors: `WS_ERR_NULL`, `WS_ERR_ARGUMENT` for a `size` below that of the first version, `WS_ERR_STATE`,
+ * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_server_stats(ws_server *server, ws_stats *stats);
+
+/**
+ * The number of the ABI, `WS_ABI_VERSION` of the header that the library was built with. A host that loads the
+ * library at run time compares it with the one it was written for. Any thread, any time.
+ */
+uint32_t ws_abi_version(void);
+
+/**
+ * The version of the library, such as "0.1.0". Static; any thread, any time.
+ */
+const char *ws_version(void);
+
+/**
+ * What a status means, in a few words of English: "address already in use". Never NULL, static; any thread, any time.
+ */
+const char *ws_strerror(int status);
+
+/**
+ * The name of a status: "WS_ERR_ADDRESS_IN_USE". Never NULL, static; any thread, any time.
+ */
+const char *ws_error_name(int status);
+
+/**
+ * What went wrong in the last call of this thread that failed: what was tried, on what, and often what to do. Empty
+ * if none has failed. Never NULL; valid until the next call of this thread that fails.
+ */
+const char *ws_last_error(void);
+
+/**
+ * Makes a server with the default options. It is freed with `ws_server_free`.
+ *
+ * Returns NULL if 1024 servers live already. Any thread.
+ */
+ws_server *ws_server_new(void);
+
+/**
+ * Sets an option by its name, before the start: `ws_server_set(server, "max_message_size", "2M")`. The README has a
+ * table of all options. Sizes are in bytes and take K, M or G (1024 each); times are in seconds and take ms, s, m or h.
+ *
+ * Errors: `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
+ */
+int ws_server_set(ws_server *server, const char *name, const char *value);
+
+/**
+ * Adds an address to listen on, before the start; any number of them. `host` is an IPv4 or IPv6 address, a name, or
+ * "unix:" and a path (then `port` is ignored). `port` is 0 to 65535; 0 lets the kernel choose, see `ws_server_port`.
+ * "::" takes IPv6 alone: add "0.0.0.0" for IPv4. A name that is not an address is looked up here, which may block.
+ *
+ * Nothing is bound before `ws_server_start`.
+ *
+ * Errors: `WS_ERR_ADDRESS`, `WS_ERR_ARGUMENT`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`,
+ * `WS_ERR_HANDLE`.
+ */
+int ws_server_listen(ws_server *server, const char *host, int port);
+
+/**
+ * The port of the `listener`-th call of `ws_server_listen`, counted from 0, after the start. 0 for a Unix socket.
+ *
+ * Any thread. Errors: `WS_ERR_ARGUMENT` if there is no such listener, `WS_ERR_STATE` before the start,
+ * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_server_port(ws_server *server, int listener);
+
+/**
+ * Sets the function to be called when a connection opens, before the start. NULL unsets it.
+ *
+ * If at least one callback is set at the start, the server is in callback mode: callbacks run on the reactor threads,
+ * with `user_data` as it was given, and must not block. With more than one reactor they run at the same time, though
+ * never two for one connection. From inside a callback everything may be called but `ws_server_wait`,
+ * `ws_server_run` and `ws_server_free`. If no callback is set, the server is in poll mode: see `ws_server_poll`.
+ *
+ * Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+ */
+int ws_server_on_open(ws_server *server, ws_open_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called for each message. See `ws_server_on_open`.
+ */
+int ws_server_on_message(ws_server *server, ws_message_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called when a connection has closed. See `ws_server_on_open`.
+ */
+int ws_server_on_close(ws_server *server, ws_close_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called for each plain HTTP request. Without it, in callback mode, they are answered with
+ * 404. Requests with a body are answered with 501. See `ws_server_on_open`.
+ */
+int ws_server_on_request(ws_server *server, ws_request_fn callback, void *user_data);
+
+/**
+ * Binds the addresses and starts the reactor threads. A server starts once; if it fails, it may be tried again. In a
+ * process that forks, start after the fork. The threads receive no signals.
+ *
+ * Errors: `WS_ERR_ADDRESS_IN_USE`, `WS_ERR_PERMISSION`, `WS_ERR_ADDRESS`, `WS_ERR_SYSTEM`, `WS_ERR_STATE` if it was
+ * started already or has no address, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+ */
+int ws_server_start(ws_server *server);
+
+/**
+ * Waits until the server has stopped.
+ *
+ * Errors: `WS_ERR_IN_CALLBACK` inside a callback of this server, `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
+ * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_server_wait(ws_server *server);
+
+/**
+ * `ws_server_start`, then `ws_server_wait`.
+ */
+int ws_server_run(ws_server *server);
+
+/**
+ * Stops the server: closes the listening sockets, sends Close 1001 to every connection behind what waits for it, gives
+ * queues and peers at most `timeout_ms` milliseconds (negative: an hour), and cuts what is left. Every open connection
+ * is told as closed.
+ *
+ * Waits until that is done; inside a callback it only begins it. In poll mode the last events can be taken afterwards.
+ * To stop again does no harm, and shortens the time if it is less. Any thread, and any callback; not from a signal
+ * handler.
+ *
+ * Errors: `WS_ERR_STATE` before the start, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_server_stop(ws_server *server, int timeout_ms);
+
+/**
+ * Frees a server, and stops it at once if it runs. NULL is fine. The handle, and all events and requests of the server,
+ * are invalid from now on; calls of other threads that wait for it end.
+ *
+ * Errors: `WS_ERR_IN_CALLBACK` inside a callback of this server, which is not freed then; `WS_ERR_HANDLE` if it was
+ * freed already.
+ */
+int ws_server_free(ws_server *server);
+
+/**
+ * Sends a message to a connection. `data` is copied, or sent, before the call returns; NULL is fine if `length` is 0.
+ *
+ * `WS_OK` means that the message is in the queue of the connection, behind all that this thread has pushed to it
+ * before. Whether the peer gets it is for TCP and the peer to say.
+ *
+ * Any thread, and any callback. Inside a message callback, an answer to the same connection is the fastest.
+ *
+ * Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for this connection, or
+ * `max_command_bytes` for its reactor; `WS_ERR_UTF8` for text that is not UTF-8; `WS_ERR_ARGUMENT` for another opcode;
+ * `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`. Nothing was sent then.
+ */
+int ws_push(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode);
+
+/**
+ * Sends a message to every open connection. It is encoded once. Connections whose queue is full are left out, and
+ * counted in `pushes_refused`.
+ *
+ * Any thread, and any callback. Errors: those of `ws_push`, without `WS_ERR_CLOSED`.
+ */
+int ws_broadcast(ws_server *server, const void *data, size_t length, int opcode);
+
+/**
+ * Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told. The
+ * option `ping_interval` sends pings by itself.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_TOO_LARGE`, and those of `ws_push`.
+ */
+int ws_ping(ws_server *server, ws_conn conn, const void *data, size_t length);
+
+/**
+ * Begins the closing handshake (RFC 6455 section 7): what was pushed before is sent, then a Close frame with `code` and a
+ * UTF-8 `reason` of at most 123 bytes. `code` is 1000 to 1003, 1007 to 1014 or 3000 to 4999, or 0 for a Close frame
+ * without code and reason. Messages that still arrive are dropped, though in poll mode some may be on their way. The
+ * close event follows when the peer has answered, or after `close_timeout`.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED` also if it is closing already, `WS_ERR_ARGUMENT`,
+ * `WS_ERR_UTF8`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_close(ws_server *server,
+             ws_conn conn,
+             int code,
+             const void *reason,
+             size_t length);
+
+/**
+ * Cuts a connection at once, without a Close frame; what waits to be sent is lost. The close event tells 1006.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_disconnect(ws_server *server, ws_conn conn);
+
+/**
+ * Answers the plain HTTP request of a request event, once, and ends the connection behind it.
+ *
+ * `status` is 200 to 599. `headers` is NULL or lines of "Name: value", each ended by CR LF; `Content-Length` and
+ * `Connection` are added and must not be there. A HEAD request is answered without the body.
+ *
+ * Any thread, and any callback, now or later within `response_timeout`.
+ *
+ * Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
+ * connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_respond(ws_server *server, ws_conn conn, int status, const char *headers, const void *body, size_t length);
+
+/**
+ * 1 if messages may be pushed to this connection, 0 if it is closing, closed or never was.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_conn_is_open(ws_server *server, ws_conn conn);
+
+/**
+ * Bytes that wait to be sent to this connection, frame headers included.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED` if it is gone, `WS_ERR_HANDLE`, `WS_ERR_STATE`,
+ * `WS_ERR_FORKED`.
+ */
+int64_t ws_conn_queued_bytes(ws_server *server, ws_conn conn);
+
+/**
+ * Writes the ids of open connections to `ids`, at most `capacity` of them, and returns how many are open. If that is
+ * more than `capacity`, the rest is not written. `ids` may be NULL if `capacity` is 0.
+ *
+ * Any thread, and any callback; connections may open and close meanwhile. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`,
+ * `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
+
+/**
+ * Takes events, in poll mode: when no callback was set before the start.
+ *
+ * Waits until there are events or `timeout_ms` milliseconds have passed (0: does not wait; negative: waits without
+ * end), and returns their number and, in `*events`, the first of them. All that they point to stays as it is until the
+ * next call for this server, or until it is freed. Events of one connection come in their order.
+ *
+ * 0 means that the time was up. One thread at a time may poll a server; pushing from others meanwhile is fine.
+ *
+ * Errors: `WS_ERR_INTERRUPTED` if a signal handler ran on this thread (call again), `WS_ERR_STOPPED` once the server
+ * has stopped and every event was taken, `WS_ERR_STATE` before the start or if callbacks are set,
+ * `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_server_poll(ws_server *server, const ws_event **events, int timeout_ms);
+
+/**
+ * A file descriptor that is readable while events wait, for an event loop of the host's own (poll, epoll, libuv,
+ * ReactPHP). Do not read from it or close it: when it is readable, call `ws_server_poll` with a timeout of 0 until it
+ * returns 0. It lives as long as the server.
+ *
+ * Errors: those of `ws_server_poll`.
+ */
+int ws_server_event_fd(ws_server *server);
+
+/**
+ * The method: "GET".
+ */
+const char *ws_request_method(const ws_request *request);
+
+/**
+ * The target as it was sent: "/chat?room=1".
+ */
+const char *ws_request_target(const ws_request *request);
+
+/**
+ * The path, percent-encoded as it was sent: "/chat". It starts with a slash.
+ */
+const char *ws_request_path(const ws_request *request);
+
+/**
+ * What follows the question mark, percent-encoded as it was sent: "room=1". Empty if there is none.
+ */
+const char *ws_request_query(const ws_request *request);
+
+/**
+ * The value of the first header field of this name, in any case of letters; NULL if there is none.
+ */
+const char *ws_request_header(const ws_request *request, const char *name);
+
+/**
+ * How many header fields there are, at most 100.
+ */
+int ws_request_header_count(const ws_request *request);
+
+/**
+ * The name of a header field, as it was sent, by its place from 0; NULL beyond the last.
+ */
+const char *ws_request_header_name(const ws_request *request, int index);
+
+/**
+ * The value of a header field, by its place from 0; NULL beyond the last.
+ */
+const char *ws_request_header_value(const ws_request *request, int index);
+
+/**
+ * The IP address that the connection comes from, "192.0.2.7" or "2001:db8::1"; "unix" over a Unix socket.
+ */
+const char *ws_request_remote_address(const ws_request *request);
+
+/**
+ * The port that the connection comes from; 0 over a Unix socket.
+ */
+int ws_request_remote_port(const ws_request *request);
+
+/**
+ * The port of ours that the connection came in at; 0 over a Unix socket.
+ */
+int ws_request_local_port(const ws_request *request);
+
+/**
+ * Fills `stats`, of which `size` must be set. Any thread, from the start on; also after the stop.
+ *
+ * Errors: `WS_ERR_NULL`, `WS_ERR_ARGUMENT` for a `size` below that of the first version, `WS_ERR_STATE`,
+ * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_server_stats(ws_server *server, ws_stats *stats);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* WSPUSH_H */

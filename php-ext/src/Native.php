@@ -1,0 +1,441 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WsPush;
+
+/**
+ * One engine as PHP holds it: the only class that touches \FFI.
+ *
+ * It finds and loads the library, keeps the handle, turns C statuses into exceptions and batches of events into
+ * calls of handlers. Server builds on it and adds what is PHP's own: options, handlers, the loop, signals. It is
+ * Server's parent and not its part because a method call more per message is a tenth of what a message costs.
+ *
+ * Methods that name a connection return false, and do not throw, when that connection is closed: with a network in
+ * between, that can happen at any moment and is nobody's mistake.
+ */
+abstract class Native
+{
+    /** Opcode of a text message: UTF-8, checked. */
+    public const TEXT = 1;
+    /** Opcode of a binary message: any bytes. */
+    public const BINARY = 2;
+
+    private const ABI_VERSION = 1;
+    private const EVENT_OPEN = 1;
+    private const EVENT_MESSAGE = 2;
+    private const EVENT_CLOSE = 3;
+
+    /** @var array<string, \FFI> libraries loaded in this process, by path */
+    private static array $loaded = [];
+
+    private \FFI $ffi;
+    private \FFI\CData $handle;
+    /** ws_event *: where the last batch lies */
+    private \FFI\CData $events;
+    /** ws_event **: the address of the above, for ws_server_poll to write to; made once */
+    private \FFI\CData $eventsOut;
+
+    /**
+     * @param string|null $library path of libwspush.so; null: see Library::candidates()
+     *
+     * @throws Exception LIBRARY when it cannot be loaded; MEMORY
+     */
+    protected function __construct(?string $library)
+    {
+        $this->ffi = self::load($library);
+        $handle = $this->ffi->ws_server_new();
+        if (!$handle instanceof \FFI\CData) {
+            throw $this->failure(Exception::MEMORY);
+        }
+        $this->handle = $handle;
+        $this->events = $this->ffi->new('const ws_event *');
+        $this->eventsOut = \FFI::addr($this->events);
+    }
+
+    public function __destruct()
+    {
+        if (isset($this->handle)) {
+            $this->ffi->ws_server_free($this->handle);
+        }
+    }
+
+    /**
+     * Version of the loaded library: "0.1.0".
+     *
+     * @throws Exception LIBRARY when it cannot be loaded
+     */
+    public static function version(?string $library = null): string
+    {
+        return (string) self::load($library)->ws_version();
+    }
+
+    /**
+     * Sends a message to one connection. Thread-safe in C; here it never blocks.
+     *
+     * @param int $opcode TEXT or BINARY
+     *
+     * @return bool true: it is on its way. False, and nothing was sent: the connection is closed or closing, or
+     *              more than max_queued_bytes (8 MiB unless set) wait for this slow client already.
+     *
+     * @throws Exception UTF8, ARGUMENT (opcode), TOO_LARGE, STATE (not started), FORKED
+     */
+    public function push(int $conn, string $data, int $opcode = self::TEXT): bool
+    {
+        $status = $this->ffi->ws_push($this->handle, $conn, $data, \strlen($data), $opcode);
+
+        return $status === 0 || $this->refused($status);
+    }
+
+    /**
+     * Sends a message to every open connection; the frame is built once. A connection whose queue is full misses it.
+     *
+     * @param int $opcode TEXT or BINARY
+     *
+     * @throws Exception as push()
+     */
+    public function broadcast(string $data, int $opcode = self::TEXT): bool
+    {
+        $status = $this->ffi->ws_broadcast($this->handle, $data, \strlen($data), $opcode);
+
+        return $status >= 0 || $this->refused($status);
+    }
+
+    /**
+     * Sends a Ping. The engine sends its own already (option ping_interval).
+     *
+     * @param string $data at most 125 bytes
+     *
+     * @return bool false when the connection is closed
+     *
+     * @throws Exception ARGUMENT or TOO_LARGE (over 125 bytes), STATE
+     */
+    public function ping(int $conn, string $data = ''): bool
+    {
+        $status = $this->ffi->ws_ping($this->handle, $conn, $data, \strlen($data));
+
+        return $status === 0 || $this->refused($status);
+    }
+
+    /**
+     * Begins the close handshake. The 'close' event follows when it is done, or after close_timeout.
+     *
+     * @param int $code 1000..1014 as RFC 6455 7.4 lets an endpoint send, 3000..4999, or 0 for none
+     * @param string $reason UTF-8, at most 123 bytes
+     *
+     * @return bool false when the connection is closed or closing already
+     *
+     * @throws Exception ARGUMENT, UTF8, STATE
+     */
+    public function close(int $conn, int $code = 1000, string $reason = ''): bool
+    {
+        $status = $this->ffi->ws_close($this->handle, $conn, $code, $reason, \strlen($reason));
+
+        return $status === 0 || $this->refused($status);
+    }
+
+    /**
+     * Cuts a connection at once, without a Close frame. The 'close' event follows, with code 1006.
+     *
+     * @return bool false when the connection has gone already
+     *
+     * @throws Exception STATE
+     */
+    public function disconnect(int $conn): bool
+    {
+        $status = $this->ffi->ws_disconnect($this->handle, $conn);
+
+        return $status === 0 || $this->refused($status);
+    }
+
+    /**
+     * Answers a 'request' event: at once or later, once. Content-Length and Connection are added.
+     *
+     * @param int $status 200..599
+     * @param array<string, string|list<string>> $headers a list sends the header several times
+     *
+     * @return bool false when the connection is closed, or no request of it waits for an answer any more
+     *
+     * @throws Exception ARGUMENT (status; a header that cannot be sent), STATE
+     */
+    public function respond(int $conn, int $status, string $body = '', array $headers = []): bool
+    {
+        $lines = '';
+        foreach ($headers as $name => $values) {
+            foreach ((array) $values as $value) {
+                if (\strpbrk("$name$value", "\r\n\0") !== false) {
+                    throw new Exception("respond: a line break or NUL in the header \"$name\"", Exception::ARGUMENT);
+                }
+                $lines .= "$name: $value\r\n";
+            }
+        }
+        $result = $this->ffi->ws_respond($this->handle, $conn, $status, $lines, $body, \strlen($body));
+
+        return $result === 0 || $this->refused($result);
+    }
+
+    /** Whether messages can be pushed to this connection now. False too before start() and after stop(). */
+    public function isOpen(int $conn): bool
+    {
+        return $this->ffi->ws_conn_is_open($this->handle, $conn) === 1;
+    }
+
+    /** Bytes that wait in the engine to be sent to this connection; 0 when it is closed. */
+    public function queuedBytes(int $conn): int
+    {
+        return \max(0, (int) $this->ffi->ws_conn_queued_bytes($this->handle, $conn));
+    }
+
+    /**
+     * Ids of the open connections, in no order. To send to all of them, broadcast() is the cheap way.
+     *
+     * @return list<int>
+     */
+    public function connections(): array
+    {
+        $count = $this->connectionCount();
+        if ($count === 0) {
+            return [];
+        }
+        $room = $count + 64; // for those that come between the two calls
+        $ids = $this->ffi->new("uint64_t[$room]");
+        $written = \min($room, \max(0, (int) $this->ffi->ws_server_connections($this->handle, $ids, $room)));
+        $unpacked = \unpack('P*', \FFI::string($ids, $written * 8));
+
+        return $unpacked === false ? [] : \array_values($unpacked);
+    }
+
+    /** How many connections are open; 0 when the server is not running. */
+    public function connectionCount(): int
+    {
+        return \max(0, (int) $this->ffi->ws_server_connections($this->handle, null, 0));
+    }
+
+    /**
+     * The port of the n-th listen() call, from 0; the real one if 0 was asked for. 0 for a unix: socket.
+     *
+     * @throws Exception STATE (not started), ARGUMENT (no such listener)
+     */
+    public function port(int $listener = 0): int
+    {
+        return $this->check($this->ffi->ws_server_port($this->handle, $listener));
+    }
+
+    /**
+     * Counters since the start: connections_open, messages_in, bytes_out, pushes_refused and so on.
+     *
+     * @return array<string, int>
+     *
+     * @throws Exception
+     */
+    public function stats(): array
+    {
+        $stats = $this->ffi->new('ws_stats');
+        $stats->size = \FFI::sizeof($stats);
+        $this->check($this->ffi->ws_server_stats($this->handle, \FFI::addr($stats)));
+        $counters = [];
+        foreach (\FFI::typeof($stats)->getStructFieldNames() as $name) {
+            if ($name !== 'size') {
+                $counters[$name] = (int) $stats->$name;
+            }
+        }
+
+        return $counters;
+    }
+
+    /**
+     * A file descriptor that is readable while events wait. Watch it, do not read it, and call poll(0).
+     *
+     * @throws Exception STATE
+     */
+    public function eventFd(): int
+    {
+        return $this->check($this->ffi->ws_server_event_fd($this->handle));
+    }
+
+    /**
+     * From now on the kernel kills this process when its parent dies, however that dies.
+     *
+     * @internal for worker processes: right after fork, before anything is loaded
+     */
+    public static function dieWithParent(int $signal): void
+    {
+        $setParentDeathSignal = 1; // PR_SET_PDEATHSIG, <linux/prctl.h>
+        \FFI::cdef('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long);')
+            ->prctl($setParentDeathSignal, $signal, 0, 0, 0);
+    }
+
+    /** Something a handler threw: to be told, not to be passed on. */
+    abstract protected function handlerFailed(string $event, int $conn, \Throwable $thrown): void;
+
+    protected function engineSet(string $name, string $value): void
+    {
+        $this->check($this->ffi->ws_server_set($this->handle, $name, $value));
+    }
+
+    protected function engineListen(string $host, int $port): void
+    {
+        $this->check($this->ffi->ws_server_listen($this->handle, $host, $port));
+    }
+
+    protected function engineStart(): void
+    {
+        $this->check($this->ffi->ws_server_start($this->handle));
+    }
+
+    protected function engineStop(int $timeoutMs): void
+    {
+        $this->check($this->ffi->ws_server_stop($this->handle, $timeoutMs));
+    }
+
+    /**
+     * Takes one batch of events and calls the handlers.
+     *
+     * This loop is what a message costs in PHP. Per batch: one call into C. Per message: the fields of a C struct read
+     * in place, one string made, one handler called.
+     *
+     * @param int $timeoutMs -1: wait without limit, 0: do not wait
+     *
+     * @return int events taken; 0 at the timeout or after a signal; -1 when stopped and every event was taken
+     *
+     * @throws Exception STATE, FORKED, WRONG_THREAD, PANIC
+     */
+    protected function take(int $timeoutMs, Handlers $on): int
+    {
+        $count = $this->ffi->ws_server_poll($this->handle, $this->eventsOut, $timeoutMs);
+        if ($count <= 0) {
+            return match ($count) {
+                0, Exception::INTERRUPTED => 0,
+                Exception::STOPPED => -1,
+                default => throw $this->failure($count),
+            };
+        }
+        $events = $this->events;
+        for ($i = 0; $i < $count; ++$i) {
+            $event = $events[$i];
+            $conn = $event->conn;
+            if ($event->type === self::EVENT_MESSAGE) {
+                $length = $event->length;
+                if ($on->message !== null) {
+                    try {
+                        ($on->message)($this, $conn, $length === 0 ? '' : \FFI::string($event->data, $length), $event->code);
+                    } catch (\Throwable $thrown) {
+                        $this->handlerFailed('message', $conn, $thrown);
+                    }
+                }
+            } elseif ($event->type === self::EVENT_CLOSE) {
+                if ($on->close !== null) {
+                    $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
+                    $this->call('close', $conn, $on->close, $conn, $event->code, $reason);
+                }
+            } elseif ($event->type === self::EVENT_OPEN) {
+                if ($on->open !== null) {
+                    $this->call('open', $conn, $on->open, $this->request($conn, $event->request));
+                }
+            } elseif ($on->request === null) {
+                $this->respond($conn, 426, "This is a WebSocket server.\n", ['Upgrade' => 'websocket', 'Content-Type' => 'text/plain']);
+            } elseif (!$this->call('request', $conn, $on->request, $this->request($conn, $event->request))) {
+                $this->respond($conn, 500, "Internal Server Error\n", ['Content-Type' => 'text/plain']); // unless it had answered
+            }
+        }
+
+        return $count;
+    }
+
+    /** Calls a handler; false when it threw. */
+    protected function call(string $event, int $conn, \Closure $handler, mixed ...$arguments): bool
+    {
+        try {
+            $handler($this, ...$arguments);
+
+            return true;
+        } catch (\Throwable $thrown) {
+            $this->handlerFailed($event, $conn, $thrown);
+
+            return false;
+        }
+    }
+
+    private function request(int $conn, \FFI\CData $request): Request
+    {
+        $ffi = $this->ffi;
+        $headers = [];
+        $count = $ffi->ws_request_header_count($request);
+        for ($i = 0; $i < $count; ++$i) {
+            $name = \strtolower($ffi->ws_request_header_name($request, $i));
+            $value = $ffi->ws_request_header_value($request, $i);
+            $headers[$name] = isset($headers[$name])
+                ? $headers[$name] . ($name === 'cookie' ? '; ' : ', ') . $value
+                : $value;
+        }
+
+        return new Request(
+            $conn,
+            $ffi->ws_request_method($request),
+            $ffi->ws_request_target($request),
+            $ffi->ws_request_path($request),
+            $ffi->ws_request_query($request),
+            $headers,
+            $ffi->ws_request_remote_address($request),
+            $ffi->ws_request_remote_port($request),
+            $ffi->ws_request_local_port($request),
+        );
+    }
+
+    /** False for what a network does; an exception for what a program does wrong. */
+    private function refused(int $status): bool
+    {
+        return match ($status) {
+            Exception::CLOSED, Exception::QUEUE_FULL, Exception::STOPPED => false,
+            default => throw $this->failure($status),
+        };
+    }
+
+    private function check(int $status): int
+    {
+        return $status >= 0 ? $status : throw $this->failure($status);
+    }
+
+    private function failure(int $status): Exception
+    {
+        $detail = (string) $this->ffi->ws_last_error();
+        if ($detail === '') {
+            $detail = (string) $this->ffi->ws_strerror($status);
+        }
+
+        return new Exception("$detail ({$this->ffi->ws_error_name($status)})", $status);
+    }
+
+    private static function load(?string $library): \FFI
+    {
+        $obstacle = Library::whyNoFfi();
+        if ($obstacle !== null) {
+            throw $obstacle;
+        }
+        $tried = [];
+        foreach (Library::candidates($library) as $candidate) {
+            if (!Library::isThere($candidate)) {
+                $tried[$candidate] = 'no such file';
+                continue;
+            }
+            $path = (string) \realpath($candidate) ?: $candidate;
+            if (isset(self::$loaded[$path])) {
+                return self::$loaded[$path];
+            }
+            try {
+                $ffi = \FFI::cdef((string) \file_get_contents(__DIR__ . '/wspush.h'), $candidate);
+                $abi = $ffi->ws_abi_version();
+                if ($abi === self::ABI_VERSION) {
+                    return self::$loaded[$path] = $ffi;
+                }
+                $tried[$candidate] = "its ABI version is $abi, this package speaks " . self::ABI_VERSION;
+            } catch (\FFI\Exception $exception) {
+                $tried[$candidate] = Library::isBareName($candidate) && \str_starts_with($exception->getMessage(), 'Failed loading')
+                    ? 'not among the libraries of this system'
+                    : $exception->getMessage();
+            }
+        }
+
+        throw Library::notFound($tried);
+    }
+}

@@ -1,0 +1,111 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WsPush\Swoole;
+
+use WsPush\Exception;
+
+/**
+ * Swoole's settings, each with its fate: it becomes an option of the engine, it is the façade's own, it does no harm
+ * to ignore, or it asks for what is not there yet and is refused by name.
+ *
+ * @internal used by Server
+ */
+final class Settings
+{
+    /** Setting => option of the engine, with the same unit (bytes, seconds, connections). */
+    private const OPTIONS = [
+        'package_max_length' => 'max_message_size',
+        'output_buffer_size' => 'max_queued_bytes',
+        'buffer_output_size' => 'max_queued_bytes',
+        'socket_buffer_size' => 'max_queued_bytes',
+        'max_conn' => 'max_connections',
+        'max_connection' => 'max_connections',
+        'heartbeat_idle_time' => 'idle_timeout',
+        'backlog' => 'backlog',
+        'enable_reuse_port' => 'reuse_port',
+    ];
+
+    /** What Server itself acts on. */
+    private const OWN = ['worker_num', 'max_wait_time', 'heartbeat_check_interval', 'log_file', 'pid_file'];
+
+    /**
+     * Tuning of an inside that is different here, limits that one process in one thread cannot break, and preferences
+     * whose absence no client notices.
+     */
+    private const HARMLESS = [
+        'reactor_num', 'single_thread', 'dispatch_mode', 'dispatch_func', 'open_cpu_affinity', 'cpu_affinity_ignore',
+        'open_tcp_nodelay', 'open_tcp_keepalive', 'tcp_keepidle', 'tcp_keepinterval', 'tcp_keepcount',
+        'tcp_user_timeout', 'tcp_fastopen', 'tcp_defer_accept', 'kernel_socket_recv_buffer_size',
+        'kernel_socket_send_buffer_size', 'input_buffer_size', 'buffer_input_size', 'buffer_high_watermark',
+        'buffer_low_watermark', 'send_yield', 'send_timeout', 'max_request', 'max_request_grace', 'reload_async',
+        'max_concurrency', 'worker_max_concurrency', 'max_queued_bytes', 'discard_timeout_request',
+        'enable_unsafe_event', 'start_session_id', 'enable_coroutine', 'max_coroutine', 'max_coro_num', 'hook_flags',
+        'stack_size', 'c_stack_size', 'enable_deadlock_check', 'enable_preemptive_scheduler', 'log_level',
+        'log_date_format', 'log_date_with_microseconds', 'log_rotation', 'display_errors', 'debug_mode',
+        'trace_flags', 'http_compression', 'http_compression_level', 'http_compression_min_length',
+        'http_compression_types', 'http_gzip_level', 'compression_level', 'compression_min_length',
+        'compression_types', 'websocket_compression', 'http_parse_cookie', 'http_parse_post', 'http_parse_files',
+        'upload_tmp_dir', 'upload_max_filesize', 'task_ipc_mode', 'task_tmpdir', 'task_max_request',
+        'task_max_request_grace', 'task_use_object', 'task_enable_coroutine', 'message_queue_key',
+    ];
+
+    /** Fine as they are by default; they must not be switched on. */
+    private const MUST_BE_OFF = [
+        'daemonize', 'task_worker_num', 'user', 'group', 'chroot', 'open_websocket_close_frame',
+        'open_websocket_ping_frame', 'open_websocket_pong_frame', 'websocket_subprotocol', 'enable_static_handler',
+        'enable_delay_receive', 'open_http2_protocol', 'open_mqtt_protocol', 'open_redis_protocol', 'open_eof_check',
+        'open_eof_split', 'open_length_check', 'stats_file', 'admin_server',
+    ];
+
+    private const MUST_BE_ON = ['open_http_protocol', 'open_websocket_protocol'];
+
+    /**
+     * Looks at each setting.
+     *
+     * @param array<string, mixed> $settings
+     *
+     * @throws Exception NOT_YET, naming a setting that would change what the server does; VALUE
+     */
+    public static function check(array $settings): void
+    {
+        foreach ($settings as $name => $value) {
+            $fine = match (true) {
+                isset(self::OPTIONS[$name]), \in_array($name, self::OWN, true) => \is_scalar($value)
+                    ? true
+                    : throw new Exception("the setting $name takes no " . \get_debug_type($value), Exception::VALUE),
+                \in_array($name, self::MUST_BE_OFF, true) => !$value,
+                \in_array($name, self::MUST_BE_ON, true) => (bool) $value,
+                default => \in_array($name, self::HARMLESS, true),
+            };
+            if (!$fine) {
+                throw Exception::notYet("Swoole's setting '$name' => " . \var_export($value, true));
+            }
+        }
+    }
+
+    /**
+     * The engine's options that the settings ask for, and Swoole's defaults where they are not the engine's.
+     *
+     * @param array<string, mixed> $settings checked ones
+     *
+     * @return array<string, int|float|string|bool>
+     */
+    public static function options(array $settings): array
+    {
+        $options = ['max_message_size' => 2 * 1024 * 1024];
+        $interval = $settings['heartbeat_check_interval'] ?? null;
+        if (\is_numeric($interval) && $interval > 0) {
+            $options['idle_timeout'] = 2 * (int) $interval; // Swoole's heartbeat_idle_time when only this is set
+        }
+        // In the order of the table: socket_buffer_size, the nearest in meaning, is last of the three and wins.
+        foreach (self::OPTIONS as $name => $option) {
+            if (isset($settings[$name]) && \is_scalar($settings[$name])) {
+                $options[$option] = $settings[$name];
+            }
+        }
+
+        return $options;
+    }
+}

@@ -1,0 +1,396 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WsPush\Tests;
+
+use PHPUnit\Framework\TestCase;
+use WsPush\Exception;
+use WsPush\Request;
+use WsPush\Server;
+
+/** WsPush\Server in this process: the engine is on its own thread, so client and handlers can take turns here. */
+final class ServerTest extends TestCase
+{
+    private Server $server;
+    /** @var list<string> */
+    private array $log = [];
+
+    protected function setUp(): void
+    {
+        $this->log = [];
+        $this->server = new Server(['max_message_size' => '2M', 'close_timeout' => '1s']);
+        $this->server->listen();
+        $this->server->setLogger(function (string $line): void {
+            $this->log[] = $line;
+        });
+    }
+
+    public function testTheOpenRequestIsComplete(): void
+    {
+        $opened = null;
+        $this->server->on('open', function (Server $server, Request $request) use (&$opened): void {
+            $opened = $request;
+        });
+        $this->server->start();
+        $client = new Client($this->server->port(), '/chat/room?name=J%C3%B6rg&n=2', [
+            'Cookie' => 'a=1; b=two%20words; a=3',
+            'X-Thing' => 'one',
+            'User-Agent' => 'test',
+        ]);
+        $this->pollUntil(function () use (&$opened): bool {
+            return $opened !== null;
+        });
+        self::assertInstanceOf(Request::class, $opened);
+        self::assertSame(1, $opened->conn);
+        self::assertSame('GET', $opened->method);
+        self::assertSame('/chat/room?name=J%C3%B6rg&n=2', $opened->target);
+        self::assertSame('/chat/room', $opened->path);
+        self::assertSame('name=J%C3%B6rg&n=2', $opened->query);
+        self::assertSame(['name' => 'Jörg', 'n' => '2'], $opened->params());
+        self::assertSame(['a' => '1', 'b' => 'two words'], $opened->cookies());
+        self::assertSame('one', $opened->header('x-thing'));
+        self::assertSame('one', $opened->headers['x-thing']);
+        self::assertSame('test', $opened->header('User-Agent'));
+        self::assertNull($opened->header('X-Other'));
+        self::assertSame('127.0.0.1', $opened->remoteAddress);
+        self::assertGreaterThan(0, $opened->remotePort);
+        self::assertSame($this->server->port(), $opened->localPort);
+        $client->close();
+    }
+
+    public function testPushIsTrueForAnOpenConnectionAndFalseForAClosedOne(): void
+    {
+        [$client, $conn] = $this->connected();
+        self::assertTrue($this->server->isOpen($conn));
+        self::assertSame([$conn], $this->server->connections());
+        self::assertTrue($this->server->push($conn, 'hello'));
+        self::assertSame('hello', $client->text());
+        self::assertTrue($this->server->push($conn, "\xff\0", Server::BINARY));
+        self::assertSame([Client::BINARY, "\xff\0"], $client->receive());
+
+        $closed = null;
+        $this->server->on('close', function (Server $server, int $conn, int $code, string $reason) use (&$closed): void {
+            $closed = [$conn, $code, $reason];
+        });
+        $client->close(4001, 'bye');
+        $this->pollUntil(function () use (&$closed): bool {
+            return $closed !== null;
+        });
+        self::assertSame([$conn, 4001, 'bye'], $closed);
+        self::assertFalse($this->server->push($conn, 'too late'));
+        self::assertFalse($this->server->push(987_654_321, 'nobody'));
+        self::assertFalse($this->server->close($conn));
+        self::assertFalse($this->server->ping($conn));
+        self::assertFalse($this->server->isOpen($conn));
+        self::assertSame([], $this->server->connections());
+        self::assertSame(0, $this->server->queuedBytes($conn));
+    }
+
+    /** @return iterable<string, array{\Closure(Server, int): mixed, int}> */
+    public static function mistakes(): iterable
+    {
+        yield 'text that is not UTF-8' => [fn (Server $s, int $c) => $s->push($c, "\xff"), Exception::UTF8];
+        yield 'an opcode that is none' => [fn (Server $s, int $c) => $s->push($c, 'x', 9), Exception::ARGUMENT];
+        yield 'a close code of the protocol itself' => [fn (Server $s, int $c) => $s->close($c, 1005), Exception::ARGUMENT];
+        yield 'a reason over 123 bytes' => [fn (Server $s, int $c) => $s->close($c, 1000, str_repeat('x', 124)), Exception::ARGUMENT];
+        yield 'a status that is none' => [fn (Server $s, int $c) => $s->respond($c, 99), Exception::ARGUMENT];
+        yield 'a header that smuggles one' => [
+            fn (Server $s, int $c) => $s->respond($c, 200, '', ['X' => "a\r\nY: b"]),
+            Exception::ARGUMENT,
+        ];
+        yield 'an unknown event' => [fn (Server $s) => $s->on('mesage', fn () => null), Exception::ARGUMENT];
+        yield 'a second start' => [fn (Server $s) => $s->start(), Exception::STATE];
+    }
+
+    /**
+     * @dataProvider mistakes
+     *
+     * @param \Closure(Server, int): mixed $mistake
+     */
+    #[\PHPUnit\Framework\Attributes\DataProvider('mistakes')]
+    public function testAMistakeOfTheProgramIsAnException(\Closure $mistake, int $code): void
+    {
+        [$client, $conn] = $this->connected();
+        try {
+            $mistake($this->server, $conn);
+            self::fail('no exception');
+        } catch (Exception $exception) {
+            self::assertSame($code, $exception->getCode(), $exception->getMessage());
+            self::assertNotSame('', $exception->getMessage());
+        }
+        $this->server->push($conn, 'still here');
+        self::assertSame('still here', $client->text());
+    }
+
+    public function testBeforeTheStartPushThrowsAndSaysSo(): void
+    {
+        $this->expectException(Exception::class);
+        $this->expectExceptionCode(Exception::STATE);
+        $this->server->push(1, 'x');
+    }
+
+    public function testAnUnknownOptionAndABadValueAreNamed(): void
+    {
+        foreach ([['max_mesage_size' => 1, Exception::OPTION], ['max_message_size' => 'much', Exception::VALUE]] as $case) {
+            $code = array_pop($case);
+            try {
+                new Server($case);
+                self::fail('no exception');
+            } catch (Exception $exception) {
+                self::assertSame($code, $exception->getCode());
+                self::assertStringContainsString((string) key($case), $exception->getMessage());
+            }
+        }
+    }
+
+    public function testATakenPortIsNamed(): void
+    {
+        $this->server->start();
+        $port = $this->server->port();
+        $second = new Server();
+        $second->listen('127.0.0.1', $port);
+        $this->expectException(Exception::class);
+        $this->expectExceptionCode(Exception::ADDRESS_IN_USE);
+        $this->expectExceptionMessageMatches("/127\\.0\\.0\\.1:$port/");
+        $second->start();
+    }
+
+    public function testAHandlerThatThrowsIsLoggedAndCostsNobodyAConnection(): void
+    {
+        $handled = 0;
+        $this->server->on('message', function (Server $server, int $conn, string $data) use (&$handled): void {
+            ++$handled;
+            if ($data === 'throw') {
+                throw new \DomainException('on purpose');
+            }
+            if ($data === 'error') {
+                $data(); // a call to an undefined function
+            }
+            $server->push($conn, "echo $data");
+        });
+        [$first, $one] = $this->connected();
+        [$second, $two] = $this->connected();
+        $first->send('throw');
+        $first->send('error');
+        $first->send('a');
+        $second->send('b');
+        $this->pollUntil(function () use (&$handled): bool {
+            return $handled === 4;
+        });
+        self::assertSame('echo a', $first->text());
+        self::assertSame('echo b', $second->text());
+        self::assertCount(2, $this->log);
+        self::assertStringContainsString("message handler of connection $one threw DomainException: on purpose", $this->log[0]);
+        self::assertStringContainsString('ServerTest.php', $this->log[0]);
+        self::assertStringContainsString('undefined function error', $this->log[1]);
+        self::assertNotSame($one, $two);
+    }
+
+    public function testALoggerThatThrowsHarmsNothing(): void
+    {
+        $sink = (string) tempnam(sys_get_temp_dir(), 'wspush');
+        $before = (string) ini_set('error_log', $sink);
+        try {
+            $this->server->setLogger(fn () => throw new \LogicException('the logger'));
+            $this->server->log('a line');
+            self::assertStringContainsString('a line', (string) file_get_contents($sink));
+            self::assertStringContainsString('the logger', (string) file_get_contents($sink));
+        } finally {
+            ini_set('error_log', $before);
+            unlink($sink);
+        }
+    }
+
+    public function testBroadcastReachesEveryone(): void
+    {
+        $clients = [$this->connected()[0], $this->connected()[0], $this->connected()[0]];
+        $this->server->broadcast('to all');
+        foreach ($clients as $client) {
+            self::assertSame('to all', $client->text());
+        }
+        self::assertSame(3, $this->server->connectionCount());
+    }
+
+    public function testPingAndCloseAndDisconnect(): void
+    {
+        [$client, $conn] = $this->connected();
+        $this->server->ping($conn, 'are you there');
+        $this->server->push($conn, 'after the ping');
+        self::assertSame('after the ping', $client->text());
+        $this->server->close($conn, 4000, 'enough');
+        self::assertSame(4000, $client->closeCode());
+        $client->waitForEnd();
+
+        [$client, $conn] = $this->connected();
+        $code = null;
+        $this->server->on('close', function (Server $server, int $id, int $given) use (&$code, $conn): void {
+            $code = $id === $conn ? $given : $code;
+        });
+        self::assertTrue($this->server->disconnect($conn));
+        $client->waitForEnd();
+        $this->pollUntil(function () use (&$code): bool {
+            return $code !== null;
+        });
+        self::assertSame(1006, $code);
+    }
+
+    public function testAClientThatVanishesIsACloseWith1006(): void
+    {
+        $codes = [];
+        $this->server->on('close', function (Server $server, int $conn, int $code) use (&$codes): void {
+            $codes[] = $code;
+        });
+        [$client] = $this->connected();
+        $client->drop();
+        $this->pollUntil(function () use (&$codes): bool {
+            return $codes !== [];
+        });
+        self::assertSame([1006], $codes);
+    }
+
+    public function testStatsCount(): void
+    {
+        [$client] = $this->connected();
+        $client->send('one');
+        $client->send('two');
+        $seen = 0;
+        $this->server->on('message', function () use (&$seen): void {
+            ++$seen;
+        });
+        $this->pollUntil(function () use (&$seen): bool {
+            return $seen === 2;
+        });
+        $stats = $this->server->stats();
+        self::assertSame(2, $stats['messages_in']);
+        self::assertSame(1, $stats['connections_open']);
+    }
+
+    public function testAForeignEventLoopWatchesTheStream(): void
+    {
+        $this->server->on('message', function (Server $server, int $conn, string $data): void {
+            $server->push($conn, strrev($data));
+            $server->stop(1000);
+        });
+        $stopped = 0;
+        $this->server->on('stop', function () use (&$stopped): void {
+            ++$stopped;
+        });
+        $this->server->start();
+        $events = $this->server->eventStream();
+        $client = new Client($this->server->port());
+        $client->send('abc');
+        while ($this->server->isRunning()) {
+            $readable = [$events];
+            $none = null;
+            self::assertNotSame(0, stream_select($readable, $none, $none, 10), 'no event came');
+            $this->server->poll();
+        }
+        self::assertSame('cba', $client->text());
+        self::assertSame(1001, $client->closeCode());
+        self::assertSame(1, $stopped);
+        self::assertSame(0, $this->server->poll());
+    }
+
+    public function testPollInsideAHandlerIsRefused(): void
+    {
+        $this->server->on('message', fn (Server $server) => $server->poll());
+        [$client] = $this->connected();
+        $client->send('x');
+        $this->pollUntil(fn (): bool => $this->log !== []);
+        self::assertStringContainsString('poll: called from inside a handler', $this->log[0]);
+    }
+
+    public function testStopTellsEveryHandlerOfAClose(): void
+    {
+        $closed = [];
+        $this->server->on('close', function (Server $server, int $conn, int $code) use (&$closed): void {
+            $closed[$conn] = $code;
+        });
+        [, $one] = $this->connected();
+        [, $two] = $this->connected();
+        $this->server->stop(200);
+        self::assertTrue($this->server->isRunning(), 'events are still to be taken');
+        $this->pollUntil(fn (): bool => !$this->server->isRunning());
+        ksort($closed);
+        self::assertSame([$one, $two], array_keys($closed));
+    }
+
+    public function testPlainHttpIsAnsweredByTheHandler(): void
+    {
+        $response = $this->request('/thing?x=1', function (Server $server, Request $request): void {
+            $server->respond($request->conn, 201, "made {$request->path}", ['X-Two' => ['a', 'b']]);
+        });
+        self::assertMatchesRegularExpression('{^HTTP/1\.1 201 }', $response);
+        self::assertStringContainsString("X-Two: a\r\nX-Two: b\r\n", $response);
+        self::assertStringEndsWith("\r\n\r\nmade /thing", $response);
+    }
+
+    public function testARequestIsAnsweredOnce(): void
+    {
+        $answers = [];
+        $response = $this->request('/', function (Server $server, Request $request) use (&$answers): void {
+            $answers = [$server->respond($request->conn, 200, 'first'), $server->respond($request->conn, 200, 'second')];
+        });
+        self::assertSame([true, false], $answers);
+        self::assertStringEndsWith('first', $response);
+    }
+
+    public function testAThrowingRequestHandlerIsA500(): void
+    {
+        $response = $this->request('/', fn () => throw new \DomainException('on purpose'));
+        self::assertMatchesRegularExpression('{^HTTP/1\.1 500 }', $response);
+        self::assertStringContainsString('request handler', $this->log[0]);
+    }
+
+    public function testWithoutARequestHandlerPlainHttpIsTold426(): void
+    {
+        $response = $this->request('/', null);
+        self::assertMatchesRegularExpression('{^HTTP/1\.1 426 }', $response);
+        self::assertMatchesRegularExpression('{^Upgrade: websocket\r$}mi', $response);
+    }
+
+    /** One request on a socket beside the loop; the response comes while this process polls. */
+    private function request(string $target, ?callable $handler): string
+    {
+        if ($handler !== null) {
+            $this->server->on('request', $handler);
+        }
+        $this->server->start();
+        $port = $this->server->port();
+        $socket = Client::connect($port);
+        fwrite($socket, "GET $target HTTP/1.1\r\nHost: 127.0.0.1:$port\r\nConnection: close\r\n\r\n");
+        self::assertSame(1, $this->server->poll(10_000));
+
+        return (string) stream_get_contents($socket);
+    }
+
+    /** @return array{Client, int} a client, and the id its connection has */
+    private function connected(): array
+    {
+        $conn = null;
+        $this->server->on('open', function (Server $server, Request $request) use (&$conn): void {
+            $conn = $request->conn;
+        });
+        if (!$this->server->isRunning()) {
+            $this->server->start();
+        }
+        $client = new Client($this->server->port());
+        $this->pollUntil(function () use (&$conn): bool {
+            return $conn !== null;
+        });
+
+        return [$client, (int) $conn];
+    }
+
+    private function pollUntil(callable $done): void
+    {
+        $deadline = microtime(true) + 10;
+        while (!$done()) {
+            if (microtime(true) > $deadline) {
+                self::fail('what was waited for did not come');
+            }
+            $this->server->poll(100);
+        }
+    }
+}

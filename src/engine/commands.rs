@@ -1,0 +1,243 @@
+//! The way from any thread to a reactor: what to send, what to close.
+//!
+//! Frames are encoded on the thread of the caller and laid end to end in one buffer, which the reactor takes as a
+//! whole, leaving an empty one in its place: no allocation per message, one short lock, and a wake-up only if the
+//! reactor sleeps. Large frames travel in a buffer of their own and are not copied again.
+
+use super::outbox::GATHER_MAX;
+use super::registry::ConnId;
+use crate::protocol::frame::{self, Opcode};
+use crate::sys::eventfd::EventFd;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What a reactor is asked to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Send the next `length` gathered bytes.
+    Send {
+        /// To whom.
+        to: ConnId,
+        /// How many bytes.
+        length: usize,
+        /// In how many messages.
+        messages: u32,
+    },
+    /// Send this frame.
+    SendWhole(ConnId, Vec<u8>),
+    /// Send this frame to every open connection.
+    Broadcast(Arc<[u8]>),
+    /// Begin the closing handshake, with this code and reason.
+    Close(ConnId, Option<u16>, Box<str>),
+    /// Cut the connection.
+    Disconnect(ConnId),
+    /// Answer a plain HTTP request, and end the connection.
+    Respond {
+        /// Whom.
+        to: ConnId,
+        /// With these bytes.
+        response: Vec<u8>,
+        /// How many of them are the head, which is all that is sent if the method was HEAD.
+        head: usize,
+    },
+    /// Close every connection, wait this long for queues and peers, cut what is left, and end.
+    Stop(Duration),
+}
+
+/// Commands in their order, and the bytes that the small ones send.
+#[derive(Debug, Default)]
+pub struct Commands {
+    /// The commands.
+    pub list: Vec<Command>,
+    /// The gathered frames, end to end.
+    pub frames: Vec<u8>,
+    bytes: usize,
+}
+
+/// A buffer that carried more than this is not kept for the next turn, in bytes.
+const KEPT_MAX: usize = 1024 * 1024;
+
+impl Commands {
+    /// Empties it for reuse.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.frames.clear();
+        self.frames.shrink_to(KEPT_MAX);
+        self.list.shrink_to(KEPT_MAX / size_of::<Command>());
+        self.bytes = 0;
+    }
+}
+
+/// The queue of one reactor.
+#[derive(Debug)]
+pub struct CommandQueue {
+    commands: Mutex<Commands>,
+    waiting: AtomicBool,
+    sleeping: AtomicBool,
+    wake: EventFd,
+    max_bytes: usize,
+}
+
+impl CommandQueue {
+    /// An empty queue that takes commands until `max_bytes` wait in it.
+    ///
+    /// # Errors
+    /// When there is no descriptor left for the wake-up.
+    pub fn new(max_bytes: u64) -> io::Result<Self> {
+        Ok(Self {
+            commands: Mutex::default(),
+            waiting: AtomicBool::new(false),
+            sleeping: AtomicBool::new(false),
+            wake: EventFd::new()?,
+            max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
+        })
+    }
+
+    /// Encodes a message and asks to send it. `false` if the queue is full.
+    #[inline]
+    #[must_use]
+    pub fn push_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> bool {
+        if payload.len() > GATHER_MAX {
+            let mut bytes = Vec::with_capacity(payload.len() + frame::MAX_HEADER);
+            frame::write(&mut bytes, opcode, true, None, payload);
+            return self.push(Command::SendWhole(to, bytes));
+        }
+        let mut commands = self.lock();
+        if commands.bytes >= self.max_bytes {
+            return false;
+        }
+        let before = commands.frames.len();
+        frame::write(&mut commands.frames, opcode, true, None, payload);
+        let length = commands.frames.len() - before;
+        commands.bytes += length;
+        match commands.list.last_mut() {
+            Some(Command::Send { to: last, length: so_far, messages }) if *last == to => {
+                *so_far += length;
+                *messages += 1;
+            }
+            _ => commands.list.push(Command::Send { to, length, messages: 1 }),
+        }
+        self.announce(commands);
+        true
+    }
+
+    /// Adds a command. `false` if the queue is full; commands that send nothing are always taken.
+    #[must_use]
+    pub fn push(&self, command: Command) -> bool {
+        let mut commands = self.lock();
+        let bytes = match &command {
+            Command::SendWhole(_, bytes) | Command::Respond { response: bytes, .. } => bytes.len(),
+            Command::Broadcast(frame) => frame.len(),
+            _ => 0,
+        };
+        if bytes > 0 && commands.bytes >= self.max_bytes {
+            return false;
+        }
+        commands.bytes += bytes;
+        commands.list.push(command);
+        self.announce(commands);
+        true
+    }
+
+    /// Whether commands wait.
+    #[inline]
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Takes all commands, leaving `empty` in their place. Whether there were any.
+    pub fn take(&self, empty: &mut Commands) -> bool {
+        if !self.is_waiting() {
+            return false;
+        }
+        let mut commands = self.lock();
+        self.waiting.store(false, Ordering::Release);
+        std::mem::swap(&mut *commands, empty);
+        true
+    }
+
+    /// Says that the reactor is about to sleep. `false` if commands have come, so that it must not.
+    #[must_use]
+    pub fn fall_asleep(&self) -> bool {
+        self.sleeping.store(true, Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) {
+            self.sleeping.store(false, Ordering::Relaxed);
+            return false;
+        }
+        true
+    }
+
+    /// Says that the reactor is awake.
+    pub fn awake(&self) {
+        self.sleeping.store(false, Ordering::Relaxed);
+    }
+
+    /// Wakes the reactor if it sleeps.
+    pub fn wake(&self) {
+        if self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst) {
+            self.wake.signal();
+        }
+    }
+
+    /// The descriptor that wakes the reactor.
+    #[must_use]
+    pub const fn wake_fd(&self) -> &EventFd {
+        &self.wake
+    }
+
+    fn announce(&self, commands: MutexGuard<'_, Commands>) {
+        let first = !self.waiting.swap(true, Ordering::SeqCst);
+        drop(commands);
+        if first {
+            self.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Commands> {
+        // A panic cannot leave the queue half changed: the vectors are pushed to last.
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_to_one_receiver_are_one_command() {
+        let queue = CommandQueue::new(1000).unwrap();
+        assert!(queue.push_frame(1, Opcode::Text, b"a"));
+        assert!(queue.push_frame(1, Opcode::Text, b"b"));
+        assert!(queue.push_frame(2, Opcode::Text, b"c"));
+        let mut taken = Commands::default();
+        assert!(queue.take(&mut taken));
+        assert_eq!(taken.frames, b"\x81\x01a\x81\x01b\x81\x01c");
+        assert!(matches!(
+            taken.list[..],
+            [Command::Send { to: 1, length: 6, messages: 2 }, Command::Send { to: 2, length: 3, messages: 1 }]
+        ));
+        taken.clear();
+        assert!(!queue.take(&mut taken));
+    }
+
+    #[test]
+    fn a_full_queue_takes_no_bytes_but_still_a_close() {
+        let queue = CommandQueue::new(10).unwrap();
+        assert!(queue.push_frame(1, Opcode::Binary, &[0; 30]));
+        assert!(!queue.push_frame(1, Opcode::Binary, &[0; 1]));
+        assert!(!queue.push_frame(1, Opcode::Binary, &[0; GATHER_MAX + 1]));
+        assert!(queue.push(Command::Disconnect(1)));
+    }
+
+    #[test]
+    fn a_reactor_with_commands_does_not_fall_asleep() {
+        let queue = CommandQueue::new(10).unwrap();
+        assert!(queue.fall_asleep());
+        queue.awake();
+        assert!(queue.push(Command::Disconnect(1)));
+        assert!(!queue.fall_asleep());
+    }
+}

@@ -1,0 +1,140 @@
+//! One connection as its reactor keeps it: small while it is idle, for there may be a hundred thousand of them.
+
+use super::outbox::Outbox;
+use super::registry::ConnId;
+use super::timers::{Tick, ticks_in, until};
+use crate::options::Options;
+use crate::protocol::decoder::Decoder;
+use crate::protocol::handshake::RequestReader;
+use crate::sys::socket::Socket;
+
+/// Where a connection is in its life. It only ever moves down this list.
+#[derive(Debug)]
+pub enum State {
+    /// It has not sent its whole request yet.
+    Handshake(Box<RequestReader>),
+    /// Its plain HTTP request waits for the host's response.
+    Request,
+    /// Frames flow.
+    Open,
+    /// We have sent a Close frame and wait for the peer's.
+    Closing,
+    /// Everything is said: what is queued leaves, then the connection is ended, and what still arrives is dropped
+    /// until the peer has ended it too.
+    Ending,
+}
+
+/// A connection: the half that decodes, and the half that acts on what was decoded.
+#[derive(Debug)]
+pub struct Connection {
+    /// Assembles messages.
+    pub decoder: Decoder,
+    /// Bytes received that are not worked off: a piece of a request head, a header or a control frame.
+    pub pending: Vec<u8>,
+    /// Everything else.
+    pub wire: Wire,
+}
+
+/// The socket and what is known of the peer.
+#[derive(Debug)]
+pub struct Wire {
+    /// Its id.
+    pub id: ConnId,
+    /// Its socket.
+    pub socket: Socket,
+    /// Where it is in its life.
+    pub state: State,
+    /// What waits to be sent, if anything does.
+    pub outbox: Option<Box<Outbox>>,
+    /// When it entered its state, or was last sent a ping while open.
+    pub since: Tick,
+    /// When it last sent anything.
+    pub heard: Tick,
+    /// When it last sent a message.
+    pub message_at: Tick,
+    /// When its entry in the wheel comes up.
+    pub timer: Option<Tick>,
+    /// The flags below.
+    pub flags: Flags,
+}
+
+/// What is the case with a connection beside its state.
+#[derive(Debug, Default, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, not a state")]
+pub struct Flags {
+    /// The kernel may hold bytes that we have not received.
+    pub readable: bool,
+    /// It is in the list of connections to go on with in the next turn.
+    pub listed: bool,
+    /// It is in the list of connections to flush in this turn.
+    pub dirty: bool,
+    /// The peer has ended its side, or the connection is broken: receive until that shows.
+    pub hangup: bool,
+    /// The host knows that it opened, and does not know yet that it closed.
+    pub announced: bool,
+    /// A ping was sent and nothing was heard since.
+    pub pinged: bool,
+    /// The socket can no longer be used.
+    pub broken: bool,
+    /// The peer has ended its side.
+    pub ended: bool,
+    /// Reading has paused for the bytes that wait to be sent.
+    pub paused: bool,
+    /// The plain request was a HEAD: its response has no body.
+    pub head_only: bool,
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    #[must_use]
+    pub fn new(id: ConnId, socket: Socket, now: Tick) -> Self {
+        let wire = Wire {
+            id,
+            socket,
+            state: State::Handshake(Box::default()),
+            outbox: None,
+            since: now,
+            heard: now,
+            message_at: now,
+            timer: None,
+            flags: Flags::default(),
+        };
+        Self { decoder: Decoder::new(crate::protocol::Role::Server), pending: Vec::new(), wire }
+    }
+}
+
+impl Wire {
+    /// Bytes that wait to be sent.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.len())
+    }
+
+    /// When something is to be done about it if nothing happens; `awake` is when the engine last began to read after
+    /// a pause of the host, for which no peer is to blame.
+    #[must_use]
+    pub fn deadline(&self, options: &Options, awake: Tick) -> Option<Tick> {
+        let after = |start: Tick, time| Some(start.wrapping_add(ticks_in(time)));
+        let later = |tick: Tick| if until(awake, tick) > 0 { awake } else { tick };
+        match self.state {
+            State::Handshake(_) => after(self.since, options.request_timeout),
+            State::Request => after(self.since, options.response_timeout),
+            State::Closing | State::Ending => after(self.since, options.close_timeout),
+            State::Open => {
+                let silence = match self.flags.pinged {
+                    true => after(later(self.since), options.pong_timeout),
+                    false if options.ping_interval.is_zero() => None,
+                    false => after(later(self.heard), options.ping_interval),
+                };
+                let idle = match options.idle_timeout.is_zero() {
+                    true => None,
+                    false => after(later(self.message_at), options.idle_timeout),
+                };
+                match (silence, idle) {
+                    (Some(one), Some(other)) => Some(if until(one, other) > 0 { other } else { one }),
+                    (one, other) => one.or(other),
+                }
+            }
+        }
+    }
+}

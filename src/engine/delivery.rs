@@ -1,0 +1,100 @@
+//! Where events go: to callbacks on the reactor's thread, or in batches to the thread of the host.
+
+use super::events::{BatchWriter, Event as Batched};
+use super::registry::ConnId;
+use super::request::Request;
+use crate::protocol::decoder::Kind;
+use std::sync::Arc;
+
+/// A host that is called on the reactor's thread. It may push, close and stop from there, and must not block: the
+/// connections of the reactor wait meanwhile.
+pub trait Handler: Send + Sync {
+    /// A connection opened, by this request.
+    fn open(&self, conn: ConnId, request: &Request);
+    /// A message arrived. Text is UTF-8.
+    fn message(&self, conn: ConnId, kind: Kind, payload: &[u8]);
+    /// An open connection closed: the last that is heard of it.
+    fn close(&self, conn: ConnId, code: u16, reason: &str);
+    /// A plain HTTP request arrived, to be answered now or later. `false`: nobody will, answer with 404.
+    fn request(&self, conn: ConnId, request: &Request) -> bool;
+}
+
+/// One of the two ways.
+pub enum Delivery {
+    /// Callbacks.
+    Callbacks(Arc<dyn Handler>),
+    /// Batches.
+    Batches(BatchWriter),
+}
+
+impl Delivery {
+    /// Whether events are handled before the call that delivers them returns.
+    #[inline]
+    #[must_use]
+    pub const fn is_immediate(&self) -> bool {
+        matches!(self, Self::Callbacks(_))
+    }
+
+    /// Whether the host is so far behind that reading must pause.
+    #[inline]
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Callbacks(_) => false,
+            Self::Batches(writer) => writer.queue().is_full(),
+        }
+    }
+
+    /// A connection opened.
+    pub fn open(&mut self, conn: ConnId, request: Request) {
+        match self {
+            Self::Callbacks(handler) => handler.open(conn, &request),
+            Self::Batches(writer) => writer.push(Batched::Open(conn, Box::new(request))),
+        }
+    }
+
+    /// A message arrived, and lies in a buffer of the reactor.
+    #[inline]
+    pub fn message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) {
+        match self {
+            Self::Callbacks(handler) => handler.message(conn, kind, payload),
+            Self::Batches(writer) => writer.push_message(conn, kind, payload),
+        }
+    }
+
+    /// A message arrived, and lies in a buffer that may be taken.
+    pub fn assembled(&mut self, conn: ConnId, kind: Kind, payload: &mut Vec<u8>) {
+        match self {
+            Self::Callbacks(handler) => handler.message(conn, kind, payload),
+            Self::Batches(writer) => writer.push_assembled(conn, kind, payload),
+        }
+    }
+
+    /// A connection closed.
+    pub fn close(&mut self, conn: ConnId, code: u16, reason: &str) {
+        match self {
+            Self::Callbacks(handler) => handler.close(conn, code, reason),
+            Self::Batches(writer) => writer.push_close(conn, code, reason),
+        }
+    }
+
+    /// A plain HTTP request arrived. `false`: nobody will answer it.
+    #[must_use]
+    pub fn request(&mut self, conn: ConnId, request: Request) -> bool {
+        match self {
+            Self::Callbacks(handler) => handler.request(conn, &request),
+            Self::Batches(writer) => {
+                writer.push(Batched::Request(conn, Box::new(request)));
+                true
+            }
+        }
+    }
+
+    /// Ends a turn: what was gathered is on its way.
+    #[inline]
+    pub fn flush(&mut self) {
+        if let Self::Batches(writer) = self {
+            writer.flush();
+        }
+    }
+}

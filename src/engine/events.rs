@@ -1,0 +1,413 @@
+//! Poll mode: the way from the reactors to the thread of the host.
+//!
+//! A turn of a reactor fills one batch: a list of events and an arena with their payloads. The batch crosses threads
+//! as a whole, and the host reads it where it stands; emptied, it travels back to be used again. So a message costs no
+//! allocation, no lock and no wake-up of its own. A message that the decoder has assembled moves into the batch with
+//! its buffer.
+
+use super::registry::ConnId;
+use super::request::Request;
+use crate::error::{Error, Result, Status};
+use crate::protocol::decoder::Kind;
+use crate::sys::eventfd::EventFd;
+use crate::sys::futex::{self, Waited};
+use crossbeam_channel::{Receiver, Sender};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
+
+/// Payload bytes that an arena holds. A turn that brings more fills several batches.
+const ARENA: usize = 256 * 1024;
+
+/// Payloads larger than this get a buffer of their own, in bytes.
+const ARENA_PAYLOAD_MAX: usize = ARENA / 4;
+
+/// Batches that are kept for reuse.
+const SPARE_BATCHES: usize = 16;
+
+/// What an event costs beside its payload, for the bound on what may wait, in bytes.
+const EVENT_COST: usize = 64;
+
+/// Something that happened on a connection. Payloads are [`Span`]s of the batch.
+#[derive(Debug)]
+pub enum Event {
+    /// It opened, by this request.
+    Open(ConnId, Box<Request>),
+    /// A message arrived.
+    Message(ConnId, Kind, Span),
+    /// It closed, with this code and reason.
+    Close(ConnId, u16, Span),
+    /// A plain HTTP request wants an answer.
+    Request(ConnId, Box<Request>),
+}
+
+/// Where the payload of an event lies.
+#[derive(Debug, Clone, Copy)]
+pub enum Span {
+    /// In the arena.
+    Arena(u32, u32),
+    /// In a buffer of its own.
+    Own(u32),
+}
+
+/// Events of one turn of one reactor.
+#[derive(Debug)]
+pub struct Batch {
+    events: Vec<Event>,
+    arena: Vec<u8>,
+    own: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn new() -> Self {
+        Self { events: Vec::with_capacity(256), arena: Vec::with_capacity(ARENA), own: Vec::new(), bytes: 0 }
+    }
+
+    /// The events, in their order.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The payload of an event of this batch.
+    #[must_use]
+    pub fn payload(&self, span: Span) -> &[u8] {
+        match span {
+            Span::Arena(start, length) => &self.arena[start as usize..][..length as usize],
+            Span::Own(index) => &self.own[index as usize],
+        }
+    }
+
+    fn clear(&mut self) {
+        self.events.clear();
+        self.events.shrink_to(16 * 1024);
+        self.arena.clear();
+        self.own.clear();
+        self.bytes = 0;
+    }
+
+    fn has_room(&self, length: usize) -> bool {
+        length > ARENA_PAYLOAD_MAX || self.arena.len() + length <= self.arena.capacity()
+    }
+
+    fn put(&mut self, payload: &[u8]) -> Span {
+        if payload.len() > ARENA_PAYLOAD_MAX {
+            return self.put_own(payload.to_vec());
+        }
+        let start = self.arena.len() as u32;
+        self.arena.extend_from_slice(payload);
+        Span::Arena(start, payload.len() as u32)
+    }
+
+    fn put_own(&mut self, payload: Vec<u8>) -> Span {
+        self.own.push(payload);
+        Span::Own(self.own.len() as u32 - 1)
+    }
+}
+
+/// The queue between the reactors of a server and its host.
+#[derive(Debug)]
+pub struct EventQueue {
+    full: (Sender<Box<Batch>>, Receiver<Box<Batch>>),
+    empty: (Sender<Box<Batch>>, Receiver<Box<Batch>>),
+    /// Bytes of the batches that the host has not taken.
+    waiting: AtomicU64,
+    max_waiting: u64,
+    /// Raised with every change that a sleeping host must see.
+    changes: AtomicU32,
+    sleeping: AtomicBool,
+    stopped: AtomicBool,
+    fd: EventFd,
+    fd_wanted: AtomicBool,
+    /// The batch that the host reads, and so the right to poll.
+    taken: Mutex<Option<Box<Batch>>>,
+}
+
+impl EventQueue {
+    /// An empty queue that is full when `max_waiting` bytes of events wait in it.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn new(max_waiting: u64) -> std::io::Result<Self> {
+        Ok(Self {
+            full: crossbeam_channel::unbounded(),
+            empty: crossbeam_channel::bounded(SPARE_BATCHES),
+            waiting: AtomicU64::new(0),
+            max_waiting,
+            changes: AtomicU32::new(0),
+            sleeping: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            fd: EventFd::new()?,
+            fd_wanted: AtomicBool::new(false),
+            taken: Mutex::new(None),
+        })
+    }
+
+    /// Whether the host has fallen so far behind that the reactors must not read on.
+    #[inline]
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) >= self.max_waiting
+    }
+
+    /// Says that no further batch will come, and wakes the host to see it.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.announce();
+    }
+
+    /// A descriptor that is readable while events wait.
+    #[must_use]
+    pub fn fd(&self) -> std::os::fd::RawFd {
+        if !self.fd_wanted.swap(true, Ordering::SeqCst) && self.has_news() {
+            self.fd.signal();
+        }
+        self.fd.raw()
+    }
+
+    /// Waits for events for at most `limit` (`None`: without end) and reads them with `read`. The batch stays where it
+    /// is until the next call. Returns what `read` returns, or `None` when the time was up.
+    ///
+    /// `emptied` is called when events were taken from a full queue: the reactors may read on.
+    ///
+    /// # Errors
+    /// `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_INTERRUPTED` after a signal handler ran,
+    /// `WS_ERR_STOPPED` once everything was taken from a stopped server.
+    pub fn poll<T>(
+        &self,
+        limit: Option<Duration>,
+        emptied: impl FnOnce(),
+        read: impl FnOnce(&Batch) -> T,
+    ) -> Result<Option<T>> {
+        let mut taken = self.right_to_poll()?;
+        if let Some(mut batch) = taken.take() {
+            batch.clear();
+            let _ = self.empty.0.try_send(batch);
+        }
+        let Some(batch) = self.wait_for_batch(limit)? else { return Ok(None) };
+        let bytes = batch.bytes as u64;
+        let before = self.waiting.fetch_sub(bytes, Ordering::AcqRel);
+        if before >= self.max_waiting && before - bytes < self.max_waiting {
+            emptied();
+        }
+        Ok(Some(read(taken.insert(batch))))
+    }
+
+    fn right_to_poll(&self) -> Result<MutexGuard<'_, Option<Box<Batch>>>> {
+        match self.taken.try_lock() {
+            Ok(guard) => Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::new(Status::WS_ERR_WRONG_THREAD, "poll: another thread is polling this server"))
+            }
+        }
+    }
+
+    fn wait_for_batch(&self, limit: Option<Duration>) -> Result<Option<Box<Batch>>> {
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        loop {
+            let seen = self.changes.load(Ordering::SeqCst);
+            if let Ok(batch) = self.full.1.try_recv() {
+                return Ok(Some(batch));
+            }
+            if self.stopped.load(Ordering::SeqCst) && self.full.1.is_empty() {
+                return Err(Error::new(Status::WS_ERR_STOPPED, "poll: the server has stopped"));
+            }
+            if self.fd_wanted.load(Ordering::SeqCst) {
+                self.fd.clear();
+                if self.has_news() {
+                    self.fd.signal();
+                    continue;
+                }
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Ok(None);
+            }
+            self.sleeping.store(true, Ordering::SeqCst);
+            let waited = futex::wait(&self.changes, seen, left);
+            self.sleeping.store(false, Ordering::Relaxed);
+            if waited == Waited::Interrupted {
+                return Err(Error::new(Status::WS_ERR_INTERRUPTED, "poll: interrupted by a signal"));
+            }
+        }
+    }
+
+    fn has_news(&self) -> bool {
+        !self.full.1.is_empty() || self.stopped.load(Ordering::SeqCst)
+    }
+
+    fn spare(&self) -> Box<Batch> {
+        self.empty.1.try_recv().unwrap_or_else(|_| Box::new(Batch::new()))
+    }
+
+    fn send(&self, mut batch: Box<Batch>) {
+        batch.bytes =
+            batch.arena.len() + batch.own.iter().map(Vec::len).sum::<usize>() + batch.events.len() * EVENT_COST;
+        self.waiting.fetch_add(batch.bytes as u64, Ordering::AcqRel);
+        // The queue holds a receiver itself, so that the channel cannot be disconnected.
+        let _ = self.full.0.send(batch);
+        self.announce();
+    }
+
+    fn announce(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        if self.sleeping.load(Ordering::SeqCst) {
+            futex::wake_all(&self.changes);
+        }
+        if self.fd_wanted.load(Ordering::SeqCst) {
+            self.fd.signal();
+        }
+    }
+}
+
+/// The reactor's end of the queue: the batch of this turn.
+#[derive(Debug)]
+pub struct BatchWriter {
+    queue: std::sync::Arc<EventQueue>,
+    batch: Box<Batch>,
+}
+
+impl BatchWriter {
+    /// A writer into `queue`.
+    #[must_use]
+    pub fn new(queue: std::sync::Arc<EventQueue>) -> Self {
+        Self { batch: queue.spare(), queue }
+    }
+
+    /// The queue it writes into.
+    #[must_use]
+    pub fn queue(&self) -> &EventQueue {
+        &self.queue
+    }
+
+    /// Adds an event without a payload.
+    pub fn push(&mut self, event: Event) {
+        self.batch.events.push(event);
+    }
+
+    /// Adds a message.
+    #[inline]
+    pub fn push_message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) {
+        self.make_room(payload.len());
+        let span = self.batch.put(payload);
+        self.batch.events.push(Event::Message(conn, kind, span));
+    }
+
+    /// Adds a message with the buffer that it is in.
+    pub fn push_assembled(&mut self, conn: ConnId, kind: Kind, payload: &mut Vec<u8>) {
+        if payload.len() <= ARENA_PAYLOAD_MAX {
+            return self.push_message(conn, kind, payload);
+        }
+        let span = self.batch.put_own(std::mem::take(payload));
+        self.batch.events.push(Event::Message(conn, kind, span));
+    }
+
+    /// Adds the end of a connection.
+    pub fn push_close(&mut self, conn: ConnId, code: u16, reason: &str) {
+        self.make_room(reason.len());
+        let span = self.batch.put(reason.as_bytes());
+        self.batch.events.push(Event::Close(conn, code, span));
+    }
+
+    /// Hands the batch over, if there is anything in it.
+    #[inline]
+    pub fn flush(&mut self) {
+        if !self.batch.events.is_empty() {
+            let next = self.queue.spare();
+            self.queue.send(std::mem::replace(&mut self.batch, next));
+        }
+    }
+
+    fn make_room(&mut self, length: usize) {
+        if !self.batch.has_room(length) {
+            self.flush();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn texts(queue: &EventQueue) -> Vec<Vec<u8>> {
+        let read = |batch: &Batch| {
+            let payload = |event: &Event| match event {
+                Event::Message(_, _, span) | Event::Close(_, _, span) => batch.payload(*span).to_vec(),
+                _ => Vec::new(),
+            };
+            batch.events().iter().map(payload).collect::<Vec<_>>()
+        };
+        queue.poll(Some(Duration::ZERO), || (), read).unwrap().unwrap_or_default()
+    }
+
+    #[test]
+    fn events_arrive_in_batches_and_in_order() {
+        let queue = Arc::new(EventQueue::new(1 << 20).unwrap());
+        let mut writer = BatchWriter::new(Arc::clone(&queue));
+        writer.flush();
+        assert!(texts(&queue).is_empty());
+        writer.push_message(1, Kind::Text, b"one");
+        writer.push_assembled(1, Kind::Binary, &mut vec![7; ARENA]);
+        writer.push_close(1, 1000, "bye");
+        writer.flush();
+        assert_eq!(texts(&queue), [b"one".to_vec(), vec![7; ARENA], b"bye".to_vec()]);
+        assert!(texts(&queue).is_empty());
+    }
+
+    #[test]
+    fn an_arena_never_moves_while_it_fills() {
+        let queue = Arc::new(EventQueue::new(1 << 30).unwrap());
+        let mut writer = BatchWriter::new(Arc::clone(&queue));
+        for i in 0..200_u8 {
+            writer.push_message(1, Kind::Binary, &vec![i; 10_000]);
+            assert_eq!(writer.batch.arena.capacity(), ARENA);
+        }
+        writer.flush();
+        let mut all = Vec::new();
+        while all.len() < 200 {
+            all.extend(texts(&queue));
+        }
+        assert!(all.iter().enumerate().all(|(i, payload)| *payload == vec![i as u8; 10_000]));
+    }
+
+    #[test]
+    fn a_full_queue_says_so_until_the_host_has_read() {
+        let queue = Arc::new(EventQueue::new(1000).unwrap());
+        let mut writer = BatchWriter::new(Arc::clone(&queue));
+        writer.push_message(1, Kind::Binary, &[0; 2000]);
+        assert!(!queue.is_full());
+        writer.flush();
+        assert!(queue.is_full());
+        let mut told = false;
+        queue.poll(None, || told = true, |_| ()).unwrap();
+        assert!(told && !queue.is_full());
+    }
+
+    #[test]
+    fn a_stopped_queue_is_drained_first() {
+        let queue = Arc::new(EventQueue::new(1000).unwrap());
+        let mut writer = BatchWriter::new(Arc::clone(&queue));
+        writer.push_close(9, 1001, "");
+        writer.flush();
+        queue.stop();
+        assert_eq!(texts(&queue).len(), 1);
+        let error = queue.poll(None, || (), |_| ()).unwrap_err();
+        assert_eq!(error.status, Status::WS_ERR_STOPPED);
+    }
+
+    #[test]
+    fn a_sleeping_host_is_woken() {
+        let queue = Arc::new(EventQueue::new(1000).unwrap());
+        let other = Arc::clone(&queue);
+        let thread = std::thread::spawn(move || {
+            let mut writer = BatchWriter::new(other);
+            writer.push_message(1, Kind::Text, b"wake");
+            writer.flush();
+        });
+        assert!(queue.poll(None, || (), |batch| batch.events().len()).unwrap() == Some(1));
+        thread.join().unwrap();
+    }
+}

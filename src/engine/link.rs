@@ -1,0 +1,180 @@
+//! One reactor as other threads see it: which connections it has, and the way to have it do something.
+
+use super::commands::{Command, CommandQueue};
+use super::events::EventQueue;
+use super::registry::{ConnId, Phase, Registry, Standing};
+use super::stats::Stats;
+use super::turn;
+use crate::error::{Error, Result, Status};
+use crate::options::Options;
+use crate::protocol::frame::{self, Opcode};
+use std::io;
+use std::sync::Arc;
+
+/// The shared part of a reactor.
+#[derive(Debug)]
+pub struct Link {
+    /// Its connections.
+    pub registry: Registry,
+    /// Its queue.
+    pub commands: CommandQueue,
+    /// Its counters.
+    pub stats: Stats,
+    /// The options of its server.
+    pub options: Arc<Options>,
+    /// The queue to the host, in poll mode.
+    pub events: Option<Arc<EventQueue>>,
+}
+
+impl Link {
+    /// The link of `reactor`.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn new(reactor: usize, options: &Arc<Options>, events: Option<&Arc<EventQueue>>) -> io::Result<Self> {
+        Ok(Self {
+            registry: Registry::new(reactor, options.reactors as usize, options.max_connections),
+            commands: CommandQueue::new(options.max_command_bytes)?,
+            stats: Stats::default(),
+            options: Arc::clone(options),
+            events: events.map(Arc::clone),
+        })
+    }
+
+    /// A name of this link that no other has.
+    fn name(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Says that the calling thread runs this reactor.
+    pub fn begin_thread(&self) {
+        turn::begin_thread(self.name());
+    }
+
+    /// Whether the calling thread runs this reactor, so that a callback is on its stack.
+    #[must_use]
+    pub fn is_this_thread(&self) -> bool {
+        turn::is_thread_of(self.name())
+    }
+
+    /// Sends a frame to an open connection.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`, `WS_ERR_QUEUE_FULL`.
+    #[inline]
+    pub fn send(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<()> {
+        let most = self.options.max_queued_bytes;
+        let judge = |answers: u64| match self.registry.standing(to) {
+            Some(Standing { phase: Phase::Open, queued }) if queued + answers < most => Ok(()),
+            standing => Err(standing),
+        };
+        let result = match turn::answer(self.name(), to, opcode, payload, judge) {
+            Some(result) => result.inspect(|()| self.stats.messages_out.add(1)),
+            None => return self.enqueue_frame(to, opcode, payload),
+        };
+        result.map_err(|standing| self.refusal(to, standing, Phase::Open))
+    }
+
+    fn enqueue_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<()> {
+        let bytes = frame::length(payload.len(), false) as u64;
+        self.registry
+            .add_queued(to, bytes, Phase::Open, self.options.max_queued_bytes)
+            .map_err(|standing| self.refusal(to, standing, Phase::Open))?;
+        if self.commands.push_frame(to, opcode, payload) {
+            turn::divert(self.name());
+            return Ok(());
+        }
+        self.registry.sub_queued(to, bytes);
+        Err(self.crowded())
+    }
+
+    /// Sends an encoded frame to every open connection.
+    ///
+    /// # Errors
+    /// `WS_ERR_QUEUE_FULL` if the reactor's queue is full. A connection whose own queue is full is left out.
+    pub fn broadcast(&self, frame: &Arc<[u8]>) -> Result<()> {
+        self.enqueue(Command::Broadcast(Arc::clone(frame)))
+    }
+
+    /// Begins the closing handshake of an open connection.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn close(&self, conn: ConnId, code: Option<u16>, reason: &str) -> Result<()> {
+        if !self.registry.change_phase(conn, Phase::Open, Phase::Shut) {
+            return Err(self.refusal(conn, self.registry.standing(conn), Phase::Open));
+        }
+        self.enqueue(Command::Close(conn, code, reason.into()))
+    }
+
+    /// Cuts a connection, in whatever phase it is.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED` if it is gone.
+    pub fn disconnect(&self, conn: ConnId) -> Result<()> {
+        if self.registry.standing(conn).is_none() {
+            return Err(gone(conn));
+        }
+        self.registry.change_phase(conn, Phase::Open, Phase::Shut);
+        self.registry.change_phase(conn, Phase::Request, Phase::Shut);
+        self.enqueue(Command::Disconnect(conn))
+    }
+
+    /// Answers a plain HTTP request with an encoded response, whose first `head` bytes are all that HEAD gets.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED` if no request of this connection waits for an answer, `WS_ERR_QUEUE_FULL`.
+    pub fn respond(&self, conn: ConnId, response: Vec<u8>, head: usize) -> Result<()> {
+        let bytes = response.len() as u64;
+        self.registry
+            .add_queued(conn, bytes, Phase::Request, u64::MAX)
+            .map_err(|standing| self.refusal(conn, standing, Phase::Request))?;
+        let pushed = self.commands.push(Command::Respond { to: conn, response, head });
+        if !pushed {
+            self.registry.sub_queued(conn, bytes);
+            return Err(self.crowded());
+        }
+        self.registry.change_phase(conn, Phase::Request, Phase::Shut);
+        Ok(())
+    }
+
+    /// Has the reactor do something that is always taken, or is taken while its queue has room.
+    ///
+    /// # Errors
+    /// `WS_ERR_QUEUE_FULL`.
+    pub fn enqueue(&self, command: Command) -> Result<()> {
+        if !self.commands.push(command) {
+            return Err(self.crowded());
+        }
+        turn::divert(self.name());
+        Ok(())
+    }
+
+    fn crowded(&self) -> Error {
+        self.stats.pushes_refused.add_shared(1);
+        let most = self.options.max_command_bytes;
+        Error::new(Status::WS_ERR_QUEUE_FULL, format!("{most} bytes wait for the reactor (max_command_bytes)"))
+    }
+
+    #[cold]
+    fn refusal(&self, conn: ConnId, standing: Option<Standing>, wanted: Phase) -> Error {
+        match standing {
+            Some(Standing { phase, queued }) if phase == wanted => {
+                self.stats.pushes_refused.add_shared(1);
+                let most = self.options.max_queued_bytes;
+                let detail = format!("connection {conn}: {queued} bytes wait to be sent (max_queued_bytes is {most})");
+                Error::new(Status::WS_ERR_QUEUE_FULL, detail)
+            }
+            Some(_) if wanted == Phase::Request => {
+                let detail = format!("connection {conn}: no request waits for a response");
+                Error::new(Status::WS_ERR_CLOSED, detail)
+            }
+            Some(_) => Error::new(Status::WS_ERR_CLOSED, format!("connection {conn} is closing")),
+            None => gone(conn),
+        }
+    }
+}
+
+fn gone(conn: ConnId) -> Error {
+    Error::new(Status::WS_ERR_CLOSED, format!("connection {conn} is closed, or there never was one"))
+}

@@ -1,0 +1,19 @@
+//! The machinery: reactors, each a thread with an epoll of its own, and what passes between them and the host.
+//!
+//! A [`reactor`] owns its connections: nobody else touches a socket, so no connection needs a lock. What other threads
+//! may do is in [`link`]: look a connection up in the [`registry`], and put [`commands`] into the reactor's queue. What
+//! the reactor has to say goes out through a [`delivery`]: to callbacks on its own thread, or in batches of [`events`]
+//! to the host's.
+
+pub mod commands;
+pub mod connection;
+pub mod delivery;
+pub mod events;
+pub mod link;
+pub mod outbox;
+pub mod reactor;
+pub mod registry;
+pub mod request;
+pub mod stats;
+pub mod timers;
+mod turn;

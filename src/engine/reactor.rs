@@ -1,0 +1,226 @@
+//! A reactor: one thread, one epoll, and the connections that are its own.
+//!
+//! A turn goes: wait; receive from every connection that has something, decode, and deliver; hand the batch over; take
+//! the commands of other threads; send what has gathered, one call per connection; look at the deadlines that came up.
+//!
+//! Descriptors are registered once, edge-triggered. So the reactor remembers itself who has bytes left to read: a
+//! connection that sent more than its share of a turn, one whose own answers wait unsent, or all of them while the
+//! host is behind.
+
+mod accepting;
+mod deadlines;
+mod handshakes;
+mod receiving;
+mod sending;
+
+use super::commands::Commands;
+use super::connection::{Connection, State};
+use super::delivery::Delivery;
+use super::link::Link;
+use super::outbox::Outbox;
+use super::registry::{ConnId, IdAllocator, Phase};
+use super::timers::{self, Tick, Wheel, tick_of, until};
+use super::turn;
+use crate::protocol::close;
+use crate::protocol::decoder::Limits;
+use crate::protocol::handshake::HeadLimits;
+use crate::sys::clock;
+use crate::sys::epoll::{Epoll, Events, Ready};
+use crate::sys::socket::Listener;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Descriptors that one wait reports.
+const EVENTS: usize = 512;
+
+const WAKE: u64 = u64::MAX;
+const LISTENER: u64 = 1 << 63;
+
+/// A reactor, on its own thread.
+pub struct Reactor {
+    link: Arc<Link>,
+    delivery: Delivery,
+    epoll: Epoll,
+    listeners: Vec<Listening>,
+    connections: Vec<Option<Box<Connection>>>,
+    ids: IdAllocator,
+    limits: Limits,
+    head_limits: HeadLimits,
+    buffer: Vec<u8>,
+    wheel: Wheel,
+    now: Tick,
+    /// When reading last began again after the host had been behind.
+    awake: Tick,
+    host_behind: bool,
+    unread: VecDeque<ConnId>,
+    dirty: Vec<ConnId>,
+    commands: Commands,
+    #[allow(clippy::vec_box, reason = "a connection holds its outbox in this very box")]
+    outboxes: Vec<Box<Outbox>>,
+    due: Vec<(ConnId, Tick)>,
+    stopping: Option<Tick>,
+}
+
+struct Listening {
+    listener: Arc<Listener>,
+    /// Connections may wait that were not accepted.
+    waiting: bool,
+    paused_until: Option<Tick>,
+}
+
+/// What becomes of a connection after something happened on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Lives,
+    Ends,
+}
+
+impl Reactor {
+    /// A reactor for these listeners, not running yet.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn new(link: Arc<Link>, listeners: Vec<Arc<Listener>>, delivery: Delivery) -> io::Result<Self> {
+        let epoll = Epoll::new()?;
+        epoll.add(link.commands.wake_fd().as_fd(), WAKE)?;
+        for (index, listener) in listeners.iter().enumerate() {
+            epoll.add(listener.as_fd(), LISTENER | index as u64)?;
+        }
+        let listeners = listeners.into_iter();
+        let now = tick_of(clock::now_ms());
+        Ok(Self {
+            limits: link.options.limits(),
+            head_limits: HeadLimits { max_head: link.options.max_request_head as usize },
+            link,
+            delivery,
+            epoll,
+            listeners: listeners.map(|listener| Listening { listener, waiting: false, paused_until: None }).collect(),
+            connections: Vec::new(),
+            ids: IdAllocator::default(),
+            buffer: Vec::new(),
+            wheel: Wheel::new(now),
+            now,
+            awake: now,
+            host_behind: false,
+            unread: VecDeque::new(),
+            dirty: Vec::new(),
+            commands: Commands::default(),
+            outboxes: Vec::new(),
+            due: Vec::new(),
+            stopping: None,
+        })
+    }
+
+    /// Serves until it is told to stop.
+    pub fn run(&mut self) {
+        self.link.begin_thread();
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.is_done() {
+            self.wait(&mut events);
+            for index in 0..events.len() {
+                self.on_ready(events.get(index));
+            }
+            self.go_on_reading();
+            self.delivery.flush();
+            self.take_commands();
+            self.flush_dirty();
+            self.look_at_deadlines();
+            self.flush_dirty();
+            self.delivery.flush();
+        }
+        let left: Vec<ConnId> = self.connections.iter().flatten().map(|conn| conn.wire.id).collect();
+        for id in left {
+            self.with(id, |_, _| Fate::Ends);
+        }
+        self.delivery.flush();
+    }
+
+    fn is_done(&self) -> bool {
+        self.stopping.is_some_and(|deadline| self.ids.live() == 0 || until(deadline, self.now) == 0)
+    }
+
+    fn wait(&mut self, events: &mut Events) {
+        let busy = !self.unread.is_empty() && !self.host_behind
+            || self.listeners.iter().any(|listening| listening.waiting && listening.paused_until.is_none());
+        let mut timeout = if busy { 0 } else { self.next_deadline_ms() };
+        if timeout != 0 && !self.link.commands.fall_asleep() {
+            timeout = 0;
+        }
+        if let Err(error) = self.epoll.wait(events, timeout) {
+            // epoll_wait fails only for arguments that are wrong, and these are not.
+            unreachable!("epoll_wait: {error}");
+        }
+        self.link.commands.awake();
+        self.now = tick_of(clock::now_ms());
+    }
+
+    fn next_deadline_ms(&self) -> i32 {
+        let paused = self.listeners.iter().filter_map(|listening| listening.paused_until);
+        let own = paused.chain(self.stopping).map(|tick| u64::from(until(tick, self.now)) * timers::TICK_MS);
+        own.chain(self.wheel.next_ms(self.now)).min().map_or(-1, |ms| i32::try_from(ms).unwrap_or(i32::MAX))
+    }
+
+    fn on_ready(&mut self, ready: Ready) {
+        match ready.token {
+            WAKE => self.link.commands.wake_fd().clear(),
+            token if token & LISTENER != 0 => {
+                if let Some(listening) = self.listeners.get_mut((token & !LISTENER) as usize) {
+                    listening.waiting = true;
+                }
+                self.accept();
+            }
+            id => {
+                if self.delivery.is_immediate() {
+                    // What callbacks have pushed so far goes before what they push in answer to what comes now.
+                    self.take_commands();
+                }
+                self.with(id, |reactor, conn| {
+                    conn.wire.flags.readable |= ready.readable;
+                    conn.wire.flags.hangup |= ready.hangup;
+                    reactor.serve(conn, ready.writable)
+                });
+            }
+        }
+    }
+
+    /// Does something with a connection, if it is still there, and lets it go if that was its end.
+    fn with(&mut self, id: ConnId, action: impl FnOnce(&mut Self, &mut Connection) -> Fate) {
+        let slot = self.link.registry.slot_of(id);
+        let Some(entry) = self.connections.get_mut(slot) else { return };
+        let Some(mut conn) = entry.take_if(|conn| conn.wire.id == id) else { return };
+        let result = catch_unwind(AssertUnwindSafe(|| action(self, &mut conn)));
+        let fate = result.unwrap_or_else(|_| self.after_panic(&mut conn));
+        if fate == Fate::Lives && !conn.wire.flags.broken {
+            self.connections[slot] = Some(conn);
+        } else {
+            self.let_go(*conn);
+        }
+    }
+
+    /// A fault of ours costs the connection that met it, and no other.
+    fn after_panic(&mut self, conn: &mut Connection) -> Fate {
+        self.link.stats.panics.add(1);
+        turn::end(|_| ());
+        if matches!(conn.wire.state, State::Open) {
+            self.fail(&mut conn.wire, close::INTERNAL_ERROR, "internal error");
+            return self.flush(&mut conn.wire);
+        }
+        Fate::Ends
+    }
+
+    fn let_go(&mut self, mut conn: Connection) {
+        let wire = &mut conn.wire;
+        self.link.registry.change_phase(wire.id, Phase::Open, Phase::Shut);
+        self.tell_closed(wire, close::ABNORMAL, "");
+        if let Some(outbox) = wire.outbox.take() {
+            self.link.registry.sub_queued(wire.id, outbox.len() as u64);
+            self.keep_outbox(outbox);
+        }
+        self.ids.give_back(&self.link.registry, wire.id);
+        self.link.stats.connections_open.set(self.ids.live() as u64);
+        self.link.stats.connections_closed.add(1);
+    }
+}

@@ -1,0 +1,69 @@
+//! Accepting connections, up to the limit and to what the system has descriptors for.
+
+use super::super::connection::Connection;
+use super::super::timers::Tick;
+use super::{Listening, Reactor};
+use crate::protocol::handshake::Refusal;
+use crate::sys::socket::{Socket, is_out_of_resources};
+use std::io;
+use std::os::fd::AsFd;
+
+/// Connections that are accepted in a turn.
+const ACCEPTS_PER_TURN: usize = 256;
+
+/// How long accepting pauses when there are no descriptors left, in ticks.
+const ACCEPT_PAUSE: Tick = 10;
+
+impl Reactor {
+    pub(super) fn accept(&mut self) {
+        for index in 0..self.listeners.len() {
+            for _ in 0..ACCEPTS_PER_TURN {
+                let listening = &mut self.listeners[index];
+                if !listening.waiting || listening.paused_until.is_some() {
+                    break;
+                }
+                match listening.listener.accept() {
+                    Ok(socket) => self.admit(socket),
+                    Err(error) => listening.on_accept_error(&error, self.now),
+                }
+            }
+        }
+    }
+
+    pub(super) fn admit(&mut self, socket: Socket) {
+        self.link.stats.connections_accepted.add(1);
+        let most = self.link.options.max_connections.div_ceil(self.link.options.reactors);
+        let id = if (self.ids.live() as u64) < most { self.ids.take(&self.link.registry) } else { None };
+        let Some(id) = id else {
+            self.link.stats.connections_refused.add(1);
+            self.link.stats.connections_closed.add(1);
+            let refusal = Refusal { status: 503, detail: "too many connections (max_connections)" };
+            let _ = socket.send(&refusal.response());
+            socket.shut_down_sending();
+            return;
+        };
+        let slot = self.link.registry.slot_of(id);
+        if slot >= self.connections.len() {
+            self.connections.resize_with(slot + 1, || None);
+        }
+        if self.epoll.add(socket.as_fd(), id).is_err() {
+            self.ids.give_back(&self.link.registry, id);
+            return;
+        }
+        let mut conn = Box::new(Connection::new(id, socket, self.now));
+        self.arm(&mut conn.wire);
+        self.connections[slot] = Some(conn);
+        self.link.stats.connections_open.set(self.ids.live() as u64);
+    }
+}
+
+impl Listening {
+    fn on_accept_error(&mut self, error: &io::Error, now: Tick) {
+        if is_out_of_resources(error) {
+            self.paused_until = Some(now.wrapping_add(ACCEPT_PAUSE));
+        } else if error.kind() == io::ErrorKind::WouldBlock {
+            self.waiting = false;
+        }
+        // Anything else is about that one connection, which is gone again.
+    }
+}

@@ -1,0 +1,85 @@
+//! Deadlines: requests, responses, pings, idleness, closing.
+
+use super::super::connection::{State, Wire};
+use super::super::registry::Phase;
+use super::super::timers::{ticks_in, until};
+use super::{Fate, Reactor};
+use crate::protocol::close;
+use crate::protocol::frame::Opcode;
+use crate::protocol::handshake::Refusal;
+
+impl Reactor {
+    /// Sees to it that the connection comes up at its deadline.
+    pub(super) fn arm(&mut self, wire: &mut Wire) {
+        let Some(deadline) = wire.deadline(&self.link.options, self.awake) else { return };
+        let sooner = wire.timer.is_none_or(|timer| until(timer, deadline) > 0);
+        if sooner {
+            wire.timer = Some(self.wheel.enter(wire.id, deadline));
+        }
+    }
+
+    pub(super) fn look_at_deadlines(&mut self) {
+        for listening in &mut self.listeners {
+            listening.paused_until = listening.paused_until.filter(|tick| until(*tick, self.now) > 0);
+        }
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.turn(self.now, &mut due);
+        for (id, tick) in due.drain(..) {
+            self.with(id, |reactor, conn| {
+                if conn.wire.timer != Some(tick) {
+                    return Fate::Lives;
+                }
+                conn.wire.timer = None;
+                let passed = |deadline| until(deadline, reactor.now) == 0;
+                let late = conn.wire.deadline(&reactor.link.options, reactor.awake).is_some_and(passed);
+                if late && reactor.on_deadline(&mut conn.wire) == Fate::Ends {
+                    return Fate::Ends;
+                }
+                reactor.arm(&mut conn.wire);
+                reactor.flush(&mut conn.wire)
+            });
+        }
+        self.due = due;
+    }
+
+    pub(super) fn on_deadline(&mut self, wire: &mut Wire) -> Fate {
+        let stats = &self.link.stats;
+        match wire.state {
+            State::Handshake(_) => {
+                stats.requests_timed_out.add(1);
+                self.refuse(wire, Refusal { status: 408, detail: "the request took too long (request_timeout)" });
+            }
+            State::Request => {
+                self.link.registry.change_phase(wire.id, Phase::Request, Phase::Shut);
+                self.refuse(wire, Refusal { status: 504, detail: "no answer in time (response_timeout)" });
+            }
+            State::Closing | State::Ending => {
+                stats.close_timeouts.add(1);
+                return Fate::Ends;
+            }
+            State::Open if self.host_behind => {
+                // Its pong may lie unread: nobody is timed out while the host is behind.
+                self.awake = self.now;
+            }
+            State::Open if wire.flags.pinged => {
+                stats.pong_timeouts.add(1);
+                return Fate::Ends;
+            }
+            State::Open if self.is_idle_too_long(wire) => {
+                stats.idle_timeouts.add(1);
+                self.begin_close(wire, Some(close::GOING_AWAY), "idle for too long");
+            }
+            State::Open => {
+                self.queue(wire, &[0x80 | Opcode::Ping as u8, 0]);
+                wire.flags.pinged = true;
+                wire.since = self.now;
+            }
+        }
+        Fate::Lives
+    }
+
+    pub(super) fn is_idle_too_long(&self, wire: &Wire) -> bool {
+        let limit = self.link.options.idle_timeout;
+        !limit.is_zero() && until(wire.message_at.wrapping_add(ticks_in(limit)), self.now) == 0
+    }
+}

@@ -1,0 +1,260 @@
+//! Receiving, and taking apart what was received: the way of a message to the host.
+
+use super::super::connection::{Connection, State, Wire};
+use super::super::registry::Phase;
+use super::super::turn;
+use super::{Fate, Reactor};
+use crate::protocol::decoder::Event;
+use crate::protocol::frame::{self, Opcode};
+use crate::protocol::handshake::HeadStatus;
+use std::io;
+
+/// Bytes that one call receives at most.
+const RECEIVE: usize = 256 * 1024;
+
+/// Room in front of them for what a connection has left over.
+const LEFTOVER: usize = 64 * 1024 + 1024;
+
+/// Calls to receive that one connection gets in a turn.
+const RECEIVES_PER_TURN: usize = 4;
+
+impl Reactor {
+    /// Goes on with the connections that had more to read than their share, and with accepting.
+    pub(super) fn go_on_reading(&mut self) {
+        if self.host_behind && !self.delivery.is_full() {
+            self.host_behind = false;
+            self.awake = self.now;
+        }
+        self.accept();
+        for _ in 0..self.unread.len() {
+            if self.host_behind {
+                return;
+            }
+            let Some(id) = self.unread.pop_front() else { return };
+            if self.delivery.is_immediate() {
+                self.take_commands();
+            }
+            self.with(id, |reactor, conn| {
+                conn.wire.flags.listed = false;
+                reactor.serve(conn, false)
+            });
+        }
+    }
+
+    /// Does all there is to do for a connection at this time.
+    pub(super) fn serve(&mut self, conn: &mut Connection, writable: bool) -> Fate {
+        if writable && conn.wire.outbox.is_some() && self.flush(&mut conn.wire) == Fate::Ends {
+            return Fate::Ends;
+        }
+        turn::begin(conn.wire.id);
+        let fate = self.receive(conn);
+        self.send_answers(&mut conn.wire);
+        if fate == Fate::Ends || conn.wire.flags.broken {
+            return Fate::Ends;
+        }
+        if conn.wire.outbox.is_some() && !conn.wire.flags.dirty {
+            self.flush(&mut conn.wire)
+        } else {
+            self.after_flush(&mut conn.wire)
+        }
+    }
+
+    pub(super) fn receive(&mut self, conn: &mut Connection) -> Fate {
+        for _ in 0..RECEIVES_PER_TURN {
+            if !conn.wire.flags.readable || self.must_not_read(&mut conn.wire) {
+                break;
+            }
+            if self.receive_once(conn) == Fate::Ends {
+                return Fate::Ends;
+            }
+        }
+        let flags = &mut conn.wire.flags;
+        if flags.readable && !flags.paused && !flags.listed {
+            flags.listed = true;
+            self.unread.push_back(conn.wire.id);
+        }
+        Fate::Lives
+    }
+
+    /// Whether reading has to wait: for the host to catch up, or for this peer to read what it was sent.
+    pub(super) fn must_not_read(&mut self, wire: &mut Wire) -> bool {
+        if !self.host_behind && self.delivery.is_full() {
+            self.host_behind = true;
+            self.link.stats.host_paused.add(1);
+        }
+        if !matches!(wire.state, State::Open) {
+            return false;
+        }
+        let paused = wire.queued() as u64 >= self.link.options.max_queued_bytes / 4;
+        if paused && !wire.flags.paused {
+            self.link.stats.reads_paused.add(1);
+        }
+        wire.flags.paused = paused;
+        paused || self.host_behind
+    }
+
+    pub(super) fn receive_once(&mut self, conn: &mut Connection) -> Fate {
+        if matches!(conn.wire.state, State::Open | State::Closing) {
+            if let Some((buffer, most)) = conn.decoder.direct() {
+                let received = conn.wire.socket.receive_appending(buffer, most);
+                let Some(count) = self.judge_receive(&mut conn.wire, received, most) else {
+                    return self.after_end_of_stream(&mut conn.wire);
+                };
+                let fate = match conn.decoder.received(count) {
+                    Ok(Some(event)) => self.on_event(&mut conn.wire, event),
+                    Ok(None) => Fate::Lives,
+                    Err(violation) => self.on_violation(&mut conn.wire, violation),
+                };
+                conn.decoder.release();
+                return fate;
+            }
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if buffer.is_empty() {
+            buffer = vec![0; LEFTOVER + RECEIVE];
+        }
+        let kept = conn.pending.len();
+        buffer[..kept].copy_from_slice(&conn.pending);
+        let received = conn.wire.socket.receive(&mut buffer[kept..kept + RECEIVE]);
+        let fate = match self.judge_receive(&mut conn.wire, received, RECEIVE) {
+            Some(count) => self.digest(conn, &mut buffer[..kept + count], kept),
+            None => self.after_end_of_stream(&mut conn.wire),
+        };
+        self.buffer = buffer;
+        fate
+    }
+
+    /// Notes what a receive says of the connection. `None` if nothing was received.
+    pub(super) fn judge_receive(&mut self, wire: &mut Wire, received: io::Result<usize>, most: usize) -> Option<usize> {
+        match received {
+            Ok(0) => {
+                wire.flags.readable = false;
+                wire.flags.ended = true;
+                None
+            }
+            Ok(count) => {
+                // A short count means that the kernel has no more, unless the end of the stream is still to be seen.
+                wire.flags.readable = count == most || wire.flags.hangup;
+                wire.flags.pinged = false;
+                wire.heard = self.now;
+                self.link.stats.bytes_in.add(count as u64);
+                Some(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                wire.flags.readable = false;
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
+            Err(_) => {
+                wire.flags.readable = false;
+                wire.flags.broken = true;
+                None
+            }
+        }
+    }
+
+    pub(super) fn after_end_of_stream(&mut self, wire: &mut Wire) -> Fate {
+        if wire.flags.broken {
+            return Fate::Ends;
+        }
+        match wire.state {
+            // Whoever has asked may end its side and still wait for the answer.
+            State::Request | State::Ending if wire.flags.ended => self.after_flush(wire),
+            _ if wire.flags.ended => Fate::Ends,
+            _ => Fate::Lives,
+        }
+    }
+
+    /// Works off what was received: `kept` bytes from before and the rest fresh.
+    pub(super) fn digest(&mut self, conn: &mut Connection, input: &mut [u8], kept: usize) -> Fate {
+        let mut used = 0;
+        if let State::Handshake(reader) = &mut conn.wire.state {
+            match reader.read(input, &self.head_limits) {
+                HeadStatus::Partial => {}
+                HeadStatus::Refused(refusal) => self.refuse(&mut conn.wire, refusal),
+                HeadStatus::Complete { request, length } => {
+                    used = length;
+                    self.on_request(&mut conn.wire, &request);
+                }
+            }
+        }
+        let mut fate = Fate::Lives;
+        match conn.wire.state {
+            State::Open | State::Closing => fate = self.decode(conn, input, &mut used),
+            State::Handshake(_) => {}
+            // Bytes behind a plain request, or after the end, are of no interest.
+            State::Request | State::Ending => used = input.len(),
+        }
+        if used != 0 || input.len() != kept {
+            conn.pending.clear();
+            conn.pending.extend_from_slice(&input[used..]);
+            if conn.pending.is_empty() {
+                conn.pending = Vec::new();
+            }
+        }
+        fate
+    }
+
+    pub(super) fn decode(&mut self, conn: &mut Connection, input: &mut [u8], used: &mut usize) -> Fate {
+        loop {
+            let step = conn.decoder.step(&mut input[*used..], &self.limits);
+            match step {
+                Ok((0, _)) => break,
+                Ok((taken, None)) => *used += taken,
+                Ok((taken, Some(event))) => {
+                    *used += taken;
+                    if self.on_event(&mut conn.wire, event) == Fate::Ends {
+                        return Fate::Ends;
+                    }
+                }
+                Err(violation) => {
+                    *used = input.len();
+                    return self.on_violation(&mut conn.wire, violation);
+                }
+            }
+            if matches!(conn.wire.state, State::Ending) {
+                *used = input.len();
+                break;
+            }
+        }
+        conn.decoder.release();
+        Fate::Lives
+    }
+
+    #[inline]
+    pub(super) fn on_event(&mut self, wire: &mut Wire, event: Event<'_>) -> Fate {
+        match event {
+            Event::Message(kind, payload) if self.expects_message(wire) => {
+                self.delivery.message(wire.id, kind, payload);
+            }
+            Event::Assembled(kind, payload) if self.expects_message(wire) => {
+                self.delivery.assembled(wire.id, kind, payload);
+            }
+            Event::Ping(payload) if matches!(wire.state, State::Open) => {
+                let mut pong = [0; frame::MAX_CONTROL_FRAME];
+                let length = frame::write_control(&mut pong, Opcode::Pong, payload);
+                self.queue(wire, &pong[..length]);
+            }
+            Event::Close(code, reason) => self.on_close_frame(wire, code, reason),
+            Event::Message(..) | Event::Assembled(..) | Event::Ping(_) | Event::Pong(_) => {}
+        }
+        Fate::Lives
+    }
+
+    /// Whether a message is to be delivered: not after the closing handshake has begun from our side.
+    #[inline]
+    pub(super) fn expects_message(&mut self, wire: &mut Wire) -> bool {
+        if !matches!(wire.state, State::Open) {
+            return false;
+        }
+        if self.delivery.is_immediate() {
+            let standing = self.link.registry.standing(wire.id);
+            if standing.is_none_or(|standing| standing.phase != Phase::Open) {
+                return false;
+            }
+        }
+        wire.message_at = self.now;
+        self.link.stats.messages_in.add(1);
+        true
+    }
+}

@@ -1,0 +1,235 @@
+//! Sending: the way of a message to the peer, and the commands of other threads.
+
+use super::super::commands::Command;
+use super::super::connection::{State, Wire};
+use super::super::outbox::Outbox;
+use super::super::registry::ConnId;
+use super::super::timers::{Tick, ticks_in, until};
+use super::super::turn;
+use super::{Fate, Reactor};
+use crate::protocol::close;
+use std::io;
+use std::sync::Arc;
+
+/// Empty outboxes that are kept for reuse.
+const SPARE_OUTBOXES: usize = 256;
+
+impl Reactor {
+    // ---- sending -----------------------------------------------------------------------------------
+
+    /// Adds bytes of our own to what waits for a connection.
+    pub(super) fn queue(&mut self, wire: &mut Wire, bytes: &[u8]) {
+        self.link.registry.note_queued(wire.id, bytes.len() as u64);
+        self.outbox(wire).gather(bytes);
+    }
+
+    pub(super) fn outbox<'a>(&mut self, wire: &'a mut Wire) -> &'a mut Outbox {
+        wire.outbox.get_or_insert_with(|| self.outboxes.pop().unwrap_or_default())
+    }
+
+    pub(super) fn keep_outbox(&mut self, mut outbox: Box<Outbox>) {
+        if self.outboxes.len() < SPARE_OUTBOXES {
+            outbox.clear();
+            self.outboxes.push(outbox);
+        }
+    }
+
+    /// Sends what callbacks have pushed in answer to what was received.
+    pub(super) fn send_answers(&mut self, wire: &mut Wire) {
+        turn::end(|answers| {
+            if wire.outbox.is_some() {
+                self.queue(wire, answers);
+                return;
+            }
+            let sent = self.send_now(wire, answers);
+            if sent < answers.len() && !wire.flags.broken {
+                self.queue(wire, &answers[sent..]);
+            }
+        });
+    }
+
+    /// Sends what there is room for, past an empty queue.
+    pub(super) fn send_now(&mut self, wire: &mut Wire, bytes: &[u8]) -> usize {
+        match wire.socket.send(bytes) {
+            Ok(count) => {
+                self.link.stats.bytes_out.add(count as u64);
+                count
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
+            Err(_) => {
+                wire.flags.broken = true;
+                0
+            }
+        }
+    }
+
+    /// Sends what waits for a connection, as far as there is room.
+    pub(super) fn flush(&mut self, wire: &mut Wire) -> Fate {
+        if let Some(mut outbox) = wire.outbox.take() {
+            let before = outbox.len();
+            let result = outbox.send(&wire.socket);
+            let sent = before - outbox.len();
+            if sent > 0 {
+                self.link.registry.sub_queued(wire.id, sent as u64);
+                self.link.stats.bytes_out.add(sent as u64);
+                // Whoever takes what was sent is alive, even if we do not read from it at this time.
+                wire.heard = self.now;
+            }
+            if outbox.is_empty() {
+                self.keep_outbox(outbox);
+            } else {
+                wire.outbox = Some(outbox);
+            }
+            if result.is_err() {
+                wire.flags.broken = true;
+                return Fate::Ends;
+            }
+        }
+        self.after_flush(wire)
+    }
+
+    pub(super) fn after_flush(&mut self, wire: &mut Wire) -> Fate {
+        if wire.flags.paused && (wire.queued() as u64) < self.link.options.max_queued_bytes / 8 {
+            wire.flags.paused = false;
+            self.list_unread(wire);
+        }
+        if matches!(wire.state, State::Ending) && wire.outbox.is_none() {
+            if wire.flags.ended {
+                return Fate::Ends;
+            }
+            wire.socket.shut_down_sending();
+        }
+        Fate::Lives
+    }
+
+    pub(super) fn list_unread(&mut self, wire: &mut Wire) {
+        if wire.flags.readable && !wire.flags.listed {
+            wire.flags.listed = true;
+            self.unread.push_back(wire.id);
+        }
+    }
+
+    pub(super) fn flush_dirty(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for id in dirty.drain(..) {
+            self.with(id, |reactor, conn| {
+                conn.wire.flags.dirty = false;
+                reactor.flush(&mut conn.wire)
+            });
+        }
+        self.dirty = dirty;
+    }
+
+    // ---- commands ----------------------------------------------------------------------------------
+
+    pub(super) fn take_commands(&mut self) {
+        let mut commands = std::mem::take(&mut self.commands);
+        if self.link.commands.take(&mut commands) {
+            let mut at = 0;
+            for command in commands.list.drain(..) {
+                match command {
+                    Command::Send { to, length, messages } => {
+                        self.send_to(to, length, |outbox| outbox.gather(&commands.frames[at..at + length]));
+                        self.link.stats.messages_out.add(u64::from(messages));
+                        at += length;
+                    }
+                    Command::SendWhole(to, bytes) => {
+                        self.send_to(to, bytes.len(), |outbox| outbox.append(bytes));
+                        self.link.stats.messages_out.add(1);
+                    }
+                    other => self.obey(other),
+                }
+            }
+            commands.clear();
+        }
+        self.commands = commands;
+    }
+
+    /// Adds bytes, which whoever sends them has counted, to what waits for a connection.
+    pub(super) fn send_to(&mut self, to: ConnId, length: usize, add: impl FnOnce(&mut Outbox)) {
+        let slot = self.link.registry.slot_of(to);
+        let conn = self.connections.get_mut(slot).and_then(Option::as_mut).filter(|conn| conn.wire.id == to);
+        let Some(conn) = conn.filter(|conn| matches!(conn.wire.state, State::Open)) else {
+            self.link.registry.sub_queued(to, length as u64);
+            return;
+        };
+        let wire = &mut conn.wire;
+        add(wire.outbox.get_or_insert_with(|| self.outboxes.pop().unwrap_or_default()));
+        if !wire.flags.dirty {
+            wire.flags.dirty = true;
+            self.dirty.push(to);
+        }
+    }
+
+    pub(super) fn obey(&mut self, command: Command) {
+        match command {
+            Command::Send { .. } | Command::SendWhole(..) => {}
+            Command::Broadcast(frame) => {
+                let open: Vec<ConnId> = self.link.registry.open().collect();
+                for id in open {
+                    self.with(id, |reactor, conn| reactor.share(&mut conn.wire, &frame));
+                }
+            }
+            Command::Close(id, code, reason) => self.with(id, |reactor, conn| {
+                reactor.begin_close(&mut conn.wire, code, &reason);
+                reactor.flush(&mut conn.wire)
+            }),
+            Command::Disconnect(id) => self.with(id, |_, _| Fate::Ends),
+            Command::Respond { to, response, head } => self.respond(to, response, head),
+            Command::Stop(time) => self.begin_stop(self.now.wrapping_add(ticks_in(time))),
+        }
+    }
+
+    pub(super) fn respond(&mut self, to: ConnId, mut response: Vec<u8>, head: usize) {
+        // Whoever responds has counted the whole; the outbox is counted anew below.
+        self.link.registry.sub_queued(to, response.len() as u64);
+        self.with(to, |reactor, conn| {
+            let wire = &mut conn.wire;
+            if matches!(wire.state, State::Request) {
+                if wire.flags.head_only {
+                    response.truncate(head);
+                }
+                reactor.link.registry.note_queued(to, response.len() as u64);
+                reactor.outbox(wire).append(response);
+                reactor.enter(wire, State::Ending);
+            }
+            reactor.flush(wire)
+        });
+    }
+
+    /// Sends a frame that many connections get to one of them.
+    pub(super) fn share(&mut self, wire: &mut Wire, frame: &Arc<[u8]>) -> Fate {
+        if !matches!(wire.state, State::Open) {
+            return Fate::Lives;
+        }
+        if wire.queued() as u64 >= self.link.options.max_queued_bytes {
+            self.link.stats.pushes_refused.add_shared(1);
+            return Fate::Lives;
+        }
+        self.link.stats.messages_out.add(1);
+        let sent = if wire.outbox.is_none() { self.send_now(wire, frame) } else { 0 };
+        if sent < frame.len() && !wire.flags.broken {
+            self.link.registry.note_queued(wire.id, (frame.len() - sent) as u64);
+            self.outbox(wire).share(frame, sent);
+        }
+        Fate::Lives
+    }
+
+    pub(super) fn begin_stop(&mut self, deadline: Tick) {
+        let sooner = self.stopping.is_none_or(|current| until(current, deadline) > 0);
+        if sooner {
+            self.stopping = Some(deadline);
+        }
+        self.listeners.clear();
+        let all: Vec<ConnId> = self.connections.iter().flatten().map(|conn| conn.wire.id).collect();
+        for id in all {
+            self.with(id, |reactor, conn| match conn.wire.state {
+                State::Handshake(_) => Fate::Ends,
+                _ => {
+                    reactor.begin_close(&mut conn.wire, Some(close::GOING_AWAY), "server stops");
+                    reactor.flush(&mut conn.wire)
+                }
+            });
+        }
+    }
+}

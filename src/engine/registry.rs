@@ -1,0 +1,291 @@
+//! Who is connected: the one table that every thread may read.
+//!
+//! A connection's id says where its slot is, and the slot holds the id back, so that an id that is no longer there is
+//! told from one that is, without a lock and without a hash. The ids of a registry are `generation × capacity + slot`,
+//! woven with those of the other reactors and counted from 1: the first connections are 1, 2, 3, and none is ever
+//! given out again.
+//!
+//! Beside the id a slot holds the phase of the connection and the bytes that wait to be sent to it. Whoever hands over
+//! bytes adds them first and looks second; each addition is undone exactly once, by whoever sends or drops the bytes.
+//! So the sum is right at any time, even when a slot has passed to another connection in between.
+
+use std::collections::VecDeque;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The id of a connection, from 1 to below 2^63.
+pub type ConnId = u64;
+
+/// What may be done with a connection at this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Phase {
+    /// Not open yet, or on its way out: nothing may be sent.
+    Shut = 0,
+    /// Open: messages may be sent.
+    Open = 1,
+    /// A plain HTTP request waits for its response.
+    Request = 2,
+}
+
+const PHASE_SHIFT: u32 = 60;
+const QUEUED: u64 = (1 << PHASE_SHIFT) - 1;
+const SEGMENT: usize = 1024;
+
+/// Slots that may lie free before the oldest of them is used again. It keeps the ids of a small server small.
+const SPARE_SLOTS: usize = 1024;
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// The id of the connection that is here, or 0.
+    id: AtomicU64,
+    /// The phase in the top bits and the queued bytes below.
+    state: AtomicU64,
+}
+
+/// The connections of one reactor, as seen by all threads.
+#[derive(Debug)]
+pub struct Registry {
+    segments: Box<[OnceLock<Box<[Slot]>>]>,
+    /// A power of two.
+    capacity: u64,
+    reactor: u64,
+    reactors: u64,
+}
+
+/// What a slot said.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    /// The phase.
+    pub phase: Phase,
+    /// Bytes that wait to be sent.
+    pub queued: u64,
+}
+
+impl Standing {
+    fn from_bits(bits: u64) -> Self {
+        let phase = match bits >> PHASE_SHIFT {
+            1 => Phase::Open,
+            2 => Phase::Request,
+            _ => Phase::Shut,
+        };
+        Self { phase, queued: bits & QUEUED }
+    }
+}
+
+/// Which of `reactors` reactors has the connection of this id.
+#[inline]
+#[must_use]
+pub fn reactor_of(id: ConnId, reactors: u64) -> usize {
+    if reactors == 1 { 0 } else { (id.wrapping_sub(1) % reactors) as usize }
+}
+
+impl Registry {
+    /// A registry for `reactor` of `reactors`, with room for at least `most` connections.
+    #[must_use]
+    pub fn new(reactor: usize, reactors: usize, most: u64) -> Self {
+        let capacity = most.max(1).next_multiple_of(SEGMENT as u64).next_power_of_two();
+        let segments = (0..capacity as usize / SEGMENT).map(|_| OnceLock::new()).collect();
+        Self { segments, capacity, reactor: reactor as u64, reactors: reactors as u64 }
+    }
+
+    /// The slot that the connection of this id has or had.
+    #[inline]
+    #[must_use]
+    pub fn slot_of(&self, id: ConnId) -> usize {
+        let local = if self.reactors == 1 { id.wrapping_sub(1) } else { id.wrapping_sub(1) / self.reactors };
+        (local & (self.capacity - 1)) as usize
+    }
+
+    #[inline]
+    fn find(&self, id: ConnId) -> Option<&Slot> {
+        let index = self.slot_of(id);
+        let slot = self.segments[index / SEGMENT].get()?.get(index % SEGMENT)?;
+        (id != 0 && slot.id.load(Ordering::Acquire) == id).then_some(slot)
+    }
+
+    /// How the connection of this id stands; `None` if it is gone or never was.
+    #[inline]
+    #[must_use]
+    pub fn standing(&self, id: ConnId) -> Option<Standing> {
+        self.find(id).map(|slot| Standing::from_bits(slot.state.load(Ordering::Acquire)))
+    }
+
+    /// Adds `bytes` to what waits for a connection, if it is in `phase` and less than `most` waits for it already.
+    ///
+    /// # Errors
+    /// How it stands if it does not take them, or `None` if it is gone.
+    #[inline]
+    pub fn add_queued(&self, id: ConnId, bytes: u64, phase: Phase, most: u64) -> Result<(), Option<Standing>> {
+        let slot = self.find(id).ok_or(None)?;
+        let standing = Standing::from_bits(slot.state.fetch_add(bytes, Ordering::AcqRel));
+        let same = slot.id.load(Ordering::Acquire) == id;
+        if same && standing.phase == phase && standing.queued < most {
+            return Ok(());
+        }
+        slot.state.fetch_sub(bytes, Ordering::AcqRel);
+        Err(same.then_some(standing))
+    }
+
+    /// Adds `bytes` whatever the phase is: from the reactor, for what it sends itself.
+    #[inline]
+    pub fn note_queued(&self, id: ConnId, bytes: u64) {
+        if let Some(slot) = self.find(id) {
+            slot.state.fetch_add(bytes, Ordering::AcqRel);
+        }
+    }
+
+    /// Takes `bytes` back that were added under this id, whether the connection still lives or not.
+    #[inline]
+    pub fn sub_queued(&self, id: ConnId, bytes: u64) {
+        let index = self.slot_of(id);
+        if let Some(segment) = self.segments[index / SEGMENT].get() {
+            segment[index % SEGMENT].state.fetch_sub(bytes, Ordering::AcqRel);
+        }
+    }
+
+    /// Moves a connection from one phase to another, if it is in the first. Whether it was.
+    pub fn change_phase(&self, id: ConnId, from: Phase, to: Phase) -> bool {
+        let Some(slot) = self.find(id) else { return false };
+        let swap =
+            |bits: u64| (Standing::from_bits(bits).phase == from).then_some(bits & QUEUED | (to as u64) << PHASE_SHIFT);
+        slot.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, swap).is_ok()
+    }
+
+    /// The ids of all open connections, in the order of their slots.
+    pub fn open(&self) -> impl Iterator<Item = ConnId> {
+        let slots = self.segments.iter().map_while(OnceLock::get).flatten();
+        slots.filter_map(|slot| {
+            let id = slot.id.load(Ordering::Acquire);
+            let standing = Standing::from_bits(slot.state.load(Ordering::Acquire));
+            (id != 0 && standing.phase == Phase::Open).then_some(id)
+        })
+    }
+
+    fn occupy(&self, index: usize, id: ConnId) {
+        let segment = self.segments[index / SEGMENT].get_or_init(|| (0..SEGMENT).map(|_| Slot::default()).collect());
+        segment[index % SEGMENT].id.store(id, Ordering::Release);
+    }
+
+    fn vacate(&self, id: ConnId) {
+        let index = self.slot_of(id);
+        if let Some(segment) = self.segments[index / SEGMENT].get() {
+            let slot = &segment[index % SEGMENT];
+            slot.state.fetch_and(QUEUED, Ordering::AcqRel);
+            slot.id.store(0, Ordering::Release);
+        }
+    }
+}
+
+/// Gives out the ids of a registry. The reactor has it, and nobody else.
+#[derive(Debug, Default)]
+pub struct IdAllocator {
+    /// Slots that were used, with the generation that is next there, longest free first.
+    free: VecDeque<(u32, u64)>,
+    fresh: u64,
+    live: usize,
+}
+
+impl IdAllocator {
+    /// How many ids are in use.
+    #[must_use]
+    pub const fn live(&self) -> usize {
+        self.live
+    }
+
+    /// An id that was never used, entered in the registry; `None` when the registry is full.
+    pub fn take(&mut self, registry: &Registry) -> Option<ConnId> {
+        let crowded = self.free.len() > self.live + SPARE_SLOTS || self.fresh == registry.capacity;
+        let (slot, generation) = if crowded {
+            self.free.pop_front()?
+        } else {
+            self.fresh += 1;
+            (self.fresh as u32 - 1, 0)
+        };
+        let local = generation * registry.capacity + u64::from(slot);
+        let id = local * registry.reactors + registry.reactor + 1;
+        registry.occupy(slot as usize, id);
+        self.live += 1;
+        Some(id)
+    }
+
+    /// Ends the use of an id.
+    pub fn give_back(&mut self, registry: &Registry, id: ConnId) {
+        registry.vacate(id);
+        self.live -= 1;
+        let local = (id - 1) / registry.reactors;
+        let next = local / registry.capacity + 1;
+        // 2^63 ids would take a million connections a second for 292,000 years; a slot that reached them retires.
+        if next < (1 << 62) / registry.capacity / registry.reactors {
+            self.free.push_back((registry.slot_of(id) as u32, next));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_first_ids_read_1_2_3_and_none_comes_twice() {
+        let registry = Registry::new(0, 1, 2000);
+        let mut ids = IdAllocator::default();
+        let mut seen = HashSet::new();
+        for round in 0..20_000_u64 {
+            let id = ids.take(&registry).unwrap();
+            if round < 1000 {
+                assert_eq!(id, round + 1);
+            }
+            assert!(seen.insert(id), "{id} came twice");
+            assert!(registry.standing(id).is_some());
+            ids.give_back(&registry, id);
+            assert!(registry.standing(id).is_none());
+        }
+        assert!(seen.iter().max() < Some(&(1 << 20)));
+    }
+
+    #[test]
+    fn reactors_share_out_the_ids() {
+        let registries: Vec<_> = (0..3).map(|reactor| Registry::new(reactor, 3, 10)).collect();
+        let mut all = HashSet::new();
+        for (reactor, registry) in registries.iter().enumerate() {
+            let mut ids = IdAllocator::default();
+            for _ in 0..10 {
+                let id = ids.take(registry).unwrap();
+                assert_eq!(reactor_of(id, 3), reactor);
+                assert!(all.insert(id));
+            }
+        }
+        assert_eq!(all, (1..=30).collect());
+    }
+
+    #[test]
+    fn a_full_registry_says_so() {
+        let registry = Registry::new(0, 1, 1);
+        let mut ids = IdAllocator::default();
+        let taken: Vec<_> = std::iter::from_fn(|| ids.take(&registry)).collect();
+        assert_eq!(taken.len(), SEGMENT);
+        ids.give_back(&registry, taken[7]);
+        assert_eq!(ids.take(&registry), Some(SEGMENT as u64 + 8));
+        assert_eq!(ids.take(&registry), None);
+    }
+
+    #[test]
+    fn queued_bytes_are_counted_and_bounded() {
+        let registry = Registry::new(0, 1, 10);
+        let mut ids = IdAllocator::default();
+        let id = ids.take(&registry).unwrap();
+        assert_eq!(registry.add_queued(id, 5, Phase::Open, 10).unwrap_err().unwrap().phase, Phase::Shut);
+        assert!(registry.change_phase(id, Phase::Shut, Phase::Open));
+        assert!(registry.add_queued(id, 9, Phase::Open, 10).is_ok());
+        assert!(registry.add_queued(id, 9, Phase::Open, 10).is_ok());
+        assert_eq!(registry.add_queued(id, 9, Phase::Open, 10).unwrap_err().unwrap().queued, 18);
+        registry.sub_queued(id, 9);
+        assert_eq!(registry.standing(id).unwrap().queued, 9);
+        ids.give_back(&registry, id);
+        assert!(registry.add_queued(id, 1, Phase::Open, 10).unwrap_err().is_none());
+        registry.sub_queued(id, 9);
+        assert_eq!(registry.open().count(), 0);
+    }
+}

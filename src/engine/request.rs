@@ -1,0 +1,116 @@
+//! The request that opened a connection, as the host gets to see it.
+//!
+//! All strings lie in one allocation, each ended by a NUL, so that the C API can lend them as they are. None holds a
+//! NUL itself: the handshake refuses such requests.
+
+use crate::protocol::handshake::RequestHead;
+use crate::sys::socket::Peer;
+use std::ffi::CStr;
+
+/// A place in the text of a request.
+type At = u32;
+
+/// An HTTP request: its first line, its header fields and where it came from.
+#[derive(Debug)]
+pub struct Request {
+    text: Vec<u8>,
+    target: At,
+    path: At,
+    query: At,
+    remote_address: At,
+    headers: Vec<(At, At)>,
+    remote_port: u16,
+    local_port: u16,
+}
+
+impl Request {
+    /// Copies what a request head says.
+    #[must_use]
+    pub fn new(head: &RequestHead<'_>, peer: Peer, local_port: u16) -> Self {
+        let (address, remote_port) = match peer {
+            Peer::Tcp(address) => (address.ip().to_string(), address.port()),
+            Peer::Unix => ("unix".to_owned(), 0),
+        };
+        let mut text = Vec::with_capacity(512);
+        put(&mut text, head.method().as_bytes());
+        let target = put(&mut text, head.target().as_bytes());
+        let path = put(&mut text, head.path().as_bytes());
+        let query = put(&mut text, head.query().unwrap_or_default().as_bytes());
+        let remote_address = put(&mut text, address.as_bytes());
+        let headers = head.headers().map(|(name, value)| (put(&mut text, name.as_bytes()), put(&mut text, value)));
+        let headers = headers.collect();
+        Self { text, target, path, query, remote_address, headers, remote_port, local_port }
+    }
+
+    /// `GET` and the like.
+    #[must_use]
+    pub fn method(&self) -> &CStr {
+        self.at(0)
+    }
+
+    /// Path and query as they were sent.
+    #[must_use]
+    pub fn target(&self) -> &CStr {
+        self.at(self.target)
+    }
+
+    /// The target up to the question mark.
+    #[must_use]
+    pub fn path(&self) -> &CStr {
+        self.at(self.path)
+    }
+
+    /// The target behind the question mark, empty if there is none.
+    #[must_use]
+    pub fn query(&self) -> &CStr {
+        self.at(self.query)
+    }
+
+    /// The first header field of this name, in any case.
+    #[must_use]
+    pub fn header(&self, name: &CStr) -> Option<&CStr> {
+        let same = |at: At| self.at(at).to_bytes().eq_ignore_ascii_case(name.to_bytes());
+        self.headers.iter().find(|(at, _)| same(*at)).map(|(_, value)| self.at(*value))
+    }
+
+    /// The number of header fields.
+    #[must_use]
+    pub fn header_count(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// Name and value of a header field, in the order they were sent.
+    #[must_use]
+    pub fn header_at(&self, index: usize) -> Option<(&CStr, &CStr)> {
+        self.headers.get(index).map(|(name, value)| (self.at(*name), self.at(*value)))
+    }
+
+    /// The IP address of the far end, or `unix`.
+    #[must_use]
+    pub fn remote_address(&self) -> &CStr {
+        self.at(self.remote_address)
+    }
+
+    /// The port of the far end, 0 over a Unix socket.
+    #[must_use]
+    pub const fn remote_port(&self) -> u16 {
+        self.remote_port
+    }
+
+    /// The port that the connection came in at, 0 over a Unix socket.
+    #[must_use]
+    pub const fn local_port(&self) -> u16 {
+        self.local_port
+    }
+
+    fn at(&self, at: At) -> &CStr {
+        CStr::from_bytes_until_nul(&self.text[at as usize..]).unwrap_or_default()
+    }
+}
+
+fn put(text: &mut Vec<u8>, bytes: &[u8]) -> At {
+    let at = text.len() as At;
+    text.extend_from_slice(bytes);
+    text.push(0);
+    at
+}

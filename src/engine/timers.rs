@@ -1,0 +1,150 @@
+//! Coarse deadlines of many connections: a wheel of lists that is only turned when the reactor is awake anyway or the
+//! next list is due.
+//!
+//! A connection stands in the wheel once, at its nearest deadline. When a deadline moves further off, as it does with
+//! every byte that arrives, nothing is done here: the entry comes up at its old time, the connection looks at its real
+//! deadline, and enters itself again. That makes a busy connection cost nothing per message.
+
+use super::registry::ConnId;
+
+/// A point in time, in ticks. It wraps after 497 days, and points are compared by their distance.
+pub type Tick = u32;
+
+/// Milliseconds in a tick.
+pub const TICK_MS: u64 = 10;
+
+const SLOTS: usize = 1024;
+
+/// Deadlines further off than this are rounded up to a multiple of [`COARSE`], so that many come up together.
+const FAR: Tick = 100;
+const COARSE: Tick = 25;
+
+/// The tick that this many milliseconds lie in.
+#[must_use]
+pub const fn tick_of(ms: u64) -> Tick {
+    (ms / TICK_MS) as Tick
+}
+
+/// The ticks in this time, at least one.
+#[must_use]
+pub fn ticks_in(time: std::time::Duration) -> Tick {
+    Tick::try_from(time.as_millis().div_ceil(u128::from(TICK_MS))).unwrap_or(Tick::MAX / 4).clamp(1, Tick::MAX / 4)
+}
+
+/// Ticks from `now` until `then`; 0 if that is past.
+#[must_use]
+pub const fn until(then: Tick, now: Tick) -> Tick {
+    let distance = then.wrapping_sub(now);
+    if distance > Tick::MAX / 2 { 0 } else { distance }
+}
+
+/// The wheel.
+#[derive(Debug)]
+pub struct Wheel {
+    slots: Vec<Vec<(ConnId, Tick)>>,
+    /// The tick whose list was taken last.
+    turned: Tick,
+    entries: usize,
+}
+
+impl Wheel {
+    /// An empty wheel at this time.
+    #[must_use]
+    pub fn new(now: Tick) -> Self {
+        Self { slots: vec![Vec::new(); SLOTS], turned: now, entries: 0 }
+    }
+
+    /// Enters a connection and returns the tick at which it will come up: at `deadline` or a little later, or sooner
+    /// if that is further off than the wheel is round.
+    pub fn enter(&mut self, id: ConnId, deadline: Tick) -> Tick {
+        let mut distance = until(deadline, self.turned).clamp(1, SLOTS as Tick - 1);
+        if distance > FAR {
+            let rounded = (self.turned.wrapping_add(distance)).next_multiple_of(COARSE);
+            distance = rounded.wrapping_sub(self.turned).min(SLOTS as Tick - 1);
+        }
+        let tick = self.turned.wrapping_add(distance);
+        self.slots[tick as usize % SLOTS].push((id, tick));
+        self.entries += 1;
+        tick
+    }
+
+    /// Moves up to `now` and gives out, through `due`, every entry that came up. Entries may be stale: the connection
+    /// may be gone, or may have entered itself again for another tick.
+    pub fn turn(&mut self, now: Tick, due: &mut Vec<(ConnId, Tick)>) {
+        while until(now, self.turned) > 0 {
+            if self.entries == 0 {
+                self.turned = now;
+                return;
+            }
+            self.turned = self.turned.wrapping_add(1);
+            let slot = &mut self.slots[self.turned as usize % SLOTS];
+            self.entries -= slot.len();
+            due.append(slot);
+            if slot.capacity() > 64 {
+                slot.shrink_to(64);
+            }
+        }
+    }
+
+    /// Milliseconds until the next entry comes up, counted from `now`; `None` if there is none.
+    #[must_use]
+    pub fn next_ms(&self, now: Tick) -> Option<u64> {
+        if self.entries == 0 {
+            return None;
+        }
+        let distance = (1..SLOTS as Tick)
+            .find(|distance| !self.slots[self.turned.wrapping_add(*distance) as usize % SLOTS].is_empty())?;
+        Some(u64::from(until(self.turned.wrapping_add(distance), now)) * TICK_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_come_up_at_their_time() {
+        for start in [0, 12_345, Tick::MAX - 30] {
+            let mut wheel = Wheel::new(start);
+            let mut due = Vec::new();
+            let soon = wheel.enter(1, start.wrapping_add(5));
+            let later = wheel.enter(2, start.wrapping_add(60));
+            assert_eq!(wheel.next_ms(start), Some(50));
+            wheel.turn(start.wrapping_add(4), &mut due);
+            assert!(due.is_empty());
+            wheel.turn(start.wrapping_add(59), &mut due);
+            assert_eq!(due, [(1, soon)]);
+            wheel.turn(start.wrapping_add(60), &mut due);
+            assert_eq!(due[1..], [(2, later)]);
+            assert_eq!(wheel.next_ms(start), None);
+        }
+    }
+
+    #[test]
+    fn far_deadlines_come_up_together_and_never_early_within_the_wheel() {
+        let mut wheel = Wheel::new(7);
+        let ticks: Vec<Tick> = (0..20).map(|i| wheel.enter(u64::from(i), 500 + i)).collect();
+        for (i, tick) in ticks.iter().enumerate() {
+            assert!(*tick >= 500 + i as Tick && *tick < 500 + i as Tick + COARSE);
+            assert_eq!(tick % COARSE, 0);
+        }
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_wheel_comes_up_for_another_look() {
+        let mut wheel = Wheel::new(0);
+        let tick = wheel.enter(1, 1_000_000);
+        assert!(tick < SLOTS as Tick);
+        let mut due = Vec::new();
+        wheel.turn(2_000_000, &mut due);
+        assert_eq!(due, [(1, tick)]);
+    }
+
+    #[test]
+    fn times_in_ticks() {
+        assert_eq!(ticks_in(std::time::Duration::from_millis(1)), 1);
+        assert_eq!(ticks_in(std::time::Duration::from_millis(201)), 21);
+        assert_eq!(until(5, 9), 0);
+        assert_eq!(until(2, Tick::MAX), 3);
+    }
+}

@@ -1,0 +1,168 @@
+//! What can go wrong: a number that hosts can rely on, and a sentence about the case at hand.
+
+use std::fmt;
+use std::io;
+
+/// The outcome of a call. `WS_OK` is 0 and errors are negative; a number is never used again for something else.
+/// What went wrong in the case at hand is told by `ws_last_error`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+pub enum Status {
+    /// Done.
+    WS_OK = 0,
+    /// A NULL where there must be none.
+    WS_ERR_NULL = -1,
+    /// Not a live server: freed already, or never one.
+    WS_ERR_HANDLE = -2,
+    /// An argument out of its range: an opcode, a close code, a port, a reason over 123 bytes, a bad header.
+    WS_ERR_ARGUMENT = -3,
+    /// Text or a close reason that is not UTF-8.
+    WS_ERR_UTF8 = -4,
+    /// No option has this name.
+    WS_ERR_OPTION = -5,
+    /// The option does not take this value.
+    WS_ERR_VALUE = -6,
+    /// Not at this time: started already, not started yet, or not in this mode.
+    WS_ERR_STATE = -7,
+    /// The server has stopped, and every event was taken.
+    WS_ERR_STOPPED = -8,
+    /// The connection is closed or closing, or there never was one of this id.
+    WS_ERR_CLOSED = -9,
+    /// The queue of the connection, or the one on the way to it, is full.
+    WS_ERR_QUEUE_FULL = -10,
+    /// More bytes than fit: a ping of more than 125.
+    WS_ERR_TOO_LARGE = -11,
+    /// The address cannot be read or resolved, or is not one of this machine.
+    WS_ERR_ADDRESS = -12,
+    /// Something else listens on the address.
+    WS_ERR_ADDRESS_IN_USE = -13,
+    /// The system does not allow it.
+    WS_ERR_PERMISSION = -14,
+    /// Another error of the operating system.
+    WS_ERR_SYSTEM = -15,
+    /// Out of memory or of handles.
+    WS_ERR_MEMORY = -16,
+    /// Not from inside a callback.
+    WS_ERR_IN_CALLBACK = -17,
+    /// Another thread is doing this already.
+    WS_ERR_WRONG_THREAD = -18,
+    /// The server was started in another process: start after the fork.
+    WS_ERR_FORKED = -19,
+    /// A signal handler ran during the wait: call again.
+    WS_ERR_INTERRUPTED = -20,
+    /// A fault inside wspush.
+    WS_ERR_PANIC = -21,
+}
+
+impl Status {
+    /// The status of this number, if there is one.
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Self> {
+        ALL.iter().map(|row| row.0).find(|status| *status as i32 == number)
+    }
+
+    /// Its name in the C header, NUL-terminated.
+    #[must_use]
+    pub fn name(self) -> &'static std::ffi::CStr {
+        self.row().1
+    }
+
+    /// What it means in a few words, NUL-terminated.
+    #[must_use]
+    pub fn text(self) -> &'static std::ffi::CStr {
+        self.row().2
+    }
+
+    fn row(self) -> &'static (Self, &'static std::ffi::CStr, &'static std::ffi::CStr) {
+        // The table is in the order of the numbers, which a test holds it to.
+        &ALL[(self as i32).unsigned_abs() as usize]
+    }
+}
+
+const ALL: &[(Status, &std::ffi::CStr, &std::ffi::CStr)] = &[
+    (Status::WS_OK, c"WS_OK", c"no error"),
+    (Status::WS_ERR_NULL, c"WS_ERR_NULL", c"NULL where there must be none"),
+    (Status::WS_ERR_HANDLE, c"WS_ERR_HANDLE", c"not a live server"),
+    (Status::WS_ERR_ARGUMENT, c"WS_ERR_ARGUMENT", c"argument out of range"),
+    (Status::WS_ERR_UTF8, c"WS_ERR_UTF8", c"text is not UTF-8"),
+    (Status::WS_ERR_OPTION, c"WS_ERR_OPTION", c"unknown option"),
+    (Status::WS_ERR_VALUE, c"WS_ERR_VALUE", c"value not taken by the option"),
+    (Status::WS_ERR_STATE, c"WS_ERR_STATE", c"not possible at this time"),
+    (Status::WS_ERR_STOPPED, c"WS_ERR_STOPPED", c"server has stopped"),
+    (Status::WS_ERR_CLOSED, c"WS_ERR_CLOSED", c"connection is closed"),
+    (Status::WS_ERR_QUEUE_FULL, c"WS_ERR_QUEUE_FULL", c"queue is full"),
+    (Status::WS_ERR_TOO_LARGE, c"WS_ERR_TOO_LARGE", c"too many bytes"),
+    (Status::WS_ERR_ADDRESS, c"WS_ERR_ADDRESS", c"address cannot be used"),
+    (Status::WS_ERR_ADDRESS_IN_USE, c"WS_ERR_ADDRESS_IN_USE", c"address already in use"),
+    (Status::WS_ERR_PERMISSION, c"WS_ERR_PERMISSION", c"permission denied"),
+    (Status::WS_ERR_SYSTEM, c"WS_ERR_SYSTEM", c"operating system error"),
+    (Status::WS_ERR_MEMORY, c"WS_ERR_MEMORY", c"out of memory or handles"),
+    (Status::WS_ERR_IN_CALLBACK, c"WS_ERR_IN_CALLBACK", c"not allowed inside a callback"),
+    (Status::WS_ERR_WRONG_THREAD, c"WS_ERR_WRONG_THREAD", c"another thread is doing this"),
+    (Status::WS_ERR_FORKED, c"WS_ERR_FORKED", c"started in another process"),
+    (Status::WS_ERR_INTERRUPTED, c"WS_ERR_INTERRUPTED", c"interrupted by a signal"),
+    (Status::WS_ERR_PANIC, c"WS_ERR_PANIC", c"fault inside wspush"),
+];
+
+/// An error with the detail of its case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// Which error it is.
+    pub status: Status,
+    /// What was tried, on what, and what to do about it.
+    pub detail: String,
+}
+
+/// The result of most calls.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error of this status, told in these words.
+    pub fn new(status: Status, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into() }
+    }
+
+    /// An error of the operating system, met while doing `what`.
+    #[must_use]
+    pub fn system(what: &str, error: &io::Error) -> Self {
+        let (status, advice) = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                (Status::WS_ERR_ADDRESS_IN_USE, " (another socket listens there; see the option reuse_port)")
+            }
+            io::ErrorKind::AddrNotAvailable => (Status::WS_ERR_ADDRESS, " (no interface of this machine has it)"),
+            io::ErrorKind::PermissionDenied if what.starts_with("listen") => {
+                (Status::WS_ERR_PERMISSION, " (ports below 1024 need CAP_NET_BIND_SERVICE)")
+            }
+            io::ErrorKind::PermissionDenied => (Status::WS_ERR_PERMISSION, ""),
+            io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => (Status::WS_ERR_ADDRESS, ""),
+            io::ErrorKind::OutOfMemory => (Status::WS_ERR_MEMORY, ""),
+            _ => (Status::WS_ERR_SYSTEM, ""),
+        };
+        Self::new(status, format!("{what}: {error}{advice}"))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_numbers() {
+        for (index, row) in ALL.iter().enumerate() {
+            assert_eq!(row.0 as i32, -(index as i32));
+            assert_eq!(row.1.to_str(), Ok(format!("{:?}", row.0).as_str()));
+            assert_eq!(Status::from_number(row.0 as i32), Some(row.0));
+        }
+        assert_eq!(Status::from_number(1), None);
+        assert_eq!(Status::from_number(-(ALL.len() as i32)), None);
+    }
+}

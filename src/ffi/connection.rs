@@ -1,0 +1,200 @@
+//! What can be done with a connection, from any thread, at any time between start and stop.
+
+use super::event::ws_conn;
+use super::handle::{self, ws_server};
+use super::{bytes, guard, null, text};
+use crate::error::{Error, Result, Status};
+use crate::protocol::decoder::Kind;
+use std::ffi::{c_char, c_int, c_void};
+
+/// The type of a message (RFC 6455 section 11.8).
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(non_camel_case_types)]
+pub enum ws_opcode {
+    /// UTF-8 text.
+    WS_TEXT = 1,
+    /// Any bytes.
+    WS_BINARY = 2,
+}
+
+fn kind(opcode: c_int) -> Result<Kind> {
+    const TEXT: c_int = ws_opcode::WS_TEXT as c_int;
+    const BINARY: c_int = ws_opcode::WS_BINARY as c_int;
+    match opcode {
+        TEXT => Ok(Kind::Text),
+        BINARY => Ok(Kind::Binary),
+        _ => Err(Error::new(Status::WS_ERR_ARGUMENT, format!("opcode {opcode}: WS_TEXT (1) or WS_BINARY (2)"))),
+    }
+}
+
+const OK: c_int = Status::WS_OK as c_int;
+
+/// Sends a message to a connection. `data` is copied, or sent, before the call returns; NULL is fine if `length` is 0.
+///
+/// `WS_OK` means that the message is in the queue of the connection, behind all that this thread has pushed to it
+/// before. Whether the peer gets it is for TCP and the peer to say.
+///
+/// Any thread, and any callback. Inside a message callback, an answer to the same connection is the fastest.
+///
+/// Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for this connection, or
+/// `max_command_bytes` for its reactor; `WS_ERR_UTF8` for text that is not UTF-8; `WS_ERR_ARGUMENT` for another opcode;
+/// `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`. Nothing was sent then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_push(
+    server: *mut ws_server,
+    conn: ws_conn,
+    data: *const c_void,
+    length: usize,
+    opcode: c_int,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the contract of this function: `data` leads to `length` bytes.
+        let payload = unsafe { bytes(data, length, "data")? };
+        let kind = kind(opcode)?;
+        handle::with(server, |hosted| hosted.server.push(conn, kind, payload)).map(|()| OK)
+    })
+}
+
+/// Sends a message to every open connection. It is encoded once. Connections whose queue is full are left out, and
+/// counted in `pushes_refused`.
+///
+/// Any thread, and any callback. Errors: those of `ws_push`, without `WS_ERR_CLOSED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_broadcast(
+    server: *mut ws_server,
+    data: *const c_void,
+    length: usize,
+    opcode: c_int,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the contract of this function: `data` leads to `length` bytes.
+        let payload = unsafe { bytes(data, length, "data")? };
+        let kind = kind(opcode)?;
+        handle::with(server, |hosted| hosted.server.broadcast(kind, payload)).map(|()| OK)
+    })
+}
+
+/// Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told. The
+/// option `ping_interval` sends pings by itself.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_TOO_LARGE`, and those of `ws_push`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_ping(server: *mut ws_server, conn: ws_conn, data: *const c_void, length: usize) -> c_int {
+    guard(|| {
+        // SAFETY: the contract of this function: `data` leads to `length` bytes.
+        let payload = unsafe { bytes(data, length, "data")? };
+        handle::with(server, |hosted| hosted.server.ping(conn, payload)).map(|()| OK)
+    })
+}
+
+/// Begins the closing handshake (RFC 6455 section 7): what was pushed before is sent, then a Close frame with `code` and a
+/// UTF-8 `reason` of at most 123 bytes. `code` is 1000 to 1003, 1007 to 1014 or 3000 to 4999, or 0 for a Close frame
+/// without code and reason. Messages that still arrive are dropped, though in poll mode some may be on their way. The
+/// close event follows when the peer has answered, or after `close_timeout`.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_CLOSED` also if it is closing already, `WS_ERR_ARGUMENT`,
+/// `WS_ERR_UTF8`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_close(
+    server: *mut ws_server,
+    conn: ws_conn,
+    code: c_int,
+    reason: *const c_void,
+    length: usize,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the contract of this function: `reason` leads to `length` bytes.
+        let reason = unsafe { bytes(reason, length, "reason")? };
+        let Ok(reason) = std::str::from_utf8(reason) else {
+            return Err(Error::new(Status::WS_ERR_UTF8, "a close reason must be UTF-8"));
+        };
+        let Ok(code) = u16::try_from(code) else {
+            return Err(Error::new(Status::WS_ERR_ARGUMENT, format!("close code {code} is out of range")));
+        };
+        let code = if code == 0 { None } else { Some(code) };
+        handle::with(server, |hosted| hosted.server.close(conn, code, reason)).map(|()| OK)
+    })
+}
+
+/// Cuts a connection at once, without a Close frame; what waits to be sent is lost. The close event tells 1006.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_CLOSED`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_disconnect(server: *mut ws_server, conn: ws_conn) -> c_int {
+    guard(|| handle::with(server, |hosted| hosted.server.disconnect(conn)).map(|()| OK))
+}
+
+/// Answers the plain HTTP request of a request event, once, and ends the connection behind it.
+///
+/// `status` is 200 to 599. `headers` is NULL or lines of "Name: value", each ended by CR LF; `Content-Length` and
+/// `Connection` are added and must not be there. A HEAD request is answered without the body.
+///
+/// Any thread, and any callback, now or later within `response_timeout`.
+///
+/// Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
+/// connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_respond(
+    server: *mut ws_server,
+    conn: ws_conn,
+    status: c_int,
+    headers: *const c_char,
+    body: *const c_void,
+    length: usize,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the contract of this function: `headers` is NULL or NUL-terminated, and `body` leads to `length` bytes.
+        let (headers, body) =
+            unsafe { (if headers.is_null() { "" } else { text(headers, "headers")? }, bytes(body, length, "body")?) };
+        let Ok(status) = u16::try_from(status) else {
+            return Err(Error::new(Status::WS_ERR_ARGUMENT, format!("status {status} is out of range")));
+        };
+        handle::with(server, |hosted| hosted.server.respond(conn, status, headers, body)).map(|()| OK)
+    })
+}
+
+/// 1 if messages may be pushed to this connection, 0 if it is closing, closed or never was.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_conn_is_open(server: *mut ws_server, conn: ws_conn) -> c_int {
+    guard(|| handle::with(server, |hosted| hosted.server.is_open(conn)).map(c_int::from))
+}
+
+/// Bytes that wait to be sent to this connection, frame headers included.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_CLOSED` if it is gone, `WS_ERR_HANDLE`, `WS_ERR_STATE`,
+/// `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_conn_queued_bytes(server: *mut ws_server, conn: ws_conn) -> i64 {
+    guard(|| {
+        let queued = handle::with(server, |hosted| hosted.server.queued_bytes(conn))?;
+        Ok(i64::try_from(queued).unwrap_or(i64::MAX))
+    })
+}
+
+/// Writes the ids of open connections to `ids`, at most `capacity` of them, and returns how many are open. If that is
+/// more than `capacity`, the rest is not written. `ids` may be NULL if `capacity` is 0.
+///
+/// Any thread, and any callback; connections may open and close meanwhile. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`,
+/// `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_server_connections(server: *mut ws_server, ids: *mut ws_conn, capacity: usize) -> i64 {
+    guard(|| {
+        if ids.is_null() && capacity > 0 {
+            return Err(null("ids"));
+        }
+        handle::with(server, |hosted| {
+            let mut count = 0;
+            for id in hosted.server.connections()? {
+                if count < capacity {
+                    // SAFETY: the contract of this function: `ids` has room for `capacity` ids.
+                    unsafe { *ids.add(count) = id };
+                }
+                count += 1;
+            }
+            Ok(i64::try_from(count).unwrap_or(i64::MAX))
+        })
+    })
+}

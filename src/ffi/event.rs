@@ -1,0 +1,121 @@
+//! Poll mode: events taken by the host on its own thread.
+
+use super::handle::{self, ws_server};
+use super::request::ws_request;
+use super::{guard, limit, null};
+use crate::engine::events::{Batch, Event};
+use std::ffi::{c_int, c_void};
+use std::sync::PoisonError;
+
+/// The id of a connection: from 1 to below 2^63, in the order of arrival as far as it fits, and never used again.
+pub type ws_conn = u64;
+
+/// The type of an event.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(non_camel_case_types)]
+pub enum ws_event_type {
+    /// A WebSocket connection opened; `request` is what it asked for.
+    WS_EVENT_OPEN = 1,
+    /// A message arrived: `data`, `length`, and its opcode in `code`.
+    WS_EVENT_MESSAGE = 2,
+    /// An open connection closed: the last event of it. The reason is in `data`, the close code in `code`.
+    WS_EVENT_CLOSE = 3,
+    /// A plain HTTP request, to be answered with `ws_respond`.
+    WS_EVENT_REQUEST = 4,
+}
+
+/// Something that happened on a connection.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct ws_event {
+    /// Which connection.
+    pub conn: ws_conn,
+    /// MESSAGE: the payload; CLOSE: the reason; otherwise NULL. Not NUL-terminated.
+    pub data: *const c_void,
+    /// Bytes at `data`.
+    pub length: usize,
+    /// OPEN and REQUEST: the request; otherwise NULL.
+    pub request: *const ws_request,
+    /// A `ws_event_type`.
+    pub r#type: i32,
+    /// MESSAGE: `WS_TEXT` or `WS_BINARY`. CLOSE: the close code of RFC 6455 section 7.4; 1005 if the peer gave none, 1006
+    /// if the connection was lost without a Close frame.
+    pub code: i32,
+}
+
+impl ws_event {
+    fn new(batch: &Batch, event: &Event) -> Self {
+        let bare = |conn, r#type: ws_event_type| Self {
+            conn,
+            data: std::ptr::null(),
+            length: 0,
+            request: std::ptr::null(),
+            r#type: r#type as i32,
+            code: 0,
+        };
+        match event {
+            Event::Message(conn, kind, span) => {
+                bare(*conn, ws_event_type::WS_EVENT_MESSAGE).with(batch.payload(*span), *kind as i32)
+            }
+            Event::Close(conn, code, span) => {
+                bare(*conn, ws_event_type::WS_EVENT_CLOSE).with(batch.payload(*span), i32::from(*code))
+            }
+            Event::Open(conn, request) => {
+                Self { request: ws_request::lend(request), ..bare(*conn, ws_event_type::WS_EVENT_OPEN) }
+            }
+            Event::Request(conn, request) => {
+                Self { request: ws_request::lend(request), ..bare(*conn, ws_event_type::WS_EVENT_REQUEST) }
+            }
+        }
+    }
+
+    fn with(self, payload: &[u8], code: i32) -> Self {
+        Self { data: payload.as_ptr().cast(), length: payload.len(), code, ..self }
+    }
+}
+
+/// Takes events, in poll mode: when no callback was set before the start.
+///
+/// Waits until there are events or `timeout_ms` milliseconds have passed (0: does not wait; negative: waits without
+/// end), and returns their number and, in `*events`, the first of them. All that they point to stays as it is until the
+/// next call for this server, or until it is freed. Events of one connection come in their order.
+///
+/// 0 means that the time was up. One thread at a time may poll a server; pushing from others meanwhile is fine.
+///
+/// Errors: `WS_ERR_INTERRUPTED` if a signal handler ran on this thread (call again), `WS_ERR_STOPPED` once the server
+/// has stopped and every event was taken, `WS_ERR_STATE` before the start or if callbacks are set,
+/// `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_server_poll(
+    server: *mut ws_server,
+    events: *mut *const ws_event,
+    timeout_ms: c_int,
+) -> c_int {
+    guard(|| {
+        if events.is_null() {
+            return Err(null("events"));
+        }
+        let hosted = handle::get(server)?;
+        let read = |batch: &Batch| {
+            let mut list = hosted.events.lock().unwrap_or_else(PoisonError::into_inner);
+            list.0.clear();
+            list.0.extend(batch.events().iter().map(|event| ws_event::new(batch, event)));
+            (list.0.as_ptr(), list.0.len())
+        };
+        let Some((first, count)) = hosted.server.poll(limit(timeout_ms), read)? else { return Ok(0) };
+        // SAFETY: the caller's pointer is not NULL and leads to room for a pointer.
+        unsafe { *events = first };
+        Ok(c_int::try_from(count).unwrap_or(c_int::MAX))
+    })
+}
+
+/// A file descriptor that is readable while events wait, for an event loop of the host's own (poll, epoll, libuv,
+/// ReactPHP). Do not read from it or close it: when it is readable, call `ws_server_poll` with a timeout of 0 until it
+/// returns 0. It lives as long as the server.
+///
+/// Errors: those of `ws_server_poll`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_server_event_fd(server: *mut ws_server) -> c_int {
+    guard(|| handle::with(server, |hosted| hosted.server.event_fd()))
+}

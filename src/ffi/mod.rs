@@ -1,0 +1,97 @@
+//! The C ABI: one file per C type, and nothing in it but argument checks, a guard, and calls down.
+//!
+//! Every export has the same short shape: `guard(|| …)` turns an error into its status and keeps its detail for
+//! `ws_last_error`, and a panic into `WS_ERR_PANIC`. A `ws_server *` is checked against a table and never followed, so
+//! that a stale one is an error and not a crash.
+
+#![allow(non_camel_case_types, reason = "the names are those of the C header")]
+#![allow(clippy::missing_safety_doc, reason = "the contracts are written for C, in the terms of the C header")]
+
+mod connection;
+mod error;
+mod event;
+mod handle;
+mod request;
+mod server;
+mod stats;
+
+use crate::error::{Error, Result, Status};
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The number of this ABI. It changes when a program that was compiled against the older header would break.
+pub const WS_ABI_VERSION: u32 = 1;
+
+/// What an export can return: an integer in which errors are negative.
+trait Returned {
+    fn from_status(status: Status) -> Self;
+}
+
+impl Returned for c_int {
+    fn from_status(status: Status) -> Self {
+        status as Self
+    }
+}
+
+impl Returned for i64 {
+    fn from_status(status: Status) -> Self {
+        status as Self
+    }
+}
+
+/// Runs the body of an export.
+#[inline]
+fn guard<T: Returned>(body: impl FnOnce() -> Result<T>) -> T {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => failed(&error),
+        Err(_) => failed(&Error::new(Status::WS_ERR_PANIC, "a fault inside wspush; please report it")),
+    }
+}
+
+#[cold]
+fn failed<T: Returned>(error: &Error) -> T {
+    error::remember(&error.detail);
+    T::from_status(error.status)
+}
+
+fn null(what: &str) -> Error {
+    Error::new(Status::WS_ERR_NULL, format!("{what} is NULL"))
+}
+
+/// The bytes that a host lends for the length of a call. NULL is fine where there are none.
+///
+/// # Safety
+/// `data` points to `length` bytes that do not change during the call, or `length` is 0.
+#[inline]
+unsafe fn bytes<'a>(data: *const c_void, length: usize, what: &str) -> Result<&'a [u8]> {
+    if length == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() {
+        return Err(null(what));
+    }
+    if length > isize::MAX as usize / 2 {
+        return Err(Error::new(Status::WS_ERR_TOO_LARGE, format!("{what}: a length of {length} bytes")));
+    }
+    // SAFETY: the caller's promise, for a pointer that is not NULL and a length that a slice can have.
+    Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
+}
+
+/// A NUL-terminated UTF-8 string that a host lends for the length of a call.
+///
+/// # Safety
+/// `text` is NULL or points to a NUL-terminated string that does not change during the call.
+unsafe fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str> {
+    if text.is_null() {
+        return Err(null(what));
+    }
+    // SAFETY: the caller's promise, for a pointer that is not NULL.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map_err(|_| Error::new(Status::WS_ERR_UTF8, format!("{what} is not UTF-8")))
+}
+
+/// A number of milliseconds as hosts give it: negative means without end.
+fn limit(timeout_ms: c_int) -> Option<std::time::Duration> {
+    u64::try_from(timeout_ms).ok().map(std::time::Duration::from_millis)
+}

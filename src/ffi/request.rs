@@ -1,0 +1,111 @@
+//! The request that opened a connection, or that wants a response.
+
+use crate::engine::request::Request;
+use std::ffi::{CStr, c_char, c_int};
+
+/// The HTTP request of an open or request event. Opaque. It lives as long as the event: in a callback until the callback
+/// returns, in poll mode until the next `ws_server_poll`. So do the strings that these functions return; all are
+/// NUL-terminated. A NULL request gives NULL, or 0.
+pub struct ws_request {
+    _opaque: (),
+}
+
+impl ws_request {
+    pub(super) fn lend(request: &Request) -> *const Self {
+        std::ptr::from_ref(request).cast()
+    }
+}
+
+/// # Safety
+/// `request` is NULL or was made by [`ws_request::lend`] of a request that still lives.
+unsafe fn borrow<'a>(request: *const ws_request) -> Option<&'a Request> {
+    // SAFETY: the caller's promise.
+    unsafe { request.cast::<Request>().as_ref() }
+}
+
+fn pointer(text: Option<&CStr>) -> *const c_char {
+    text.map_or(std::ptr::null(), CStr::as_ptr)
+}
+
+/// The method: "GET".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_method(request: *const ws_request) -> *const c_char {
+    // SAFETY: the contract of `ws_request`.
+    pointer(unsafe { borrow(request) }.map(Request::method))
+}
+
+/// The target as it was sent: "/chat?room=1".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_target(request: *const ws_request) -> *const c_char {
+    // SAFETY: the contract of `ws_request`.
+    pointer(unsafe { borrow(request) }.map(Request::target))
+}
+
+/// The path, percent-encoded as it was sent: "/chat". It starts with a slash.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_path(request: *const ws_request) -> *const c_char {
+    // SAFETY: the contract of `ws_request`.
+    pointer(unsafe { borrow(request) }.map(Request::path))
+}
+
+/// What follows the question mark, percent-encoded as it was sent: "room=1". Empty if there is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_query(request: *const ws_request) -> *const c_char {
+    // SAFETY: the contract of `ws_request`.
+    pointer(unsafe { borrow(request) }.map(Request::query))
+}
+
+/// The value of the first header field of this name, in any case of letters; NULL if there is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_header(request: *const ws_request, name: *const c_char) -> *const c_char {
+    if name.is_null() {
+        return std::ptr::null();
+    }
+    // SAFETY: a name that is not NULL is NUL-terminated, and the contract of `ws_request`.
+    let (request, name) = unsafe { (borrow(request), CStr::from_ptr(name)) };
+    pointer(request.and_then(|request| request.header(name)))
+}
+
+/// How many header fields there are, at most 100.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_header_count(request: *const ws_request) -> c_int {
+    // SAFETY: the contract of `ws_request`.
+    unsafe { borrow(request) }.map_or(0, |request| request.header_count() as c_int)
+}
+
+/// The name of a header field, as it was sent, by its place from 0; NULL beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_header_name(request: *const ws_request, index: c_int) -> *const c_char {
+    // SAFETY: the contract of `ws_request`.
+    let request = unsafe { borrow(request) };
+    pointer(request.and_then(|request| Some(request.header_at(usize::try_from(index).ok()?)?.0)))
+}
+
+/// The value of a header field, by its place from 0; NULL beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_header_value(request: *const ws_request, index: c_int) -> *const c_char {
+    // SAFETY: the contract of `ws_request`.
+    let request = unsafe { borrow(request) };
+    pointer(request.and_then(|request| Some(request.header_at(usize::try_from(index).ok()?)?.1)))
+}
+
+/// The IP address that the connection comes from, "192.0.2.7" or "2001:db8::1"; "unix" over a Unix socket.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_remote_address(request: *const ws_request) -> *const c_char {
+    // SAFETY: the contract of `ws_request`.
+    pointer(unsafe { borrow(request) }.map(Request::remote_address))
+}
+
+/// The port that the connection comes from; 0 over a Unix socket.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_remote_port(request: *const ws_request) -> c_int {
+    // SAFETY: the contract of `ws_request`.
+    unsafe { borrow(request) }.map_or(0, |request| request.remote_port().into())
+}
+
+/// The port of ours that the connection came in at; 0 over a Unix socket.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_local_port(request: *const ws_request) -> c_int {
+    // SAFETY: the contract of `ws_request`.
+    unsafe { borrow(request) }.map_or(0, |request| request.local_port().into())
+}

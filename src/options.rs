@@ -1,0 +1,321 @@
+//! The options of a server, set by name as text, and the table that documents them.
+
+use crate::error::{Error, Result, Status};
+use crate::protocol::decoder::Limits;
+use std::time::Duration;
+
+/// Everything about a server that can be set before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "documented in TABLE, under the same names")]
+pub struct Options {
+    pub reactors: u64,
+    pub max_connections: u64,
+    pub max_message_size: u64,
+    pub max_frame_size: u64,
+    pub max_fragments: u64,
+    pub max_queued_bytes: u64,
+    pub max_event_bytes: u64,
+    pub max_command_bytes: u64,
+    pub max_request_head: u64,
+    pub request_timeout: Duration,
+    pub response_timeout: Duration,
+    pub ping_interval: Duration,
+    pub pong_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub close_timeout: Duration,
+    pub backlog: u64,
+    pub reuse_port: bool,
+}
+
+/// One row of the table of options.
+pub struct Row {
+    /// The name, as given to `ws_server_set`.
+    pub name: &'static str,
+    /// Its value when it is not set, as it would be written.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    field: Field,
+}
+
+/// The kind of value of an option: where it goes, and the range it must lie in.
+enum Field {
+    Count(fn(&mut Options) -> &mut u64, u64, u64),
+    Bytes(fn(&mut Options) -> &mut u64, u64, u64),
+    Time(fn(&mut Options) -> &mut Duration, u64, u64),
+    Switch(fn(&mut Options) -> &mut bool),
+}
+
+const K: u64 = 1024;
+const M: u64 = K * K;
+const G: u64 = K * M;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Every option.
+pub const TABLE: &[Row] = &[
+    Row {
+        name: "reactors",
+        default: "1",
+        meaning: "Threads that serve connections. More than one turns `reuse_port` on.",
+        field: Field::Count(|o| &mut o.reactors, 1, 64),
+    },
+    Row {
+        name: "max_connections",
+        default: "100000",
+        meaning: "Connections at one time, over all reactors. One more is answered with 503.",
+        field: Field::Count(|o| &mut o.max_connections, 1, 16_000_000),
+    },
+    Row {
+        name: "max_message_size",
+        default: "1M",
+        meaning: "The longest message taken, all fragments together. A longer one is answered with Close 1009.",
+        field: Field::Bytes(|o| &mut o.max_message_size, 1, 2 * G),
+    },
+    Row {
+        name: "max_frame_size",
+        default: "2G",
+        meaning: "The longest payload of one frame. A longer one is answered with Close 1009.",
+        field: Field::Bytes(|o| &mut o.max_frame_size, 125, 2 * G),
+    },
+    Row {
+        name: "max_fragments",
+        default: "65536",
+        meaning: "The most frames of one message. One more is answered with Close 1009.",
+        field: Field::Count(|o| &mut o.max_fragments, 1, 4_000_000_000),
+    },
+    Row {
+        name: "max_queued_bytes",
+        default: "8M",
+        meaning: "Per connection: once this much waits to be sent, `ws_push` refuses with `WS_ERR_QUEUE_FULL`; at a \
+                  quarter of it, reading from that connection pauses.",
+        field: Field::Bytes(|o| &mut o.max_queued_bytes, K, 64 * G),
+    },
+    Row {
+        name: "max_event_bytes",
+        default: "4M",
+        meaning: "Poll mode: once events of this size wait for the host, reading pauses until it has taken them.",
+        field: Field::Bytes(|o| &mut o.max_event_bytes, 4 * K, 64 * G),
+    },
+    Row {
+        name: "max_command_bytes",
+        default: "64M",
+        meaning: "Per reactor: once pushes of this size wait for the reactor, `ws_push` refuses with \
+                  `WS_ERR_QUEUE_FULL`.",
+        field: Field::Bytes(|o| &mut o.max_command_bytes, 64 * K, 64 * G),
+    },
+    Row {
+        name: "max_request_head",
+        default: "8K",
+        meaning: "The longest request head. A longer one is answered with 431, or 414 if its first line alone is.",
+        field: Field::Bytes(|o| &mut o.max_request_head, 256, 64 * K),
+    },
+    Row {
+        name: "request_timeout",
+        default: "10s",
+        meaning: "The time a client has to send its whole request, from the moment it connects; then 408.",
+        field: Field::Time(|o| &mut o.request_timeout, 10, DAY_MS),
+    },
+    Row {
+        name: "response_timeout",
+        default: "30s",
+        meaning: "The time the host has to answer a plain HTTP request; then 504.",
+        field: Field::Time(|o| &mut o.response_timeout, 10, DAY_MS),
+    },
+    Row {
+        name: "ping_interval",
+        default: "30s",
+        meaning: "A connection that was silent for this long is pinged. 0: never.",
+        field: Field::Time(|o| &mut o.ping_interval, 0, DAY_MS),
+    },
+    Row {
+        name: "pong_timeout",
+        default: "15s",
+        meaning: "A connection that stays silent for this long after a ping is cut, with close code 1006.",
+        field: Field::Time(|o| &mut o.pong_timeout, 10, DAY_MS),
+    },
+    Row {
+        name: "idle_timeout",
+        default: "0",
+        meaning: "A connection that sent no message for this long is closed with 1001, pongs or not. 0: never.",
+        field: Field::Time(|o| &mut o.idle_timeout, 0, DAY_MS),
+    },
+    Row {
+        name: "close_timeout",
+        default: "5s",
+        meaning: "The time a peer has to answer a Close frame and to end the connection; then it is cut.",
+        field: Field::Time(|o| &mut o.close_timeout, 10, DAY_MS),
+    },
+    Row {
+        name: "backlog",
+        default: "1024",
+        meaning: "Connections that the kernel holds for us until we accept them; the kernel caps it at `somaxconn`.",
+        field: Field::Count(|o| &mut o.backlog, 1, 65_535),
+    },
+    Row {
+        name: "reuse_port",
+        default: "off",
+        meaning: "Lets several servers of one user, in one process or in many, listen on one port together.",
+        field: Field::Switch(|o| &mut o.reuse_port),
+    },
+];
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            reactors: 1,
+            max_connections: 100_000,
+            max_message_size: M,
+            max_frame_size: 2 * G,
+            max_fragments: 65_536,
+            max_queued_bytes: 8 * M,
+            max_event_bytes: 4 * M,
+            max_command_bytes: 64 * M,
+            max_request_head: 8 * K,
+            request_timeout: Duration::from_secs(10),
+            response_timeout: Duration::from_secs(30),
+            ping_interval: Duration::from_secs(30),
+            pong_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::ZERO,
+            close_timeout: Duration::from_secs(5),
+            backlog: 1024,
+            reuse_port: false,
+        }
+    }
+}
+
+impl Options {
+    /// Sets the option of this name.
+    ///
+    /// # Errors
+    /// `WS_ERR_OPTION` for a name that is not in [`TABLE`], `WS_ERR_VALUE` for a value out of its range or form.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let Some(row) = TABLE.iter().find(|row| row.name == name) else {
+            let names: Vec<_> = TABLE.iter().map(|row| row.name).collect();
+            let detail = format!("no option \"{name}\"; there are {}", names.join(", "));
+            return Err(Error::new(Status::WS_ERR_OPTION, detail));
+        };
+        let done = match row.field {
+            Field::Count(field, least, most) => number(value, least, most).map(|n| *field(self) = n),
+            Field::Bytes(field, least, most) => bytes(value, least, most).map(|n| *field(self) = n),
+            Field::Time(field, least, most) => {
+                milliseconds(value, least, most).map(|ms| *field(self) = Duration::from_millis(ms))
+            }
+            Field::Switch(field) => switch(value).map(|on| *field(self) = on),
+        };
+        done.ok_or_else(|| {
+            let detail = format!("option {name} = \"{value}\": it takes {}", row.range());
+            Error::new(Status::WS_ERR_VALUE, detail)
+        })
+    }
+
+    /// What the decoder of a connection needs to know.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_message: self.max_message_size,
+            max_frame: self.max_frame_size,
+            max_fragments: u32::try_from(self.max_fragments).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+impl Row {
+    /// The values it takes, in words.
+    #[must_use]
+    pub fn range(&self) -> String {
+        match self.field {
+            Field::Count(_, least, most) => format!("a number from {least} to {most}"),
+            Field::Bytes(_, least, most) => format!("bytes, or K, M, G: {} to {}", in_bytes(least), in_bytes(most)),
+            Field::Time(_, 0, most) => format!("seconds, or ms, s, m, h: 0 or 1ms to {}h", most / 3_600_000),
+            Field::Time(_, least, most) => format!("seconds, or ms, s, m, h: {least}ms to {}h", most / 3_600_000),
+            Field::Switch(_) => "on or off".to_owned(),
+        }
+    }
+}
+
+fn number(text: &str, least: u64, most: u64) -> Option<u64> {
+    // `parse` alone would take a sign.
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = if digits { text.parse().ok()? } else { return None };
+    (least..=most).contains(&number).then_some(number)
+}
+
+fn with_unit(text: &str, units: &[(&str, u64)], least: u64, most: u64) -> Option<u64> {
+    let (digits, factor) =
+        units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?.trim_end(), *factor)))?;
+    let number = number(digits, 0, u64::MAX)?.checked_mul(factor)?;
+    (least..=most).contains(&number).then_some(number)
+}
+
+fn bytes(text: &str, least: u64, most: u64) -> Option<u64> {
+    with_unit(text, &[("K", K), ("M", M), ("G", G), ("k", K), ("m", M), ("g", G), ("", 1)], least, most)
+}
+
+fn milliseconds(text: &str, least: u64, most: u64) -> Option<u64> {
+    with_unit(text, &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("", 1000)], least, most)
+}
+
+fn switch(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "yes" | "true" | "1" => Some(true),
+        "off" | "no" | "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn in_bytes(number: u64) -> String {
+    match number {
+        n if n % G == 0 => format!("{}G", n / G),
+        n if n % M == 0 => format!("{}M", n / M),
+        n if n % K == 0 => format!("{}K", n / K),
+        n => n.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_table() {
+        let mut options = Options::default();
+        for row in TABLE {
+            options.set(row.name, row.default).unwrap();
+        }
+        assert_eq!(options, Options::default());
+    }
+
+    #[test]
+    fn units() {
+        let mut options = Options::default();
+        for (name, value) in [("max_message_size", "64M"), ("close_timeout", "200ms"), ("ping_interval", "2")] {
+            options.set(name, value).unwrap();
+        }
+        assert_eq!(options.max_message_size, 64 << 20);
+        assert_eq!(options.close_timeout, Duration::from_millis(200));
+        assert_eq!(options.ping_interval, Duration::from_secs(2));
+    }
+
+    #[test]
+    fn what_is_refused_leaves_everything_as_it_was() {
+        let mut options = Options::default();
+        let values = ["", "-1", "+1", "1e3", "0", "3G", "1 0", "M", "99999999999999999999", "1048576x"];
+        for value in values {
+            let error = options.set("max_message_size", value).unwrap_err();
+            assert_eq!(error.status, Status::WS_ERR_VALUE, "{value}");
+            assert!(error.detail.contains("1 to 2G"), "{}", error.detail);
+        }
+        assert_eq!(options.set("reuse_port", "maybe").unwrap_err().status, Status::WS_ERR_VALUE);
+        assert_eq!(options.set("max_mesage_size", "1").unwrap_err().status, Status::WS_ERR_OPTION);
+        assert_eq!(options, Options::default());
+    }
+
+    #[test]
+    fn the_readme_has_the_table() {
+        let readme = include_str!("../README.md");
+        for row in TABLE {
+            let line = format!("| `{}` | {} | {} | {} |", row.name, row.range(), row.default, row.meaning);
+            assert!(readme.contains(&line), "README.md lacks this line:\n{line}");
+        }
+    }
+}

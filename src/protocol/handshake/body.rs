@@ -1,0 +1,112 @@
+//! How long the body of a request is (RFC 9112 section 6).
+
+use super::headers::{Headers, Once};
+use super::request::Version;
+use super::response::Refusal;
+use super::tokens::list;
+
+/// The body a request announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// No body: what follows the head is the next thing on the connection.
+    None,
+    /// This many bytes; never 0. It is what the client claims: nothing may be allocated on the strength of it.
+    Length(u64),
+    /// Chunks (RFC 9112 section 7.1).
+    Chunked,
+}
+
+impl Body {
+    /// Reads Content-Length and Transfer-Encoding, and refuses whatever two recipients could understand differently:
+    /// a request that a proxy and this server cut at different places is how requests are smuggled.
+    pub(super) fn announced(version: Version, headers: Headers<'_>) -> Result<Body, Refusal> {
+        let bad = |detail| Err(Refusal { status: 400, detail });
+        let (mut length, mut coded) = (Once::Missing, false);
+        for (name, value) in headers.clone() {
+            if name.eq_ignore_ascii_case("content-length") {
+                length.add(value);
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                coded = true;
+            }
+        }
+        match (coded, length) {
+            // RFC 9112 section 6.3 lets equal ones pass if they are merged; there is no good reason to send two.
+            (_, Once::Repeated) => bad("more than one Content-Length"),
+            (true, Once::Value(_)) => bad("both Content-Length and Transfer-Encoding"),
+            // RFC 9112 section 6.1: the framing of such a message is faulty.
+            (true, Once::Missing) if version == Version::Http10 => bad("Transfer-Encoding in HTTP/1.0"),
+            (true, Once::Missing) => chunked(headers),
+            (false, Once::Missing) => Ok(Body::None),
+            (false, Once::Value(value)) => match parse_length(value) {
+                Some(0) => Ok(Body::None),
+                Some(length) => Ok(Body::Length(length)),
+                None => bad("an invalid Content-Length"),
+            },
+        }
+    }
+}
+
+/// `1*DIGIT`, which Rust's own parser is laxer than: it takes a sign.
+fn parse_length(value: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(value).ok()?;
+    digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// `chunked` is the only transfer coding known. It has to be the last one, or the body's end cannot be found (RFC 9112
+/// section 6.3); one before it is one not understood (section 6.1).
+fn chunked(headers: Headers<'_>) -> Result<Body, Refusal> {
+    let codings = headers.all("transfer-encoding").flat_map(list);
+    let (mut count, mut chunked, mut ends_chunked) = (0, 0, false);
+    for coding in codings {
+        count += 1;
+        ends_chunked = coding.eq_ignore_ascii_case(b"chunked");
+        chunked += usize::from(ends_chunked);
+    }
+    match (ends_chunked, chunked, count) {
+        (true, 1, 1) => Ok(Body::Chunked),
+        (true, 1, _) => Err(Refusal { status: 501, detail: "a transfer coding other than chunked" }),
+        _ => Err(Refusal { status: 400, detail: "Transfer-Encoding must end in chunked, once" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_is_what_the_headers_announce() {
+        let rows: &[(&str, Result<Body, u16>)] = &[
+            ("", Ok(Body::None)),
+            ("Content-Length: 0\r\n", Ok(Body::None)),
+            ("content-length:  12 \r\n", Ok(Body::Length(12))),
+            ("Content-Length: 18446744073709551615\r\n", Ok(Body::Length(u64::MAX))),
+            ("Content-Length: 18446744073709551616\r\n", Err(400)),
+            ("Content-Length: +5\r\n", Err(400)),
+            ("Content-Length: -5\r\n", Err(400)),
+            ("Content-Length: 0x5\r\n", Err(400)),
+            ("Content-Length: 5 5\r\n", Err(400)),
+            ("Content-Length: 5, 5\r\n", Err(400)),
+            ("Content-Length:\r\n", Err(400)),
+            ("Content-Length: \u{0665}\r\n", Err(400)),
+            ("Content-Length: 5\r\nContent-Length: 6\r\n", Err(400)),
+            ("Content-Length: 5\r\ncontent-length: 5\r\n", Err(400)),
+            ("Transfer-Encoding: chunked\r\n", Ok(Body::Chunked)),
+            ("Transfer-Encoding: , Chunked\r\n", Ok(Body::Chunked)),
+            ("Transfer-Encoding: gzip, chunked\r\n", Err(501)),
+            ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", Err(501)),
+            ("Transfer-Encoding: chunked, gzip\r\n", Err(400)),
+            ("Transfer-Encoding: chunked, chunked\r\n", Err(400)),
+            ("Transfer-Encoding: identity\r\n", Err(400)),
+            ("Transfer-Encoding: \x0bchunked\r\n", Err(400)),
+            ("Transfer-Encoding:\r\n", Err(400)),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", Err(400)),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", Err(400)),
+        ];
+        for (lines, expected) in rows {
+            let found = Body::announced(Version::Http11, Headers::new(lines.as_bytes()));
+            assert_eq!(found.map_err(|refusal| refusal.status), *expected, "{lines:?}");
+        }
+        let old = Body::announced(Version::Http10, Headers::new(b"Transfer-Encoding: chunked\r\n"));
+        assert_eq!(old.map_err(|refusal| refusal.status), Err(400));
+    }
+}

@@ -1,0 +1,239 @@
+//! Response heads: refusals, the 101 of an upgrade, and the answers a host gives to ordinary requests.
+
+use std::fmt;
+
+use super::headers;
+use super::invalid::InvalidHead;
+
+/// Why a request is refused: a status and a sentence for whoever wrote the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong, in one line of ASCII.
+    pub detail: &'static str,
+}
+
+impl Refusal {
+    /// The whole response, body included. The connection is to be closed after it.
+    #[must_use]
+    pub fn response(&self) -> Vec<u8> {
+        let mut out = status_line(self.status);
+        out.extend_from_slice(match self.status {
+            // The one method an upgrade can have; no other request is refused for its method.
+            405 => b"Allow: GET\r\nConnection: close\r\n",
+            // RFC 6455 section 4.4 asks for the version, RFC 9110 section 15.5.22 for Upgrade, and section 7.8 for
+            // its mention in Connection.
+            426 => b"Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: close, Upgrade\r\n",
+            _ => b"Connection: close\r\n".as_slice(),
+        });
+        let length = self.detail.len() + 1;
+        out.extend_from_slice(format!("Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n").as_bytes());
+        out.extend_from_slice(self.detail.as_bytes());
+        out.push(b'\n');
+        out
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.status, reason_phrase(self.status), self.detail)
+    }
+}
+
+/// The head of a response to an ordinary request. The caller sends it, then `body_length` bytes (none to a HEAD
+/// request), and closes.
+///
+/// `headers` are lines `Name: value`, each ended by CRLF but perhaps the last; empty for none. Content-Length and
+/// `Connection: close` are added.
+///
+/// # Errors
+///
+/// A status outside 200 to 599, a body for 204, 205 or 304 (RFC 9110 section 6.4.1), a malformed header line, or one
+/// that sets Content-Length, Transfer-Encoding or Connection.
+pub fn encode_response(status: u16, headers: &str, body_length: usize) -> Result<Vec<u8>, InvalidHead> {
+    if !(200..=599).contains(&status) {
+        return Err(InvalidHead::Status(status));
+    }
+    if matches!(status, 204 | 205 | 304) && body_length > 0 {
+        return Err(InvalidHead::Body(status));
+    }
+    let mut out = status_line(status);
+    headers::append(&mut out, headers, headers::is_framing)?;
+    // RFC 9110 section 8.6: none in a 204; in a 304 it would be that of a body not sent.
+    if !matches!(status, 204 | 304) {
+        out.extend_from_slice(format!("Content-Length: {body_length}\r\n").as_bytes());
+    }
+    out.extend_from_slice(b"Connection: close\r\n\r\n");
+    Ok(out)
+}
+
+/// The 101 response (RFC 6455 section 4.2.2). Whether `subprotocol` was offered is the caller's to know.
+pub(super) fn encode_switch(
+    accept: &[u8; 28],
+    subprotocol: Option<&str>,
+    headers: &str,
+) -> Result<Vec<u8>, InvalidHead> {
+    let mut out = status_line(101);
+    out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+    out.extend_from_slice(accept);
+    out.extend_from_slice(b"\r\n");
+    if let Some(subprotocol) = subprotocol {
+        out.extend_from_slice(format!("Sec-WebSocket-Protocol: {subprotocol}\r\n").as_bytes());
+    }
+    headers::append(&mut out, headers, |name| {
+        headers::is_framing(name) || headers::is_websocket(name) || name.eq_ignore_ascii_case("upgrade")
+    })?;
+    out.extend_from_slice(b"\r\n");
+    Ok(out)
+}
+
+/// The status line. The space before the reason phrase is there even if the phrase is not (RFC 9112 section 4).
+fn status_line(status: u16) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    out.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason_phrase(status)).as_bytes());
+    out
+}
+
+/// The reason phrase registered for a status; empty if there is none.
+#[must_use]
+pub fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        101 => "Switching Protocols",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
+        204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        207 => "Multi-Status",
+        208 => "Already Reported",
+        226 => "IM Used",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        305 => "Use Proxy",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        423 => "Locked",
+        424 => "Failed Dependency",
+        425 => "Too Early",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        506 => "Variant Also Negotiates",
+        507 => "Insufficient Storage",
+        508 => "Loop Detected",
+        511 => "Network Authentication Required",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: Vec<u8>) -> String {
+        String::from_utf8(bytes).expect("responses are ASCII")
+    }
+
+    #[test]
+    fn refusals_are_whole_responses() {
+        let plain = Refusal { status: 400, detail: "no Host header" };
+        assert_eq!(
+            text(plain.response()),
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 15\r\n\r\n\
+             no Host header\n"
+        );
+        assert_eq!(plain.to_string(), "400 Bad Request: no Host header");
+        let upgrade = text(Refusal { status: 426, detail: "x" }.response());
+        assert!(upgrade.starts_with("HTTP/1.1 426 Upgrade Required\r\n"));
+        assert!(
+            upgrade.contains("\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: close, Upgrade\r\n")
+        );
+        assert!(text(Refusal { status: 405, detail: "x" }.response()).contains("\r\nAllow: GET\r\n"));
+    }
+
+    #[test]
+    fn responses_of_a_host() {
+        let rows: &[(u16, &str, usize, Result<&str, InvalidHead>)] = &[
+            (200, "", 0, Ok("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")),
+            (
+                404,
+                "Content-Type: text/html\r\nX-A: b",
+                12,
+                Ok("HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nX-A: b\r\nContent-Length: 12\r\n\
+                    Connection: close\r\n\r\n"),
+            ),
+            (299, "", 1, Ok("HTTP/1.1 299 \r\nContent-Length: 1\r\nConnection: close\r\n\r\n")),
+            (204, "", 0, Ok("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")),
+            (304, "ETag: \"a\"\r\n", 0, Ok("HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nConnection: close\r\n\r\n")),
+            (205, "", 0, Ok("HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")),
+            (204, "", 1, Err(InvalidHead::Body(204))),
+            (205, "", 1, Err(InvalidHead::Body(205))),
+            (304, "", 1, Err(InvalidHead::Body(304))),
+            (101, "", 0, Err(InvalidHead::Status(101))),
+            (199, "", 0, Err(InvalidHead::Status(199))),
+            (600, "", 0, Err(InvalidHead::Status(600))),
+            (0, "", 0, Err(InvalidHead::Status(0))),
+            (
+                200,
+                "X-A: b\r\ncontent-LENGTH: 3\r\n",
+                3,
+                Err(InvalidHead::Header { line: 2, fault: "this header is set by the engine" }),
+            ),
+            (302, "Location: /a\r\n\r\n<script>", 3, Err(InvalidHead::Header { line: 2, fault: "there is no colon" })),
+        ];
+        for (status, headers, length, expected) in rows {
+            let found = encode_response(*status, headers, *length).map(text);
+            assert_eq!(found, expected.clone().map(String::from), "{status} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn the_switch_is_that_of_the_rfc() {
+        let accept = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+        assert_eq!(
+            encode_switch(accept, Some("chat"), "Set-Cookie: a=b\r\n").map(text).as_deref(),
+            Ok("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\
+                Set-Cookie: a=b\r\n\r\n")
+        );
+        for headers in
+            ["Upgrade: h2c", "Sec-Websocket-Accept: x", "sec-websocket-protocol: b", "Connection: close", "A: b\n"]
+        {
+            assert!(encode_switch(accept, None, headers).is_err(), "{headers}");
+        }
+    }
+}

@@ -1,0 +1,491 @@
+//! A server: options, where to listen, how to take events; then started, pushed to, and stopped.
+//!
+//! Everything but setting up may be done from any thread. A server starts once and stops once.
+
+use crate::engine::commands::Command;
+use crate::engine::delivery::{Delivery, Handler};
+use crate::engine::events::{Batch, BatchWriter, EventQueue};
+use crate::engine::link::Link;
+use crate::engine::reactor::Reactor;
+use crate::engine::registry::{ConnId, Phase, reactor_of};
+use crate::engine::stats::Stats;
+use crate::error::{Error, Result, Status};
+use crate::options::Options;
+use crate::protocol::decoder::Kind;
+use crate::protocol::frame::{self, Opcode};
+use crate::protocol::handshake::encode_response;
+use crate::protocol::{close, utf8};
+use crate::sys::process;
+use crate::sys::socket::{Address, Listener};
+use std::net::ToSocketAddrs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A WebSocket server.
+#[derive(Default)]
+pub struct Server {
+    setup: Mutex<Setup>,
+    running: OnceLock<Running>,
+}
+
+/// What is set before the start.
+#[derive(Default)]
+struct Setup {
+    options: Options,
+    addresses: Vec<Vec<Address>>,
+    handler: Option<Arc<dyn Handler>>,
+}
+
+/// What is there from the start on.
+struct Running {
+    links: Vec<Arc<Link>>,
+    events: Option<Arc<EventQueue>>,
+    ports: Vec<u16>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    alive: Arc<Alive>,
+    forks: u32,
+}
+
+/// How many reactors run.
+struct Alive {
+    count: AtomicUsize,
+    lock: Mutex<()>,
+    none: Condvar,
+}
+
+impl Server {
+    /// A server with the default options, not started.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    // ---- before the start -----------------------------------------------------------------------------------------
+
+    /// Sets an option; [`crate::options::TABLE`] has them all.
+    ///
+    /// # Errors
+    /// `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started.
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        self.setup("set")?.options.set(name, value)
+    }
+
+    /// Adds an address to listen on: a name or an IP address and a port, or `unix:` and a path. Port 0 lets the kernel
+    /// choose. Nothing is bound before [`Server::start`].
+    ///
+    /// # Errors
+    /// `WS_ERR_ADDRESS`, `WS_ERR_ARGUMENT` for the port, `WS_ERR_STATE` once started.
+    pub fn listen(&self, host: &str, port: i32) -> Result<()> {
+        let mut setup = self.setup("listen")?;
+        if let Some(path) = host.strip_prefix("unix:") {
+            setup.addresses.push(vec![Address::Unix(PathBuf::from(path))]);
+            return Ok(());
+        }
+        let Ok(port) = u16::try_from(port) else {
+            return Err(Error::new(
+                Status::WS_ERR_ARGUMENT,
+                format!("listen {host}: port {port} is not in 0 to 65535"),
+            ));
+        };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let found = (bare, port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        match found {
+            Ok(found) if !found.is_empty() => {
+                setup.addresses.push(found.into_iter().map(Address::Tcp).collect());
+                Ok(())
+            }
+            Ok(_) => Err(Error::new(Status::WS_ERR_ADDRESS, format!("listen {host}: the name has no address"))),
+            Err(error) => Err(Error::new(Status::WS_ERR_ADDRESS, format!("listen {host}:{port}: {error}"))),
+        }
+    }
+
+    /// Has events handled by callbacks on the reactor threads, or, with `None`, taken with [`Server::poll`].
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE` once started.
+    pub fn set_handler(&self, handler: Option<Arc<dyn Handler>>) -> Result<()> {
+        self.setup("set a callback")?.handler = handler;
+        Ok(())
+    }
+
+    fn setup(&self, what: &str) -> Result<MutexGuard<'_, Setup>> {
+        let setup = lock(&self.setup);
+        if self.running.get().is_some() {
+            return Err(Error::new(Status::WS_ERR_STATE, format!("{what}: the server was started already")));
+        }
+        Ok(setup)
+    }
+
+    /// Binds every address and starts the reactors. If anything fails, nothing stays behind, and it may be tried again.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE` if it was started already or has nowhere to listen; `WS_ERR_ADDRESS`, `WS_ERR_ADDRESS_IN_USE`,
+    /// `WS_ERR_PERMISSION`, `WS_ERR_SYSTEM`.
+    pub fn start(&self) -> Result<()> {
+        let mut setup = self.setup("start")?;
+        if setup.addresses.is_empty() {
+            return Err(Error::new(Status::WS_ERR_STATE, "start: there is no address to listen on"));
+        }
+        process::watch_forks();
+        if setup.options.reactors > 1 {
+            setup.options.reuse_port = true;
+        }
+        let running = Running::start(&setup)?;
+        // The lock on the setup is held, so nobody else can have set it.
+        let _ = self.running.set(running);
+        Ok(())
+    }
+
+    // ---- from the start on ----------------------------------------------------------------------------------------
+
+    fn running(&self) -> Result<&Running> {
+        let Some(running) = self.running.get() else {
+            return Err(Error::new(Status::WS_ERR_STATE, "the server was not started"));
+        };
+        if running.forks != process::fork_generation() {
+            return Err(Error::new(
+                Status::WS_ERR_FORKED,
+                "the server was started before a fork, and its threads stayed in the parent: start after the fork",
+            ));
+        }
+        Ok(running)
+    }
+
+    #[inline]
+    fn link(&self, conn: ConnId) -> Result<&Link> {
+        let running = self.running()?;
+        Ok(&running.links[reactor_of(conn, running.links.len() as u64)])
+    }
+
+    /// The port of the `listener`-th address, counted from 0; 0 for a Unix socket.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE` before the start, `WS_ERR_ARGUMENT` if there is no such address.
+    pub fn port(&self, listener: usize) -> Result<u16> {
+        let ports = &self.running()?.ports;
+        ports.get(listener).copied().ok_or_else(|| {
+            Error::new(Status::WS_ERR_ARGUMENT, format!("listener {listener}: there are {}", ports.len()))
+        })
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`, `WS_ERR_QUEUE_FULL`, `WS_ERR_UTF8` for text that is not UTF-8.
+    #[inline]
+    pub fn push(&self, conn: ConnId, kind: Kind, payload: &[u8]) -> Result<()> {
+        check_text(kind, payload)?;
+        self.link(conn)?.send(conn, kind.into(), payload)
+    }
+
+    /// Sends a message to every open connection; it is encoded once. Connections with a full queue are left out.
+    ///
+    /// # Errors
+    /// `WS_ERR_UTF8`, `WS_ERR_QUEUE_FULL` if a reactor cannot take it.
+    pub fn broadcast(&self, kind: Kind, payload: &[u8]) -> Result<()> {
+        check_text(kind, payload)?;
+        let mut frame = Vec::with_capacity(frame::length(payload.len(), false));
+        frame::write(&mut frame, kind.into(), true, None, payload);
+        let frame: Arc<[u8]> = frame.into();
+        let links = &self.running()?.links;
+        // Every reactor is given its copy, whatever another one says.
+        links.iter().map(|link| link.broadcast(&frame)).fold(Ok(()), Result::and)
+    }
+
+    /// Sends a ping. Its pong is not told; it counts as a sign of life.
+    ///
+    /// # Errors
+    /// `WS_ERR_TOO_LARGE` beyond 125 bytes, `WS_ERR_CLOSED`, `WS_ERR_QUEUE_FULL`.
+    pub fn ping(&self, conn: ConnId, payload: &[u8]) -> Result<()> {
+        if payload.len() > frame::MAX_CONTROL_PAYLOAD {
+            let detail = format!("ping of {} bytes: at most {} fit", payload.len(), frame::MAX_CONTROL_PAYLOAD);
+            return Err(Error::new(Status::WS_ERR_TOO_LARGE, detail));
+        }
+        self.link(conn)?.send(conn, Opcode::Ping, payload)
+    }
+
+    /// Begins the closing handshake, with a code that may be sent, or without one. What was pushed before is sent
+    /// first; the close is told when the peer has answered, or when `close_timeout` is over.
+    ///
+    /// # Errors
+    /// `WS_ERR_ARGUMENT` for a code that must not be sent or a reason over 123 bytes, `WS_ERR_CLOSED`.
+    pub fn close(&self, conn: ConnId, code: Option<u16>, reason: &str) -> Result<()> {
+        if let Some(code) = code.filter(|code| !close::is_valid(*code)) {
+            let detail = format!("close code {code}: 1000 to 1003, 1007 to 1014 and 3000 to 4999 may be sent");
+            return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
+        }
+        if reason.len() > close::MAX_REASON || (code.is_none() && !reason.is_empty()) {
+            let detail =
+                format!("close reason of {} bytes: at most {} fit, with a code", reason.len(), close::MAX_REASON);
+            return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
+        }
+        self.link(conn)?.close(conn, code, reason)
+    }
+
+    /// Cuts a connection without a Close frame. It is told as closed with 1006.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn disconnect(&self, conn: ConnId) -> Result<()> {
+        self.link(conn)?.disconnect(conn)
+    }
+
+    /// Answers a plain HTTP request. `headers` are lines, each `Name: value` and CRLF; `Content-Length` and
+    /// `Connection: close` are added. To a HEAD request the body is not sent, only its length.
+    ///
+    /// # Errors
+    /// `WS_ERR_ARGUMENT` for a status or headers that cannot be sent, `WS_ERR_CLOSED` if no request waits.
+    pub fn respond(&self, conn: ConnId, status: u16, headers: &str, body: &[u8]) -> Result<()> {
+        let link = self.link(conn)?;
+        let mut response = encode_response(status, headers, body.len())
+            .map_err(|error| Error::new(Status::WS_ERR_ARGUMENT, format!("respond: {error}")))?;
+        let head = response.len();
+        response.extend_from_slice(body);
+        link.respond(conn, response, head)
+    }
+
+    /// Whether messages may be pushed to this connection.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    pub fn is_open(&self, conn: ConnId) -> Result<bool> {
+        Ok(self.link(conn)?.registry.standing(conn).is_some_and(|standing| standing.phase == Phase::Open))
+    }
+
+    /// Bytes that wait to be sent to a connection.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn queued_bytes(&self, conn: ConnId) -> Result<u64> {
+        let standing = self.link(conn)?.registry.standing(conn);
+        let detail =
+            || Error::new(Status::WS_ERR_CLOSED, format!("connection {conn} is closed, or there never was one"));
+        standing.map(|standing| standing.queued).ok_or_else(detail)
+    }
+
+    /// The open connections.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    pub fn connections(&self) -> Result<impl Iterator<Item = ConnId>> {
+        Ok(self.running()?.links.iter().flat_map(|link| link.registry.open()))
+    }
+
+    /// The counters of every reactor.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    pub fn stats(&self) -> Result<impl Iterator<Item = &Stats>> {
+        Ok(self.running()?.links.iter().map(|link| &link.stats))
+    }
+
+    /// Waits for events for at most `limit` and reads them with `read`; see [`EventQueue::poll`].
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE` if callbacks are set or it was not started, and those of [`EventQueue::poll`].
+    pub fn poll<T>(&self, limit: Option<Duration>, read: impl FnOnce(&Batch) -> T) -> Result<Option<T>> {
+        let running = self.running()?;
+        let events = running.events()?;
+        let wake = || running.links.iter().for_each(|link| link.commands.wake());
+        events.poll(limit, wake, read)
+    }
+
+    /// A descriptor that is readable while events wait, for a loop of the host's own.
+    ///
+    /// # Errors
+    /// As [`Server::poll`].
+    pub fn event_fd(&self) -> Result<std::os::fd::RawFd> {
+        Ok(self.running()?.events()?.fd())
+    }
+
+    /// Stops: nothing new is accepted, every connection is sent Close 1001 behind what waits for it, and what is not
+    /// gone after `time` is cut. Waits until it is done, except inside a callback. To stop again does no harm, and
+    /// shortens the time if it is less.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE` if it was not started, `WS_ERR_FORKED`.
+    pub fn stop(&self, time: Duration) -> Result<()> {
+        let running = self.running()?;
+        for link in &running.links {
+            link.enqueue(Command::Stop(time))?;
+        }
+        if !running.is_in_callback() {
+            running.join();
+        }
+        Ok(())
+    }
+
+    /// Waits until the server has stopped.
+    ///
+    /// # Errors
+    /// `WS_ERR_IN_CALLBACK`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    pub fn wait(&self) -> Result<()> {
+        let running = self.running()?;
+        if running.is_in_callback() {
+            return Err(Error::new(Status::WS_ERR_IN_CALLBACK, "wait: the reactor cannot wait for itself"));
+        }
+        running.alive.wait();
+        Ok(())
+    }
+
+    /// Whether the calling thread is inside a callback of this server.
+    #[must_use]
+    pub fn is_in_callback(&self) -> bool {
+        self.running.get().is_some_and(Running::is_in_callback)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A forked child has nothing to stop: the threads are the parent's.
+        let _ = self.stop(Duration::ZERO);
+    }
+}
+
+impl Running {
+    fn start(setup: &Setup) -> Result<Self> {
+        let options = Arc::new(setup.options.clone());
+        let reactors = options.reactors as usize;
+        let (per_reactor, ports) = bind(setup, reactors)?;
+        let system = |what: &'static str| move |error: std::io::Error| Error::system(what, &error);
+        let events = match setup.handler {
+            Some(_) => None,
+            None => Some(Arc::new(EventQueue::new(options.max_event_bytes).map_err(system("eventfd"))?)),
+        };
+        let mut links = Vec::new();
+        let mut ready = Vec::new();
+        for (index, listeners) in per_reactor.into_iter().enumerate() {
+            let link = Arc::new(Link::new(index, &options, events.as_ref()).map_err(system("eventfd"))?);
+            let delivery = match (&setup.handler, &events) {
+                (Some(handler), _) => Delivery::Callbacks(Arc::clone(handler)),
+                (None, Some(events)) => Delivery::Batches(BatchWriter::new(Arc::clone(events))),
+                (None, None) => unreachable!("one of the two is set above"),
+            };
+            ready.push(Reactor::new(Arc::clone(&link), listeners, delivery).map_err(system("epoll"))?);
+            links.push(link);
+        }
+        let alive = Arc::new(Alive::new(reactors));
+        let running =
+            Self { links, events, ports, threads: Mutex::default(), alive, forks: process::fork_generation() };
+        for (index, reactor) in ready.into_iter().enumerate() {
+            if let Err(error) = running.spawn(index, reactor) {
+                running.alive.leave(reactors - index);
+                running.links.iter().for_each(|link| drop(link.enqueue(Command::Stop(Duration::ZERO))));
+                running.join();
+                return Err(Error::system("start a thread", &error));
+            }
+        }
+        Ok(running)
+    }
+
+    fn spawn(&self, index: usize, mut reactor: Reactor) -> std::io::Result<()> {
+        let alive = Arc::clone(&self.alive);
+        let events = self.events.clone();
+        let thread = process::spawn(format!("wspush-{index}"), move || {
+            reactor.run();
+            drop(reactor);
+            if alive.leave(1) {
+                if let Some(events) = events {
+                    events.stop();
+                }
+            }
+        })?;
+        lock(&self.threads).push(thread);
+        Ok(())
+    }
+
+    fn events(&self) -> Result<&EventQueue> {
+        self.events.as_deref().ok_or_else(|| {
+            Error::new(Status::WS_ERR_STATE, "poll: callbacks are set, and take the events on the reactor threads")
+        })
+    }
+
+    fn is_in_callback(&self) -> bool {
+        self.links.iter().any(|link| link.is_this_thread())
+    }
+
+    fn join(&self) {
+        self.alive.wait();
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Alive {
+    fn new(count: usize) -> Self {
+        Self { count: AtomicUsize::new(count), lock: Mutex::new(()), none: Condvar::new() }
+    }
+
+    /// Takes `count` reactors off. Whether none is left.
+    fn leave(&self, count: usize) -> bool {
+        let _guard = lock(&self.lock);
+        let last = self.count.fetch_sub(count, Ordering::AcqRel) == count;
+        self.none.notify_all();
+        last
+    }
+
+    fn wait(&self) {
+        let mut guard = lock(&self.lock);
+        while self.count.load(Ordering::Acquire) > 0 {
+            guard = self.none.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// The listeners of each reactor, and the port of each address.
+type Bound = (Vec<Vec<Arc<Listener>>>, Vec<u16>);
+
+/// Binds every address for every reactor. TCP listeners are one per reactor, and the kernel spreads connections over
+/// them; a Unix socket has one listener, which all reactors accept from.
+fn bind(setup: &Setup, reactors: usize) -> Result<Bound> {
+    let mut listeners: Vec<Vec<Arc<Listener>>> = vec![Vec::new(); reactors];
+    let mut ports = Vec::new();
+    for candidates in &setup.addresses {
+        let first = Arc::new(bind_first(candidates, &setup.options)?);
+        let address = first.address().clone();
+        ports.push(match &address {
+            Address::Tcp(address) => address.port(),
+            Address::Unix(_) => 0,
+        });
+        for (index, list) in listeners.iter_mut().enumerate() {
+            list.push(match &address {
+                Address::Tcp(_) if index > 0 => Arc::new(bind_one(&address, &setup.options)?),
+                _ => Arc::clone(&first),
+            });
+        }
+    }
+    Ok((listeners, ports))
+}
+
+/// A name may stand for several addresses: the first that can be bound is taken.
+fn bind_first(candidates: &[Address], options: &Options) -> Result<Listener> {
+    let mut result = Err(Error::new(Status::WS_ERR_ADDRESS, "listen: no address"));
+    for address in candidates {
+        result = bind_one(address, options);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+fn bind_one(address: &Address, options: &Options) -> Result<Listener> {
+    Listener::bind(address, options.backlog as i32, options.reuse_port)
+        .map_err(|error| Error::system(&format!("listen {address}"), &error))
+}
+
+fn check_text(kind: Kind, payload: &[u8]) -> Result<()> {
+    if kind == Kind::Text && !utf8::is_valid(payload) {
+        return Err(Error::new(Status::WS_ERR_UTF8, "a text message must be UTF-8; send other bytes as WS_BINARY"));
+    }
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,47 @@
+//! A wait on a word in memory that a signal handler can interrupt, which the standard library's waits hide.
+//!
+//! A scripting language runs its signal handlers between its own steps; a wait that swallowed `EINTR` would keep
+//! Ctrl-C waiting with it.
+
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// The word changed, or may have.
+    Woken,
+    /// The time was up.
+    TimedOut,
+    /// A signal handler ran on this thread.
+    Interrupted,
+}
+
+/// The longest that one wait lasts. A wait without a time limit would be restarted by the kernel after a handler that
+/// was installed with `SA_RESTART`, as most are.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Sleeps while `word` holds `expected`, for at most `limit` (`None`: an hour, after which it reads as woken).
+pub fn wait(word: &AtomicU32, expected: u32, limit: Option<Duration>) -> Waited {
+    let span = limit.map_or(LONGEST, |limit| limit.min(LONGEST));
+    let timeout = libc::timespec { tv_sec: span.as_secs() as libc::time_t, tv_nsec: span.subsec_nanos().into() };
+    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the word and the timeout outlive the call, and the kernel only reads them.
+    let result =
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, expected, &raw const timeout, 0_usize, 0) };
+    if result == 0 {
+        return Waited::Woken;
+    }
+    match std::io::Error::last_os_error().raw_os_error() {
+        Some(libc::EINTR) => Waited::Interrupted,
+        Some(libc::ETIMEDOUT) if limit.is_some_and(|limit| limit <= LONGEST) => Waited::TimedOut,
+        _ => Waited::Woken,
+    }
+}
+
+/// Wakes every thread that waits on `word`.
+pub fn wake_all(word: &AtomicU32) {
+    let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the kernel uses the address of the word as a name and does not write to it.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, i32::MAX, 0_usize, 0_usize, 0) };
+}

@@ -1,0 +1,158 @@
+/* A client that does not read costs bounded memory and nobody else anything, and what was accepted still arrives. */
+#include "harness.h"
+
+enum { CHUNK = 64 * 1024, MANY = 4000 }; /* 4,000 times 64 KiB: 250 MiB, were it all kept */
+
+static void numbered(unsigned char *chunk, int number)
+{
+    memset(chunk, number % 251, CHUNK);
+    memcpy(chunk, &number, sizeof number);
+}
+
+static void a_slow_reader(void)
+{
+    struct record record = RECORD;
+    static unsigned char chunk[CHUNK];
+    ws_server *server = recorded_server(&record, record_message);
+    CHECK_OK(ws_server_set(server, "max_queued_bytes", "1M"));
+    int fd = client_open(start(server)), accepted = 0, status = WS_OK;
+    WAIT_FOR(&record, opens, 1);
+
+    int64_t before = resident_bytes();
+    for (int i = 0; i < MANY; i++) {
+        numbered(chunk, accepted);
+        status = ws_push(server, record.conn, chunk, CHUNK, WS_BINARY);
+        CHECK(status == WS_OK || status == WS_ERR_QUEUE_FULL);
+        accepted += status == WS_OK;
+    }
+    CHECK_INT(WS_ERR_QUEUE_FULL, status);
+    CHECK(accepted >= 16);
+    int64_t queued = ws_conn_queued_bytes(server, record.conn);
+    CHECK(queued >= 512 * 1024 && queued < 1024 * 1024 + 2 * CHUNK);
+    if (!under_valgrind())
+        CHECK(resident_bytes() - before < 8 * 1024 * 1024);
+    CHECK_INT(1, ws_conn_is_open(server, record.conn));
+
+    ws_stats stats = {.size = sizeof stats};
+    CHECK_OK(ws_server_stats(server, &stats));
+    CHECK_INT(MANY - accepted, stats.pushes_refused);
+
+    for (int i = 0; i < accepted; i++) {
+        numbered(chunk, i);
+        EXPECT_FRAME(fd, FIN | BINARY, chunk, CHUNK);
+    }
+    int64_t deadline = now_ms() + 10000;
+    while ((status = ws_push(server, record.conn, "back again", 10, WS_TEXT)) == WS_ERR_QUEUE_FULL)
+        CHECK(now_ms() < deadline);
+    CHECK_INT(WS_OK, status);
+    EXPECT_MESSAGE(fd, "back again");
+    stop_and_free(server);
+    close(fd);
+}
+
+/* Sends echoes and does not read them, until the server takes no more. */
+static int64_t stuff(int fd)
+{
+    static unsigned char chunk[CHUNK];
+    size_t total;
+    int64_t sent = 0;
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    unsigned char *frame = make_frame(FIN | BINARY, chunk, CHUNK, 0x12345678, &total);
+    while (poll(&room, 1, scaled(500, 3000)) == 1 && (room.revents & (POLLERR | POLLHUP)) == 0) {
+        ssize_t n = send(fd, frame + sent % (int64_t)total, total - (size_t)(sent % (int64_t)total),
+                         MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN)
+            break;
+        sent += n > 0 ? n : 0;
+        CHECK(sent < (int64_t)MANY * CHUNK);
+    }
+    free(frame);
+    return sent;
+}
+
+static void an_echo_that_is_never_read(const char *reactors)
+{
+    struct record record = RECORD;
+    ws_server *server = recorded_server(&record, echo_message);
+    CHECK_OK(ws_server_set(server, "max_queued_bytes", "1M"));
+    CHECK_OK(ws_server_set(server, "reactors", reactors));
+    int port = start(server), other = client_open(port), stuffed = client_open(port);
+    int64_t before = resident_bytes(), sent = stuff(stuffed);
+    CHECK(sent > 0);
+    if (!under_valgrind())
+        CHECK(resident_bytes() - before < 16 * 1024 * 1024);
+    for (int i = 0; i < 100; i++) { /* the others do not notice */
+        send_message(other, "and me?");
+        EXPECT_MESSAGE(other, "and me?");
+    }
+    CHECK_OK(ws_server_stop(server, scaled(200, 1000)));
+    CHECK_OK(ws_server_free(server));
+    CHECK_INT(2, record.closes);
+    close(stuffed);
+    close(other);
+}
+
+/* Poll mode with a host that does not poll: reading pauses, and goes on when the host does. */
+static void a_slow_host(void)
+{
+    struct poller poller = {.server = new_server()};
+    static unsigned char chunk[CHUNK];
+    CHECK_OK(ws_server_set(poller.server, "max_event_bytes", "1M"));
+    int fd = client_open(start(poller.server));
+    int64_t before = resident_bytes(), sent = stuff(fd), taken = 0;
+    if (!under_valgrind())
+        CHECK(resident_bytes() - before < 16 * 1024 * 1024);
+
+    EXPECT_EVENT(&poller, WS_EVENT_OPEN);
+    for (; taken < sent / (CHUNK + 14); taken++)
+        CHECK_INT(CHUNK, EXPECT_EVENT(&poller, WS_EVENT_MESSAGE)->length);
+    CHECK(taken > 0 && memcmp(chunk, chunk + 1, CHUNK - 1) == 0);
+    ws_stats stats = {.size = sizeof stats};
+    CHECK_OK(ws_server_stats(poller.server, &stats));
+    CHECK(stats.host_paused > 0);
+    CHECK_OK(ws_server_free(poller.server));
+    close(fd);
+}
+
+/* A flood of pings by a client that does not read the pongs. */
+static void a_flood_of_pings(void)
+{
+    struct record record = RECORD;
+    unsigned char ping[131];
+    static unsigned char flood[131 * 500];
+    ws_server *server = recorded_server(&record, record_message);
+    CHECK_OK(ws_server_set(server, "max_queued_bytes", "1M"));
+    int port = start(server), fd = client_open(port), other;
+    int64_t before = resident_bytes(), sent = 0;
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+    size_t head = write_head(ping, FIN | PING, 125, 0);
+    memset(ping + head, 'p', 125);
+    for (int i = 0; i < 500; i++)
+        memcpy(flood + i * 131, ping, 131);
+    while (sent < 100 * 1024 * 1024 && poll(&room, 1, scaled(500, 3000)) == 1 && !(room.revents & (POLLERR | POLLHUP))) {
+        ssize_t n = send(fd, flood + sent % 131, sizeof flood - (size_t)(sent % 131), MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent += n > 0 ? n : 0;
+        if (n < 0 && errno != EAGAIN)
+            break;
+    }
+    if (!under_valgrind())
+        CHECK(resident_bytes() - before < 16 * 1024 * 1024);
+    other = client_open(port);
+    send_frame(other, FIN | PING, "?", 1);
+    EXPECT_FRAME(other, FIN | PONG, "?", 1);
+    CHECK_OK(ws_server_free(server));
+    close(fd);
+    close(other);
+}
+
+int main(void)
+{
+    begin();
+    a_slow_reader();
+    an_echo_that_is_never_read("1");
+    an_echo_that_is_never_read("2");
+    a_slow_host();
+    a_flood_of_pings();
+    return 0;
+}

@@ -1,0 +1,90 @@
+/* A child of fork has no engine: every call on its parent's server says so, and the parent goes on undisturbed. A server
+ * started after the fork is the child's own. */
+#include "harness.h"
+
+/* Runs the body in a child, which reports through a pipe and then kills itself: an orderly exit would have valgrind
+ * count the memory of threads that the child never had. */
+static void in_child(ws_server *server, void (*body)(ws_server *server))
+{
+    int ends[2], status;
+    char word[3] = "";
+    CHECK_INT(0, pipe(ends));
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm((unsigned)scaled(20, 100));
+        body(server);
+        if (write(ends[1], "ok", 2) == 2)
+            kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    close(ends[1]);
+    CHECK_INT(child, waitpid(child, &status, 0));
+    CHECK_INT(2, read(ends[0], word, 2));
+    CHECK_STRING("ok", word);
+    close(ends[0]);
+}
+
+static void use_the_parents(ws_server *server)
+{
+    const ws_event *events;
+    CHECK_STATUS(WS_ERR_FORKED, ws_push(server, 1, "x", 1, WS_TEXT));
+    CHECK_CONTAINS("fork", ws_last_error());
+    CHECK_STATUS(WS_ERR_FORKED, ws_broadcast(server, "x", 1, WS_TEXT));
+    CHECK_STATUS(WS_ERR_FORKED, ws_close(server, 1, 1000, NULL, 0));
+    CHECK_STATUS(WS_ERR_FORKED, ws_disconnect(server, 1));
+    CHECK_STATUS(WS_ERR_FORKED, ws_ping(server, 1, NULL, 0));
+    CHECK_STATUS(WS_ERR_FORKED, ws_server_poll(server, &events, -1));
+    CHECK_STATUS(WS_ERR_FORKED, ws_server_stop(server, 1000));
+    CHECK_STATUS(WS_ERR_FORKED, ws_server_wait(server));
+}
+
+static void free_the_parents(ws_server *server)
+{
+    int status = ws_server_free(server); /* either way it returns, and hurts nobody */
+    CHECK(status == WS_OK || status == WS_ERR_FORKED);
+}
+
+static void serve_in_the_child(ws_server *parents)
+{
+    struct record record = RECORD;
+    ws_server *server = recorded_server(&record, echo_message);
+    CHECK(server != parents);
+    int fd = client_open(start(server));
+    send_message(fd, "child");
+    EXPECT_MESSAGE(fd, "child");
+    stop_and_free(server);
+    close(fd);
+}
+
+static void start_what_the_parent_made(ws_server *server)
+{
+    struct poller poller = {.server = server};
+    CHECK_OK(ws_server_start(server));
+    int fd = client_open(ws_server_port(server, 0));
+    EXPECT_EVENT(&poller, WS_EVENT_OPEN);
+    CHECK_OK(ws_server_free(server));
+    EXPECT_CUT(fd);
+}
+
+int main(void)
+{
+    struct record record = RECORD;
+    begin();
+    ws_server *server = recorded_server(&record, echo_message);
+    int fd = client_open(start(server));
+    in_child(server, use_the_parents);
+    in_child(server, free_the_parents);
+    in_child(server, serve_in_the_child);
+    send_message(fd, "parent");
+    EXPECT_MESSAGE(fd, "parent");
+    stop_and_free(server);
+    close(fd);
+
+    server = new_server();
+    CHECK_OK(ws_server_listen(server, "127.0.0.1", 0));
+    in_child(server, start_what_the_parent_made);
+    CHECK_OK(ws_server_start(server));
+    CHECK_OK(ws_server_free(server));
+    return 0;
+}

@@ -1,0 +1,219 @@
+/* Poll mode: the host takes events on its own thread, in batches, with a timeout or through a file descriptor. */
+#include "harness.h"
+
+static void nothing_to_take(ws_server *server)
+{
+    const ws_event *events = NULL;
+    int64_t start = now_ms();
+    CHECK_INT(0, ws_server_poll(server, &events, 0));
+    CHECK(now_ms() - start < scaled(50, 1000));
+    start = now_ms();
+    CHECK_INT(0, ws_server_poll(server, &events, 60));
+    CHECK(now_ms() - start >= 59);
+    CHECK(events == NULL); /* written only on success */
+}
+
+static void the_life_of_a_connection(struct poller *poller, int port)
+{
+    int fd = client_connect(port);
+    send_upgrade(fd, "/room?number=7");
+    expect_upgrade(fd);
+
+    const ws_event *event = EXPECT_EVENT(poller, WS_EVENT_OPEN);
+    ws_conn conn = event->conn;
+    CHECK(conn > 0 && event->data == NULL && event->length == 0 && event->request != NULL);
+    CHECK_STRING("/room?number=7", ws_request_target(event->request));
+    CHECK_STRING("number=7", ws_request_query(event->request));
+
+    send_message(fd, "text");
+    event = EXPECT_EVENT(poller, WS_EVENT_MESSAGE);
+    CHECK(event->conn == conn && event->code == WS_TEXT && event->length == 4 && event->request == NULL);
+    CHECK(memcmp(event->data, "text", 4) == 0);
+    CHECK_OK(ws_push(poller->server, conn, event->data, event->length, event->code));
+    EXPECT_MESSAGE(fd, "text");
+
+    send_frame(fd, FIN | BINARY, "\0\1\2", 3);
+    event = EXPECT_EVENT(poller, WS_EVENT_MESSAGE);
+    CHECK(event->code == WS_BINARY && event->length == 3 && memcmp(event->data, "\0\1\2", 3) == 0);
+
+    send_frame(fd, FIN | BINARY, "", 0);
+    event = EXPECT_EVENT(poller, WS_EVENT_MESSAGE);
+    CHECK(event->code == WS_BINARY && event->length == 0);
+
+    send_close(fd, 4321, "enough");
+    EXPECT_CLOSE(fd, 4321);
+    EXPECT_END(fd);
+    event = EXPECT_EVENT(poller, WS_EVENT_CLOSE);
+    CHECK(event->conn == conn && event->code == 4321 && event->length == 6 && event->request == NULL);
+    CHECK(memcmp(event->data, "enough", 6) == 0);
+}
+
+/* A batch stays valid while the host works on it, whatever arrives in the meantime. */
+static void a_batch_stays_valid(struct poller *poller, int port)
+{
+    int fd = client_open(port);
+    ws_conn conn = EXPECT_EVENT(poller, WS_EVENT_OPEN)->conn;
+    const ws_event *events;
+    for (int i = 0; i < 100; i++)
+        send_message(fd, "first");
+    int count = ws_server_poll(poller->server, &events, -1), seen = count;
+    CHECK(count > 0);
+    for (int i = 0; i < 100; i++)
+        send_message(fd, "other");
+    send_frame(fd, FIN | PING, "all there?", 10);
+    EXPECT_FRAME(fd, FIN | PONG, "all there?", 10); /* the engine has read them all, and the batch still stands */
+    for (int i = 0; i < count; i++)
+        CHECK(events[i].conn == conn && events[i].length == 5 && memcmp(events[i].data, "first", 5) == 0);
+    while (seen < 200) {
+        count = ws_server_poll(poller->server, &events, 10000);
+        CHECK(count > 0);
+        for (int i = 0; i < count; i++)
+            CHECK(memcmp(events[i].data, seen++ < 100 ? "first" : "other", 5) == 0);
+    }
+    close(fd);
+    CHECK_INT(1006, EXPECT_EVENT(poller, WS_EVENT_CLOSE)->code);
+}
+
+static int readable(int fd, int timeout_ms)
+{
+    struct pollfd poller = {.fd = fd, .events = POLLIN};
+    return poll(&poller, 1, timeout_ms);
+}
+
+/* When the descriptor is readable, the host polls until there is nothing left; then it is not readable any more. */
+static void take_one(ws_server *server, int event_fd, int type)
+{
+    const ws_event *events;
+    CHECK_INT(1, readable(event_fd, 10000));
+    CHECK_INT(1, readable(event_fd, 0)); /* until the events are taken */
+    CHECK_INT(1, ws_server_poll(server, &events, 0));
+    CHECK_INT(type, events[0].type);
+    CHECK_INT(0, ws_server_poll(server, &events, 0));
+    CHECK_INT(0, readable(event_fd, 0));
+}
+
+static void with_a_foreign_loop(struct poller *poller, int port)
+{
+    int event_fd = ws_server_event_fd(poller->server);
+    const ws_event *events;
+    CHECK(event_fd >= 0);
+    CHECK_INT(event_fd, ws_server_event_fd(poller->server));
+    CHECK_INT(0, ws_server_poll(poller->server, &events, 0));
+    CHECK_INT(0, readable(event_fd, 30));
+
+    for (int round = 0; round < scaled(200, 20); round++) {
+        int fd = client_open(port);
+        take_one(poller->server, event_fd, WS_EVENT_OPEN);
+        send_message(fd, "wake up");
+        take_one(poller->server, event_fd, WS_EVENT_MESSAGE);
+        close(fd);
+        take_one(poller->server, event_fd, WS_EVENT_CLOSE);
+    }
+}
+
+struct interrupted {
+    pthread_t thread;
+    int port;
+};
+
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+static int interrupted_ended;
+
+static void *interrupt(void *argument)
+{
+    struct interrupted *it = argument;
+    while (!__atomic_load_n(&interrupted_ended, __ATOMIC_SEQ_CST)) {
+        pthread_kill(it->thread, SIGUSR1); /* again, should the first have come before the wait */
+        poll(NULL, 0, 5);
+    }
+    return NULL;
+}
+
+static void interrupted_by_a_signal(ws_server *server)
+{
+    struct interrupted it = {.thread = pthread_self()};
+    struct sigaction action = {.sa_handler = on_signal};
+    const ws_event *events;
+    CHECK_INT(0, sigaction(SIGUSR1, &action, NULL));
+    pthread_t thread = spawn(interrupt, &it);
+    CHECK_STATUS(WS_ERR_INTERRUPTED, ws_server_poll(server, &events, -1));
+    __atomic_store_n(&interrupted_ended, 1, __ATOMIC_SEQ_CST);
+    join(thread);
+    action.sa_flags = SA_RESTART; /* makes no difference: the host wants to know */
+    CHECK_INT(0, sigaction(SIGUSR1, &action, NULL));
+    interrupted_ended = 0;
+    thread = spawn(interrupt, &it);
+    CHECK_STATUS(WS_ERR_INTERRUPTED, ws_server_poll(server, &events, -1));
+    __atomic_store_n(&interrupted_ended, 1, __ATOMIC_SEQ_CST);
+    join(thread);
+}
+
+static void *stop_in_a_moment(void *server)
+{
+    CHECK_OK(ws_server_stop(server, 2000));
+    return NULL;
+}
+
+/* Stopping closes everyone; the events of that are still to be taken, then poll says so. */
+static void stop_drains(struct poller *poller, int port)
+{
+    int clients[3], event_fd = ws_server_event_fd(poller->server);
+    const ws_event *events;
+    for (int i = 0; i < 3; i++) {
+        clients[i] = client_open(port);
+        EXPECT_EVENT(poller, WS_EVENT_OPEN);
+    }
+    send_message(clients[0], "last words");
+    CHECK_INT(1, readable(event_fd, 10000));
+    pthread_t thread = spawn(stop_in_a_moment, poller->server);
+    for (int i = 0; i < 3; i++) {
+        EXPECT_CLOSE(clients[i], 1001);
+        send_close(clients[i], 1001, "");
+        EXPECT_END(clients[i]);
+    }
+    join(thread);
+    EXPECT_EVENT(poller, WS_EVENT_MESSAGE);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(1001, EXPECT_EVENT(poller, WS_EVENT_CLOSE)->code);
+    CHECK_STATUS(WS_ERR_STOPPED, ws_server_poll(poller->server, &events, -1));
+    CHECK_INT(1, readable(event_fd, 0)); /* a loop that waits on it learns of the end */
+    CHECK_STATUS(WS_ERR_STOPPED, ws_server_poll(poller->server, &events, 0));
+    CHECK_OK(ws_server_free(poller->server));
+}
+
+static void *stop_other(void *server)
+{
+    CHECK_OK(ws_server_stop(server, 0));
+    return NULL;
+}
+
+static void stop_wakes_poll(void)
+{
+    ws_server *server = new_server();
+    const ws_event *events;
+    start(server);
+    pthread_t thread = spawn(stop_other, server);
+    CHECK_STATUS(WS_ERR_STOPPED, ws_server_poll(server, &events, -1));
+    join(thread);
+    CHECK_OK(ws_server_free(server));
+}
+
+int main(void)
+{
+    struct poller poller = {0};
+    begin();
+    poller.server = new_server();
+    int port = start(poller.server);
+    nothing_to_take(poller.server);
+    the_life_of_a_connection(&poller, port);
+    a_batch_stays_valid(&poller, port);
+    with_a_foreign_loop(&poller, port);
+    interrupted_by_a_signal(poller.server);
+    stop_drains(&poller, port);
+    stop_wakes_poll();
+    return 0;
+}

@@ -1,0 +1,174 @@
+/* Deadlines: half a request, a missing pong, silence, a Close that nobody answers. The times are short here; none of the
+ * clients below does anything but wait. */
+#include "harness.h"
+
+/* It must have taken about this long: never less, for a deadline is a promise, and not much more. */
+#define CHECK_TOOK(since, ms)                                                                                          \
+    do {                                                                                                               \
+        int64_t took_ = now_ms() - (since);                                                                            \
+        CHECK(took_ >= (ms) - 20);                                                                                     \
+        CHECK(took_ < (ms) + scaled(1500, 20000));                                                                     \
+    } while (0)
+
+static ws_server *server_with(struct record *record, const char *option, const char *value)
+{
+    ws_server *server = recorded_server(record, echo_message);
+    CHECK_OK(ws_server_set(server, option, value));
+    return server;
+}
+
+static void half_a_request(void)
+{
+    struct record record = RECORD;
+    char head[1024];
+    ws_server *server = server_with(&record, "request_timeout", "200ms");
+    int port = start(server), silent = client_connect(port), half = client_connect(port), open = client_open(port);
+    int64_t since = now_ms();
+    send_text(half, "GET / HTTP/1.1\r\nHost: a\r\n");
+    CHECK_INT(408, receive_head(half, head, sizeof head));
+    CHECK_TOOK(since, 180);
+    EXPECT_CUT(half);
+    EXPECT_CUT(silent);
+
+    half = client_connect(port); /* nor does it help to dribble */
+    since = now_ms();
+    struct pollfd answer = {.fd = half, .events = POLLIN};
+    const char *dribble = "GET / HTTP/1.1\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    for (; *dribble != '\0' && poll(&answer, 1, 20) == 0; dribble++)
+        send_bytes(half, dribble, 1);
+    CHECK_INT(408, receive_head(half, head, sizeof head));
+    CHECK_TOOK(since, 180);
+    EXPECT_CUT(half);
+
+    send_message(open, "still here"); /* the deadline is not for those who asked in time */
+    EXPECT_MESSAGE(open, "still here");
+    CHECK_INT(1, record.opens);
+    CHECK_INT(0, record.closes);
+
+    ws_stats stats = {.size = sizeof stats};
+    CHECK_OK(ws_server_stats(server, &stats));
+    CHECK_INT(3, stats.requests_timed_out);
+    stop_and_free(server);
+    close(open);
+}
+
+static void pings_and_pongs(void)
+{
+    struct record record = RECORD;
+    ws_server *server = server_with(&record, "ping_interval", "100ms");
+    CHECK_OK(ws_server_set(server, "pong_timeout", "200ms"));
+    int fd = client_open(start(server));
+    for (int i = 0; i < 4; i++) { /* whoever answers stays */
+        struct frame ping = receive_frame(fd);
+        CHECK_INT(FIN | PING, ping.first);
+        send_frame(fd, FIN | PONG, ping.data, ping.length);
+        frame_free(&ping);
+    }
+    struct frame ping = receive_frame(fd);
+    CHECK_INT(FIN | PING, ping.first);
+    frame_free(&ping);
+    send_message(fd, "not a pong, but a sign of life");
+    EXPECT_MESSAGE(fd, "not a pong, but a sign of life");
+    ping = receive_frame(fd);
+    int64_t since = now_ms();
+    CHECK_INT(FIN | PING, ping.first);
+    frame_free(&ping);
+    EXPECT_CUT(fd); /* this one is not answered */
+    CHECK_TOOK(since, 180);
+    WAIT_FOR(&record, closes, 1);
+    CHECK_INT(1006, record.code);
+
+    ws_stats stats = {.size = sizeof stats};
+    CHECK_OK(ws_server_stats(server, &stats));
+    CHECK_INT(1, stats.pong_timeouts);
+    stop_and_free(server);
+}
+
+static void silence(void)
+{
+    struct record record = RECORD;
+    ws_server *server = server_with(&record, "idle_timeout", "300ms");
+    CHECK_OK(ws_server_set(server, "ping_interval", "0"));
+    int fd = client_open(start(server));
+    struct pollfd answer = {.fd = fd, .events = POLLIN};
+    for (int i = 0; i < 5; i++) {
+        CHECK_INT(0, poll(&answer, 1, 100)); /* three times the timeout in all, but never silent for so long */
+        send_message(fd, "not idle");
+        EXPECT_MESSAGE(fd, "not idle");
+    }
+    int64_t since = now_ms();
+    EXPECT_CLOSE(fd, 1001);
+    CHECK_TOOK(since, 280);
+    send_close(fd, 1001, "");
+    EXPECT_END(fd);
+    WAIT_FOR(&record, closes, 1);
+    CHECK_INT(1001, record.code);
+    stop_and_free(server);
+}
+
+static void an_unanswered_close(void)
+{
+    struct record record = RECORD;
+    ws_server *server = server_with(&record, "close_timeout", "200ms");
+    int fd = client_open(start(server));
+    WAIT_FOR(&record, opens, 1);
+    int64_t since = now_ms();
+    CHECK_OK(ws_close(server, record.conn, 1000, NULL, 0));
+    EXPECT_CLOSE(fd, 1000);
+    EXPECT_CUT(fd);
+    CHECK_TOOK(since, 180);
+    WAIT_FOR(&record, closes, 1);
+    CHECK_INT(1006, record.code);
+    CHECK_INT(1, record.closes);
+    stop_and_free(server);
+}
+
+/* A client that sends its Close and then keeps the TCP connection open. */
+static void a_close_without_an_end(void)
+{
+    struct record record = RECORD;
+    ws_server *server = server_with(&record, "close_timeout", "200ms");
+    int fd = client_open(start(server));
+    send_close(fd, 1000, "");
+    EXPECT_CLOSE(fd, 1000);
+    char byte;
+    CHECK_INT(0, recv(fd, &byte, 1, 0)); /* the end of the server's side; ours stays open */
+    WAIT_FOR(&record, closes, 1);
+    CHECK_INT(1000, record.code);
+    ws_stats stats = {.size = sizeof stats};
+    int64_t deadline = now_ms() + scaled(10000, 60000);
+    do {
+        CHECK_OK(ws_server_stats(server, &stats));
+        CHECK(now_ms() < deadline);
+    } while (stats.connections_open > 0);
+    stop_and_free(server);
+    close(fd);
+}
+
+/* The engine keeps the time while the host of poll mode is busy with something else. */
+static void while_the_host_is_busy(void)
+{
+    struct poller poller = {.server = new_server()};
+    CHECK_OK(ws_server_set(poller.server, "ping_interval", "100ms"));
+    CHECK_OK(ws_server_set(poller.server, "pong_timeout", "200ms"));
+    int fd = client_open(start(poller.server));
+    struct frame ping = receive_frame(fd);
+    CHECK_INT(FIN | PING, ping.first);
+    frame_free(&ping);
+    EXPECT_CUT(fd);
+    EXPECT_EVENT(&poller, WS_EVENT_OPEN);
+    CHECK_INT(1006, EXPECT_EVENT(&poller, WS_EVENT_CLOSE)->code);
+    CHECK_OK(ws_server_free(poller.server));
+}
+
+int main(void)
+{
+    begin();
+    half_a_request();
+    pings_and_pongs();
+    silence();
+    an_unanswered_close();
+    a_close_without_an_end();
+    while_the_host_is_busy();
+    return 0;
+}
