@@ -121,7 +121,7 @@ final class Client
         return $payload;
     }
 
-    /** The code of the Close frame that comes next, which is answered. */
+    /** The code of the Close frame that comes next; it is answered, and the connection brought to its end. */
     public function closeCode(): int
     {
         [$opcode, $payload] = $this->receive();
@@ -129,6 +129,7 @@ final class Client
             throw new \RuntimeException("expected Close, received opcode $opcode");
         }
         $this->send(substr($payload, 0, 2), self::CLOSE);
+        $this->waitForEnd();
 
         return strlen($payload) < 2 ? 1005 : ((array) unpack('n', $payload))[1];
     }
@@ -143,14 +144,15 @@ final class Client
         $this->waitForEnd();
     }
 
-    /** Waits until the server has ended the TCP connection. */
+    /** Waits until the server has ended the TCP connection, and ends it on this side. */
     public function waitForEnd(): void
     {
-        while (($rest = fread($this->socket, 8192)) !== false && $rest !== '') {
+        while (($rest = @fread($this->socket, 8192)) !== false && $rest !== '') {
         }
         if (!feof($this->socket)) {
             throw new \RuntimeException('the server did not end the connection');
         }
+        fclose($this->socket);
     }
 
     /** Whether nothing comes in so many seconds. For tests of silence; all others wait for what comes. */

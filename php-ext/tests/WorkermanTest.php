@@ -63,6 +63,7 @@ final class WorkermanTest extends TestCase
         $client->send('again');
         self::assertSame('hello again', $client->text());
         self::assertSame([], array_intersect($first, $process->children()));
+        $client->close();
         $process->signal(SIGTERM);
         self::assertSame(0, $process->wait());
     }
@@ -79,6 +80,7 @@ final class WorkermanTest extends TestCase
         $client = new Client($port);
         $client->send('world');
         self::assertSame('hello world', $client->text());
+        $client->close();
         $process->signal(SIGTERM);
         self::assertSame(0, $process->wait());
     }
@@ -95,8 +97,9 @@ final class WorkermanTest extends TestCase
         $client = new Client($port);
         $client->send('world');
         self::assertSame('hello world', $client->text());
+        $client->close();
         $first->signal(SIGTERM);
-        $first->wait();
+        self::assertSame(0, $first->wait());
     }
 
     public function testTheConnection(): void
@@ -127,7 +130,6 @@ final class WorkermanTest extends TestCase
         $client->send('bye');
         self::assertSame('so long', $client->text());
         self::assertSame(1000, $client->closeCode());
-        $client->waitForEnd();
         $process->waitFor('/^close 1, 0 left, CLOSED$/m');
 
         $client = new Client($port);
@@ -157,6 +159,7 @@ final class WorkermanTest extends TestCase
             $client = new Client($port);
             $client->send('x');
             self::assertSame("$name x", $client->text());
+            $client->close();
         }
         $process->signal(SIGTERM);
         self::assertSame(0, $process->wait());

@@ -5,6 +5,7 @@
 //! reactor sleeps. Large frames travel in a buffer of their own and are not copied again.
 
 use super::outbox::GATHER_MAX;
+use super::pool::Pool;
 use super::registry::ConnId;
 use crate::protocol::frame::{self, Opcode};
 use crate::sys::eventfd::EventFd;
@@ -53,6 +54,8 @@ pub struct Commands {
     pub list: Vec<Command>,
     /// The gathered frames, end to end.
     pub frames: Vec<u8>,
+    /// Buffers for large frames.
+    pub pool: Pool,
     bytes: usize,
 }
 
@@ -100,7 +103,8 @@ impl CommandQueue {
     #[must_use]
     pub fn push_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> bool {
         if payload.len() > GATHER_MAX {
-            let mut bytes = Vec::with_capacity(payload.len() + frame::MAX_HEADER);
+            // The lock is not held while the payload is copied.
+            let mut bytes = self.lock().pool.take();
             frame::write(&mut bytes, opcode, true, None, payload);
             return self.push(Command::SendWhole(to, bytes));
         }

@@ -1,6 +1,7 @@
 //! Where events go: to callbacks on the reactor's thread, or in batches to the thread of the host.
 
 use super::events::{BatchWriter, Event as Batched};
+use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
 use crate::protocol::decoder::Kind;
@@ -90,11 +91,11 @@ impl Delivery {
         }
     }
 
-    /// Ends a turn: what was gathered is on its way.
+    /// Ends a turn: what was gathered is on its way. Large buffers that the host is done with go to `pool`.
     #[inline]
-    pub fn flush(&mut self) {
+    pub fn flush(&mut self, pool: &mut Pool) {
         if let Self::Batches(writer) = self {
-            writer.flush();
+            writer.flush(pool);
         }
     }
 }

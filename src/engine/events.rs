@@ -5,6 +5,7 @@
 //! allocation, no lock and no wake-up of its own. A message that the decoder has assembled moves into the batch with
 //! its buffer.
 
+use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
 use crate::error::{Error, Result, Status};
@@ -56,12 +57,20 @@ pub struct Batch {
     events: Vec<Event>,
     arena: Vec<u8>,
     own: Vec<Vec<u8>>,
+    /// Buffers of messages that the host is done with.
+    used: Pool,
     bytes: usize,
 }
 
 impl Batch {
     fn new() -> Self {
-        Self { events: Vec::with_capacity(256), arena: Vec::with_capacity(ARENA), own: Vec::new(), bytes: 0 }
+        Self {
+            events: Vec::with_capacity(256),
+            arena: Vec::with_capacity(ARENA),
+            own: Vec::new(),
+            used: Pool::default(),
+            bytes: 0,
+        }
     }
 
     /// The events, in their order.
@@ -83,7 +92,7 @@ impl Batch {
         self.events.clear();
         self.events.shrink_to(16 * 1024);
         self.arena.clear();
-        self.own.clear();
+        self.own.drain(..).for_each(|buffer| self.used.give(buffer));
         self.bytes = 0;
     }
 
@@ -311,18 +320,23 @@ impl BatchWriter {
         self.batch.events.push(Event::Close(conn, code, span));
     }
 
-    /// Hands the batch over, if there is anything in it.
+    /// Hands the batch over, if there is anything in it. Large buffers that the host is done with go to `pool`.
     #[inline]
-    pub fn flush(&mut self) {
+    pub fn flush(&mut self, pool: &mut Pool) {
         if !self.batch.events.is_empty() {
-            let next = self.queue.spare();
-            self.queue.send(std::mem::replace(&mut self.batch, next));
+            self.send();
         }
+        pool.give_all(&mut self.batch.used);
+    }
+
+    fn send(&mut self) {
+        let next = self.queue.spare();
+        self.queue.send(std::mem::replace(&mut self.batch, next));
     }
 
     fn make_room(&mut self, length: usize) {
         if !self.batch.has_room(length) {
-            self.flush();
+            self.send();
         }
     }
 }
@@ -347,12 +361,12 @@ mod tests {
     fn events_arrive_in_batches_and_in_order() {
         let queue = Arc::new(EventQueue::new(1 << 20).unwrap());
         let mut writer = BatchWriter::new(Arc::clone(&queue));
-        writer.flush();
+        writer.flush(&mut Pool::default());
         assert!(texts(&queue).is_empty());
         writer.push_message(1, Kind::Text, b"one");
         writer.push_assembled(1, Kind::Binary, &mut vec![7; ARENA]);
         writer.push_close(1, 1000, "bye");
-        writer.flush();
+        writer.flush(&mut Pool::default());
         assert_eq!(texts(&queue), [b"one".to_vec(), vec![7; ARENA], b"bye".to_vec()]);
         assert!(texts(&queue).is_empty());
     }
@@ -365,7 +379,7 @@ mod tests {
             writer.push_message(1, Kind::Binary, &vec![i; 10_000]);
             assert_eq!(writer.batch.arena.capacity(), ARENA);
         }
-        writer.flush();
+        writer.flush(&mut Pool::default());
         let mut all = Vec::new();
         while all.len() < 200 {
             all.extend(texts(&queue));
@@ -379,7 +393,7 @@ mod tests {
         let mut writer = BatchWriter::new(Arc::clone(&queue));
         writer.push_message(1, Kind::Binary, &[0; 2000]);
         assert!(!queue.is_full());
-        writer.flush();
+        writer.flush(&mut Pool::default());
         assert!(queue.is_full());
         let mut told = false;
         queue.poll(None, || told = true, |_| ()).unwrap();
@@ -391,7 +405,7 @@ mod tests {
         let queue = Arc::new(EventQueue::new(1000).unwrap());
         let mut writer = BatchWriter::new(Arc::clone(&queue));
         writer.push_close(9, 1001, "");
-        writer.flush();
+        writer.flush(&mut Pool::default());
         queue.stop();
         assert_eq!(texts(&queue).len(), 1);
         let error = queue.poll(None, || (), |_| ()).unwrap_err();
@@ -405,7 +419,7 @@ mod tests {
         let thread = std::thread::spawn(move || {
             let mut writer = BatchWriter::new(other);
             writer.push_message(1, Kind::Text, b"wake");
-            writer.flush();
+            writer.flush(&mut Pool::default());
         });
         assert!(queue.poll(None, || (), |batch| batch.events().len()).unwrap() == Some(1));
         thread.join().unwrap();

@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod events;
 pub mod link;
 pub mod outbox;
+pub mod pool;
 pub mod reactor;
 pub mod registry;
 pub mod request;

@@ -45,6 +45,8 @@ pub struct Outbox {
     sent: usize,
     queued: usize,
     spare: Vec<u8>,
+    /// The last large buffer that was sent, for whoever wants it.
+    pub used: Option<Vec<u8>>,
 }
 
 impl Outbox {
@@ -129,7 +131,7 @@ impl Outbox {
         for (entry, piece) in list[1..count].iter_mut().zip(self.pieces.iter().skip(1)) {
             *entry = IoSlice::new(piece.bytes());
         }
-        socket.send_all(&list[..count])
+        socket.send_pieces(&list[..count])
     }
 
     /// Takes `count` bytes off the front.
@@ -142,11 +144,15 @@ impl Outbox {
                 break;
             }
             self.sent -= length;
-            if let Some(Piece::Gathered(mut buffer)) = self.pieces.pop_front() {
-                if self.spare.capacity() < buffer.capacity() && buffer.capacity() <= KEPT_MAX {
+            match self.pieces.pop_front() {
+                Some(Piece::Gathered(mut buffer))
+                    if (self.spare.capacity()..=KEPT_MAX).contains(&buffer.capacity()) =>
+                {
                     buffer.clear();
                     self.spare = buffer;
                 }
+                Some(Piece::Whole(buffer)) => self.used = Some(buffer),
+                _ => {}
             }
         }
     }

@@ -18,6 +18,7 @@ use super::connection::{Connection, State};
 use super::delivery::Delivery;
 use super::link::Link;
 use super::outbox::Outbox;
+use super::pool::Pool;
 use super::registry::{ConnId, IdAllocator, Phase};
 use super::timers::{self, Tick, Wheel, tick_of, until};
 use super::turn;
@@ -58,6 +59,8 @@ pub struct Reactor {
     unread: VecDeque<ConnId>,
     dirty: Vec<ConnId>,
     commands: Commands,
+    /// Buffers for large messages on their way in.
+    pool: Pool,
     #[allow(clippy::vec_box, reason = "a connection holds its outbox in this very box")]
     outboxes: Vec<Box<Outbox>>,
     due: Vec<(ConnId, Tick)>,
@@ -108,6 +111,7 @@ impl Reactor {
             unread: VecDeque::new(),
             dirty: Vec::new(),
             commands: Commands::default(),
+            pool: Pool::default(),
             outboxes: Vec::new(),
             due: Vec::new(),
             stopping: None,
@@ -124,18 +128,18 @@ impl Reactor {
                 self.on_ready(events.get(index));
             }
             self.go_on_reading();
-            self.delivery.flush();
+            self.delivery.flush(&mut self.pool);
             self.take_commands();
             self.flush_dirty();
             self.look_at_deadlines();
             self.flush_dirty();
-            self.delivery.flush();
+            self.delivery.flush(&mut self.pool);
         }
         let left: Vec<ConnId> = self.connections.iter().flatten().map(|conn| conn.wire.id).collect();
         for id in left {
             self.with(id, |_, _| Fate::Ends);
         }
-        self.delivery.flush();
+        self.delivery.flush(&mut self.pool);
     }
 
     fn is_done(&self) -> bool {

@@ -157,10 +157,18 @@ impl Decoder {
         self.open.is_none() && self.partial.is_none()
     }
 
-    /// Gives back the memory of an assembled message once it has been delivered.
-    pub fn release(&mut self) {
-        if self.is_idle() {
-            self.message = Vec::new();
+    /// Lends a buffer to assemble the next message in, if the decoder has none.
+    pub fn supply(&mut self, take: impl FnOnce() -> Vec<u8>) {
+        if self.message.capacity() == 0 {
+            self.message = take();
+        }
+    }
+
+    /// Gives back the buffer of an assembled message once it has been delivered.
+    #[inline]
+    pub fn release(&mut self, give: impl FnOnce(Vec<u8>)) {
+        if self.message.capacity() > 0 && self.is_idle() {
+            give(std::mem::take(&mut self.message));
         }
     }
 

@@ -4,7 +4,7 @@ use super::{check, check_size};
 use std::io::{self, IoSlice};
 use std::mem::{MaybeUninit, size_of};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -121,6 +121,11 @@ pub struct Socket {
     fd: OwnedFd,
 }
 
+/// A socket under another name, for sending while its owner is out of reach. It is good only as long as the socket
+/// lives: whoever keeps one must see to that.
+#[derive(Debug, Clone, Copy)]
+pub struct Alias(RawFd);
+
 impl Socket {
     /// Receives into `buffer`. 0 is the end of what the peer sends.
     ///
@@ -158,14 +163,14 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::send`].
-    pub fn send_all(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        // SAFETY: an all-zero message header is a valid empty one.
-        let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-        message.msg_iov = pieces.as_ptr().cast_mut().cast();
-        message.msg_iovlen = pieces.len() as _;
-        // SAFETY: `IoSlice` has the layout of `iovec` by its documentation, the kernel only reads through it, and the
-        // pieces outlive the call.
-        check_size(unsafe { libc::sendmsg(self.fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) })
+    pub fn send_pieces(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.alias().send_pieces(pieces)
+    }
+
+    /// Another name for this socket.
+    #[must_use]
+    pub fn alias(&self) -> Alias {
+        Alias(self.fd.as_raw_fd())
     }
 
     /// Says that no more will be sent. Errors do not matter: the connection is on its way out.
@@ -186,6 +191,22 @@ impl Socket {
     #[must_use]
     pub fn local_port(&self) -> u16 {
         address_of(&self.fd, libc::getsockname).ok().flatten().map_or(0, |address| address.port())
+    }
+}
+
+impl Alias {
+    /// Sends as much of several pieces as there is room for, in one call.
+    ///
+    /// # Errors
+    /// As [`Socket::send`].
+    pub fn send_pieces(self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        // SAFETY: an all-zero message header is a valid empty one.
+        let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+        message.msg_iov = pieces.as_ptr().cast_mut().cast();
+        message.msg_iovlen = pieces.len() as _;
+        // SAFETY: `IoSlice` has the layout of `iovec` by its documentation, the kernel only reads through it, and the
+        // pieces outlive the call.
+        check_size(unsafe { libc::sendmsg(self.0, &raw const message, libc::MSG_NOSIGNAL) })
     }
 }
 

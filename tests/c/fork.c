@@ -2,7 +2,7 @@
  * started after the fork is the child's own. */
 #include "harness.h"
 
-/* Runs the body in a child, which reports through a pipe and then kills itself: an orderly exit would have valgrind
+/* Runs the body in a child, which reports through a pipe and then becomes another program: at its exit valgrind would
  * count the memory of threads that the child never had. */
 static void in_child(ws_server *server, void (*body)(ws_server *server))
 {
@@ -15,7 +15,7 @@ static void in_child(ws_server *server, void (*body)(ws_server *server))
         alarm((unsigned)scaled(20, 100));
         body(server);
         if (write(ends[1], "ok", 2) == 2)
-            kill(getpid(), SIGKILL);
+            execlp("true", "true", (char *)NULL);
         _exit(1);
     }
     close(ends[1]);

@@ -64,7 +64,8 @@ class Server:
             argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", start_new_session=True,
         )
-        threading.Thread(target=self._read_output, args=(self.process,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read_output, args=(self.process,), daemon=True)
+        self._reader.start()
         try:
             if self.ready == "line":
                 self.port = int(self.wait_for_output(LISTENING, START_DEADLINE).group(1))
@@ -88,12 +89,16 @@ class Server:
         return self.process.wait(STOP_DEADLINE)
 
     def kill(self):
-        """kill -9 for the process and its children."""
+        """kill -9 for the process and its children, if it was started."""
+        if not self.process:
+            return
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         self.process.wait(STOP_DEADLINE)
+        # Its output ends when the last child is gone, too.
+        self._reader.join(STOP_DEADLINE)
 
     def alive(self):
         return self.process.poll() is None

@@ -70,6 +70,7 @@ class AbuseTests:
         self.assertLess(statistics.median(times), 0.05)
         self.assertLess(max(times), 2.0)
         peak = max(peak[0], self.memory_growth())
+        print(f"[memory {peak / MIB:+.1f} MiB; another's round trip {1000 * statistics.median(times):.1f} ms]", end=" ")
         self.assertLess(peak, MEMORY_BOUND, f"memory grew by {peak / MIB:.1f} MiB")
 
     async def test_a_client_that_sends_and_never_reads(self):
@@ -81,14 +82,16 @@ class AbuseTests:
                     with await upgrade(self.server.port, receive_buffer=4096) as sock:
                         sent, ending = await send_until_stuck(sock, chunk, 256 * MIB, patience=3)
                 # 256 MiB were neither kept nor sent back, so the client must have been stopped or cut.
-                self.assertIn(ending, ("stuck", "closed"), f"after {sent / MIB:.0f} MiB")
+                print(f"{ending} after {sent / MIB:.1f} MiB;", end=" ")
+                self.assertIn(ending, ("stuck", "closed"))
 
     async def test_a_flood_of_pings_whose_pongs_nobody_reads(self):
         pings, batch = 200_000, 500
         chunk = frame(PING, bytes(125)) * batch
         async with self.watching_another_client():
             with await upgrade(self.server.port, receive_buffer=4096) as sock:
-                await send_until_stuck(sock, chunk, len(chunk) * (pings // batch), patience=3)
+                sent, ending = await send_until_stuck(sock, chunk, len(chunk) * (pings // batch), patience=3)
+        print(f"{ending} after {sent / MIB:.1f} MiB", end=" ")
 
     async def test_300_connections_reset_in_a_row(self):
         before = self.server.descriptors()

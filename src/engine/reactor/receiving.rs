@@ -1,6 +1,7 @@
 //! Receiving, and taking apart what was received: the way of a message to the host.
 
 use super::super::connection::{Connection, State, Wire};
+use super::super::pool::POOLED_MIN;
 use super::super::registry::Phase;
 use super::super::turn;
 use super::{Fate, Reactor};
@@ -46,7 +47,7 @@ impl Reactor {
         if writable && conn.wire.outbox.is_some() && self.flush(&mut conn.wire) == Fate::Ends {
             return Fate::Ends;
         }
-        turn::begin(conn.wire.id);
+        turn::begin(conn.wire.id, conn.wire.outbox.is_none().then_some(&conn.wire.socket));
         let fate = self.receive(conn);
         self.send_answers(&mut conn.wire);
         if fate == Fate::Ends || conn.wire.flags.broken {
@@ -105,7 +106,7 @@ impl Reactor {
                     Ok(None) => Fate::Lives,
                     Err(violation) => self.on_violation(&mut conn.wire, violation),
                 };
-                conn.decoder.release();
+                conn.decoder.release(|buffer| self.pool.give(buffer));
                 return fate;
             }
         }
@@ -196,6 +197,10 @@ impl Reactor {
     }
 
     pub(super) fn decode(&mut self, conn: &mut Connection, input: &mut [u8], used: &mut usize) -> Fate {
+        if input.len() >= POOLED_MIN {
+            // What does not fit a receive is likely to be the beginning of a large message.
+            conn.decoder.supply(|| self.pool.take());
+        }
         loop {
             let step = conn.decoder.step(&mut input[*used..], &self.limits);
             match step {
@@ -217,7 +222,7 @@ impl Reactor {
                 break;
             }
         }
-        conn.decoder.release();
+        conn.decoder.release(|buffer| self.pool.give(buffer));
         Fate::Lives
     }
 

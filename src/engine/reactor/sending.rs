@@ -36,7 +36,7 @@ impl Reactor {
 
     /// Sends what callbacks have pushed in answer to what was received.
     pub(super) fn send_answers(&mut self, wire: &mut Wire) {
-        turn::end(|answers| {
+        let sent = turn::end(|answers| {
             if wire.outbox.is_some() {
                 self.queue(wire, answers);
                 return;
@@ -46,6 +46,7 @@ impl Reactor {
                 self.queue(wire, &answers[sent..]);
             }
         });
+        self.link.stats.bytes_out.add(sent as u64);
     }
 
     /// Sends what there is room for, past an empty queue.
@@ -74,6 +75,9 @@ impl Reactor {
                 self.link.stats.bytes_out.add(sent as u64);
                 // Whoever takes what was sent is alive, even if we do not read from it at this time.
                 wire.heard = self.now;
+            }
+            if let Some(buffer) = outbox.used.take() {
+                self.commands.pool.give(buffer);
             }
             if outbox.is_empty() {
                 self.keep_outbox(outbox);
