@@ -79,7 +79,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         name: "max_fragments",
-        default: "65536",
+        default: "131072",
         meaning: "The most frames of one message. One more is answered with Close 1009.",
         field: Field::Count(|o| &mut o.max_fragments, 1, 4_000_000_000),
     },
@@ -166,7 +166,7 @@ impl Default for Options {
             max_connections: 100_000,
             max_message_size: M,
             max_frame_size: 2 * G,
-            max_fragments: 65_536,
+            max_fragments: 131_072,
             max_queued_bytes: 8 * M,
             max_event_bytes: 4 * M,
             max_command_bytes: 64 * M,

@@ -289,7 +289,7 @@ impl Server {
     pub fn poll<T>(&self, limit: Option<Duration>, read: impl FnOnce(&Batch) -> T) -> Result<Option<T>> {
         let running = self.running()?;
         let events = running.events()?;
-        let wake = || running.links.iter().for_each(|link| link.commands.wake());
+        let wake = || running.links.iter().for_each(|link| link.commands.poke());
         events.poll(limit, wake, read)
     }
 

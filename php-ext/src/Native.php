@@ -311,35 +311,41 @@ abstract class Native
             };
         }
         $events = $this->events;
+        $message = $on->message;
         for ($i = 0; $i < $count; ++$i) {
             $event = $events[$i];
-            $conn = $event->conn;
-            if ($event->type === self::EVENT_MESSAGE) {
+            if ($event->type !== self::EVENT_MESSAGE) {
+                $this->takeOther($event, $on);
+            } elseif ($message !== null) {
                 $length = $event->length;
-                if ($on->message !== null) {
-                    try {
-                        ($on->message)($this, $conn, $length === 0 ? '' : \FFI::string($event->data, $length), $event->code);
-                    } catch (\Throwable $thrown) {
-                        $this->handlerFailed('message', $conn, $thrown);
-                    }
+                try {
+                    $message($this, $event->conn, $length === 0 ? '' : \FFI::string($event->data, $length), $event->code);
+                } catch (\Throwable $thrown) {
+                    $this->handlerFailed('message', $event->conn, $thrown);
                 }
-            } elseif ($event->type === self::EVENT_CLOSE) {
-                if ($on->close !== null) {
-                    $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
-                    $this->call('close', $conn, $on->close, $conn, $event->code, $reason);
-                }
-            } elseif ($event->type === self::EVENT_OPEN) {
-                if ($on->open !== null) {
-                    $this->call('open', $conn, $on->open, $this->request($conn, $event->request));
-                }
-            } elseif ($on->request === null) {
-                $this->respond($conn, 426, "This is a WebSocket server.\n", ['Upgrade' => 'websocket', 'Content-Type' => 'text/plain']);
-            } elseif (!$this->call('request', $conn, $on->request, $this->request($conn, $event->request))) {
-                $this->respond($conn, 500, "Internal Server Error\n", ['Content-Type' => 'text/plain']); // unless it had answered
             }
         }
 
         return $count;
+    }
+
+    private function takeOther(\FFI\CData $event, Handlers $on): void
+    {
+        $conn = $event->conn;
+        if ($event->type === self::EVENT_CLOSE) {
+            if ($on->close !== null) {
+                $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
+                $this->call('close', $conn, $on->close, $conn, $event->code, $reason);
+            }
+        } elseif ($event->type === self::EVENT_OPEN) {
+            if ($on->open !== null) {
+                $this->call('open', $conn, $on->open, $this->request($conn, $event->request));
+            }
+        } elseif ($on->request === null) {
+            $this->respond($conn, 426, "This is a WebSocket server.\n", ['Upgrade' => 'websocket', 'Content-Type' => 'text/plain']);
+        } elseif (!$this->call('request', $conn, $on->request, $this->request($conn, $event->request))) {
+            $this->respond($conn, 500, "Internal Server Error\n", ['Content-Type' => 'text/plain']); // unless it had answered
+        }
     }
 
     /** Calls a handler; false when it threw. */

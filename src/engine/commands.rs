@@ -179,8 +179,15 @@ impl CommandQueue {
         self.sleeping.store(false, Ordering::Relaxed);
     }
 
+    /// Has the reactor take a turn, though there is no command for it.
+    pub fn poke(&self) {
+        if !self.waiting.swap(true, Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
     /// Wakes the reactor if it sleeps.
-    pub fn wake(&self) {
+    fn wake(&self) {
         if self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst) {
             self.wake.signal();
         }

@@ -1,5 +1,6 @@
 //! One connection as its reactor keeps it: small while it is idle, for there may be a hundred thousand of them.
 
+use super::events::BatchNumber;
 use super::outbox::Outbox;
 use super::registry::ConnId;
 use super::timers::{Tick, ticks_in, until};
@@ -17,6 +18,9 @@ pub enum State {
     Request,
     /// Frames flow.
     Open,
+    /// It is over: the peer has sent a Close frame, or something that it must not. But the host has not handled yet
+    /// what came before that. Until it has, it may answer; then this Close frame is sent, and the connection ended.
+    Leaving(Box<[u8]>),
     /// We have sent a Close frame and wait for the peer's.
     Closing,
     /// Everything is said: what is queued leaves, then the connection is ended, and what still arrives is dropped
@@ -52,6 +56,8 @@ pub struct Wire {
     pub heard: Tick,
     /// When it last sent a message.
     pub message_at: Tick,
+    /// The batch that its last message went into.
+    pub mark: Option<BatchNumber>,
     /// When its entry in the wheel comes up.
     pub timer: Option<Tick>,
     /// The flags below.
@@ -96,6 +102,7 @@ impl Connection {
             since: now,
             heard: now,
             message_at: now,
+            mark: None,
             timer: None,
             flags: Flags::default(),
         };
@@ -119,7 +126,7 @@ impl Wire {
         match self.state {
             State::Handshake(_) => after(self.since, options.request_timeout),
             State::Request => after(self.since, options.response_timeout),
-            State::Closing | State::Ending => after(self.since, options.close_timeout),
+            State::Leaving(_) | State::Closing | State::Ending => after(self.since, options.close_timeout),
             State::Open => {
                 let silence = match self.flags.pinged {
                     true => after(later(self.since), options.pong_timeout),

@@ -1,6 +1,6 @@
 //! Where events go: to callbacks on the reactor's thread, or in batches to the thread of the host.
 
-use super::events::{BatchWriter, Event as Batched};
+use super::events::{BatchNumber, BatchWriter, Event as Batched};
 use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
@@ -88,6 +88,40 @@ impl Delivery {
                 writer.push(Batched::Request(conn, Box::new(request)));
                 true
             }
+        }
+    }
+
+    /// What a connection has to wait for if the host is to answer what was delivered so far before more is done. `None`
+    /// if there is nothing to wait for, because the host is called.
+    #[inline]
+    #[must_use]
+    pub fn mark(&self) -> Option<BatchNumber> {
+        match self {
+            Self::Callbacks(_) => None,
+            Self::Batches(writer) => Some(writer.number()),
+        }
+    }
+
+    /// Whether the host has handled what was delivered up to this mark.
+    #[must_use]
+    pub fn is_handled(&self, mark: BatchNumber) -> bool {
+        match self {
+            Self::Callbacks(_) => true,
+            Self::Batches(writer) => writer.is_done(mark),
+        }
+    }
+
+    /// Says that a connection begins to wait for a mark.
+    pub fn begin_leaving(&self) {
+        if let Self::Batches(writer) = self {
+            writer.begin_leaving();
+        }
+    }
+
+    /// Says that a connection no longer waits for a mark.
+    pub fn end_leaving(&self) {
+        if let Self::Batches(writer) = self {
+            writer.end_leaving();
         }
     }
 

@@ -13,8 +13,8 @@ use crate::protocol::decoder::Kind;
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::{self, Waited};
 use crossbeam_channel::{Receiver, Sender};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 /// Payload bytes that an arena holds. A turn that brings more fills several batches.
@@ -60,6 +60,9 @@ pub struct Batch {
     /// Buffers of messages that the host is done with.
     used: Pool,
     bytes: usize,
+    number: BatchNumber,
+    /// Where the writer looks for the number of the last batch that the host is done with.
+    done: Arc<AtomicU32>,
 }
 
 impl Batch {
@@ -70,6 +73,8 @@ impl Batch {
             own: Vec::new(),
             used: Pool::default(),
             bytes: 0,
+            number: 0,
+            done: Arc::default(),
         }
     }
 
@@ -131,6 +136,8 @@ pub struct EventQueue {
     fd_wanted: AtomicBool,
     /// The batch that the host reads, and so the right to poll.
     taken: Mutex<Option<Box<Batch>>>,
+    /// Connections that wait for the host to be done with a batch.
+    leaving: AtomicUsize,
 }
 
 impl EventQueue {
@@ -150,6 +157,7 @@ impl EventQueue {
             fd: EventFd::new()?,
             fd_wanted: AtomicBool::new(false),
             taken: Mutex::new(None),
+            leaving: AtomicUsize::new(0),
         })
     }
 
@@ -178,7 +186,8 @@ impl EventQueue {
     /// Waits for events for at most `limit` (`None`: without end) and reads them with `read`. The batch stays where it
     /// is until the next call. Returns what `read` returns, or `None` when the time was up.
     ///
-    /// `emptied` is called when events were taken from a full queue: the reactors may read on.
+    /// `wake` is called when there is something for the reactors to go on with: the queue is no longer full, or a
+    /// connection waits for the host to be done with what it gave back.
     ///
     /// # Errors
     /// `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_INTERRUPTED` after a signal handler ran,
@@ -186,11 +195,15 @@ impl EventQueue {
     pub fn poll<T>(
         &self,
         limit: Option<Duration>,
-        emptied: impl FnOnce(),
+        wake: impl Fn(),
         read: impl FnOnce(&Batch) -> T,
     ) -> Result<Option<T>> {
         let mut taken = self.right_to_poll()?;
         if let Some(mut batch) = taken.take() {
+            batch.done.store(batch.number, Ordering::SeqCst);
+            if self.leaving.load(Ordering::SeqCst) > 0 {
+                wake();
+            }
             batch.clear();
             let _ = self.empty.0.try_send(batch);
         }
@@ -198,7 +211,7 @@ impl EventQueue {
         let bytes = batch.bytes as u64;
         let before = self.waiting.fetch_sub(bytes, Ordering::AcqRel);
         if before >= self.max_waiting && before - bytes < self.max_waiting {
-            emptied();
+            wake();
         }
         Ok(Some(read(taken.insert(batch))))
     }
@@ -274,15 +287,43 @@ impl EventQueue {
 /// The reactor's end of the queue: the batch of this turn.
 #[derive(Debug)]
 pub struct BatchWriter {
-    queue: std::sync::Arc<EventQueue>,
+    queue: Arc<EventQueue>,
     batch: Box<Batch>,
+    number: BatchNumber,
+    done: Arc<AtomicU32>,
 }
+
+/// The place of a batch among those of its writer. It wraps; numbers are compared by their distance.
+pub type BatchNumber = u32;
 
 impl BatchWriter {
     /// A writer into `queue`.
     #[must_use]
-    pub fn new(queue: std::sync::Arc<EventQueue>) -> Self {
-        Self { batch: queue.spare(), queue }
+    pub fn new(queue: Arc<EventQueue>) -> Self {
+        Self { batch: queue.spare(), queue, number: 1, done: Arc::default() }
+    }
+
+    /// The number of the batch that is being written.
+    #[inline]
+    #[must_use]
+    pub const fn number(&self) -> BatchNumber {
+        self.number
+    }
+
+    /// Whether the host is done with the batch of this number: it has called for the next.
+    #[must_use]
+    pub fn is_done(&self, number: BatchNumber) -> bool {
+        self.done.load(Ordering::SeqCst).wrapping_sub(number) < BatchNumber::MAX / 2
+    }
+
+    /// Says that a connection begins to wait for the host to be done with a batch.
+    pub fn begin_leaving(&self) {
+        self.queue.leaving.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Says that a connection no longer waits.
+    pub fn end_leaving(&self) {
+        self.queue.leaving.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// The queue it writes into.
@@ -331,7 +372,11 @@ impl BatchWriter {
 
     fn send(&mut self) {
         let next = self.queue.spare();
-        self.queue.send(std::mem::replace(&mut self.batch, next));
+        let mut batch = std::mem::replace(&mut self.batch, next);
+        batch.number = self.number;
+        batch.done = Arc::clone(&self.done);
+        self.number = self.number.wrapping_add(1);
+        self.queue.send(batch);
     }
 
     fn make_room(&mut self, length: usize) {
@@ -344,7 +389,6 @@ impl BatchWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn texts(queue: &EventQueue) -> Vec<Vec<u8>> {
         let read = |batch: &Batch| {
@@ -395,9 +439,27 @@ mod tests {
         assert!(!queue.is_full());
         writer.flush(&mut Pool::default());
         assert!(queue.is_full());
-        let mut told = false;
-        queue.poll(None, || told = true, |_| ()).unwrap();
-        assert!(told && !queue.is_full());
+        let told = AtomicBool::new(false);
+        queue.poll(None, || told.store(true, Ordering::Relaxed), |_| ()).unwrap();
+        assert!(told.into_inner() && !queue.is_full());
+    }
+
+    #[test]
+    fn the_writer_learns_which_batches_the_host_is_done_with() {
+        let queue = Arc::new(EventQueue::new(1000).unwrap());
+        let mut writer = BatchWriter::new(Arc::clone(&queue));
+        let first = writer.number();
+        writer.push_message(1, Kind::Text, b"one");
+        writer.send();
+        let second = writer.number();
+        writer.push_message(1, Kind::Text, b"two");
+        writer.send();
+        let mut done = Vec::new();
+        for _ in 0..3 {
+            texts(&queue);
+            done.push((writer.is_done(first), writer.is_done(second)));
+        }
+        assert_eq!(done, [(false, false), (true, false), (true, true)]);
     }
 
     #[test]

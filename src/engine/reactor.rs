@@ -59,6 +59,8 @@ pub struct Reactor {
     unread: VecDeque<ConnId>,
     dirty: Vec<ConnId>,
     commands: Commands,
+    /// Connections that wait for the host before they end.
+    leaving: Vec<ConnId>,
     /// Buffers for large messages on their way in.
     pool: Pool,
     #[allow(clippy::vec_box, reason = "a connection holds its outbox in this very box")]
@@ -111,6 +113,7 @@ impl Reactor {
             unread: VecDeque::new(),
             dirty: Vec::new(),
             commands: Commands::default(),
+            leaving: Vec::new(),
             pool: Pool::default(),
             outboxes: Vec::new(),
             due: Vec::new(),
@@ -130,6 +133,7 @@ impl Reactor {
             self.go_on_reading();
             self.delivery.flush(&mut self.pool);
             self.take_commands();
+            self.let_leave();
             self.flush_dirty();
             self.look_at_deadlines();
             self.flush_dirty();
@@ -147,7 +151,8 @@ impl Reactor {
     }
 
     fn wait(&mut self, events: &mut Events) {
-        let busy = !self.unread.is_empty() && !self.host_behind
+        // Whether the host is still behind is asked anew: it may have caught up since this turn began.
+        let busy = !self.unread.is_empty() && !(self.host_behind && self.delivery.is_full())
             || self.listeners.iter().any(|listening| listening.waiting && listening.paused_until.is_none());
         let mut timeout = if busy { 0 } else { self.next_deadline_ms() };
         if timeout != 0 && !self.link.commands.fall_asleep() {
@@ -219,6 +224,9 @@ impl Reactor {
         let wire = &mut conn.wire;
         self.link.registry.change_phase(wire.id, Phase::Open, Phase::Shut);
         self.tell_closed(wire, close::ABNORMAL, "");
+        if matches!(wire.state, State::Leaving(_)) {
+            self.delivery.end_leaving();
+        }
         if let Some(outbox) = wire.outbox.take() {
             self.link.registry.sub_queued(wire.id, outbox.len() as u64);
             self.keep_outbox(outbox);

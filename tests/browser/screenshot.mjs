@@ -12,7 +12,7 @@ const file = resolve(ROOT, process.argv[2] ?? 'docs/chat.png');
 const browser = await launch();
 const server = await startServer(COMMAND);
 try {
-    const looks = { viewport: { width: 600, height: 640 }, deviceScaleFactor: 2, locale: 'en-GB' };
+    const looks = { viewport: { width: 600, height: 640 }, deviceScaleFactor: 2, locale: 'en-GB', reducedMotion: 'reduce' };
     const agent = await visit(browser, server.port, looks);
     const visitor = await visit(browser, server.port, looks);
     await join(agent, 'Agent');
@@ -23,7 +23,7 @@ try {
         [agent, 'Good morning! Is this really one PHP process?'],
         [visitor, 'One PHP process, one .so file. No Nginx, no PECL, no Node.'],
         [agent, 'And the page came from the same port?'],
-        [visitor, 'From the same port 🙂'],
+        [visitor, 'From the same port: http://, then ws://'],
     ];
     for (const [page, text] of conversation) {
         await say(page, text);

@@ -112,6 +112,13 @@ static void cut(struct test *test)
     EXPECT_CUT(fd);
     closed_one(test, 1006, "");
     CHECK_STATUS(WS_ERR_CLOSED, ws_disconnect(test->server, test->record.conn));
+
+    fd = open_one(test); /* a Close that nobody answers need not be waited for */
+    CHECK_OK(ws_close(test->server, test->record.conn, 1000, NULL, 0));
+    EXPECT_CLOSE(fd, 1000);
+    CHECK_OK(ws_disconnect(test->server, test->record.conn));
+    EXPECT_CUT(fd);
+    closed_one(test, 1006, "");
 }
 
 /* Bytes that no client may send, the code that answers them, and whose fault it is. The masks are zero. */

@@ -202,6 +202,65 @@ static void stop_wakes_poll(void)
     CHECK_OK(ws_server_free(server));
 }
 
+static void *free_it(void *server)
+{
+    CHECK_OK(ws_server_free(server));
+    return NULL;
+}
+
+/* A thread that waits in poll learns of it when another frees the server. */
+static void free_wakes_poll(void)
+{
+    ws_server *server = new_server();
+    const ws_event *events;
+    start(server);
+    pthread_t thread = spawn(free_it, server);
+    int status = ws_server_poll(server, &events, -1);
+    CHECK(status == WS_ERR_STOPPED || status == WS_ERR_HANDLE);
+    join(thread);
+    CHECK_STATUS(WS_ERR_HANDLE, ws_server_poll(server, &events, -1));
+}
+
+/* Several reactors, one host: the events of each connection come in their order. */
+static void from_several_reactors(void)
+{
+    enum { CLIENTS = 12, EACH = 200 };
+    struct poller poller = {.server = new_server()};
+    int clients[CLIENTS], seen[CLIENTS + 1] = {0}, closes = 0;
+    ws_conn ids[CLIENTS];
+    CHECK_OK(ws_server_set(poller.server, "reactors", "4"));
+    int port = start(poller.server);
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = client_open(port);
+        ids[i] = EXPECT_EVENT(&poller, WS_EVENT_OPEN)->conn;
+    }
+    for (int k = 0; k < EACH; k++)
+        for (int i = 0; i < CLIENTS; i++)
+            send_frame(clients[i], FIN | BINARY, &k, sizeof k);
+    for (int i = 0; i < CLIENTS; i++)
+        send_close(clients[i], 1000, "");
+    while (closes < CLIENTS) {
+        const ws_event *events;
+        int count = ws_server_poll(poller.server, &events, scaled(10000, 60000)), i, number;
+        CHECK(count > 0);
+        for (const ws_event *event = events; event < events + count; event++) {
+            for (i = 0; ids[i] != event->conn; i++)
+                CHECK(i < CLIENTS);
+            if (event->type == WS_EVENT_CLOSE) {
+                CHECK_INT(EACH, seen[i]);
+                closes++;
+                continue;
+            }
+            CHECK_INT(WS_EVENT_MESSAGE, event->type);
+            memcpy(&number, event->data, sizeof number);
+            CHECK_INT(seen[i]++, number);
+        }
+    }
+    stop_and_free(poller.server);
+    for (int i = 0; i < CLIENTS; i++)
+        close(clients[i]);
+}
+
 int main(void)
 {
     struct poller poller = {0};
@@ -215,5 +274,7 @@ int main(void)
     interrupted_by_a_signal(poller.server);
     stop_drains(&poller, port);
     stop_wakes_poll();
+    free_wakes_poll();
+    from_several_reactors();
     return 0;
 }

@@ -53,6 +53,7 @@ impl Reactor {
                 self.link.registry.change_phase(wire.id, Phase::Request, Phase::Shut);
                 self.refuse(wire, Refusal { status: 504, detail: "no answer in time (response_timeout)" });
             }
+            State::Leaving(_) => self.leave(wire),
             State::Closing | State::Ending => {
                 stats.close_timeouts.add(1);
                 return Fate::Ends;

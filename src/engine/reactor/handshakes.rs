@@ -1,7 +1,7 @@
 //! The beginning and the end of a connection: the request and its answer, the closing handshake from either side.
 
 use super::super::connection::{State, Wire};
-use super::super::registry::Phase;
+use super::super::registry::{ConnId, Phase};
 use super::super::request::Request;
 use super::{Fate, Reactor};
 use crate::protocol::frame::{self, Opcode};
@@ -56,50 +56,103 @@ impl Reactor {
         self.enter(wire, State::Ending);
     }
 
-    // ---- the closing handshake ---------------------------------------------------------------------
+    // ---- the closing handshake -------------------------------------------------------------------------------
 
     pub(super) fn on_close_frame(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
-        if matches!(wire.state, State::Open) {
-            self.send_answers(wire);
-            self.link.registry.change_phase(wire.id, Phase::Open, Phase::Shut);
-            self.queue_close(wire, code, reason);
-        }
+        self.conclude(wire, code, reason);
         self.tell_closed(wire, code.unwrap_or(close::NO_STATUS), reason);
-        self.enter(wire, State::Ending);
     }
 
     pub(super) fn on_violation(&mut self, wire: &mut Wire, violation: Violation) -> Fate {
         self.link.stats.protocol_errors.add(1);
-        self.send_answers(wire);
         self.fail(wire, violation.code, violation.reason);
         Fate::Lives
     }
 
     /// Fails the connection (RFC 6455 section 7.1.7): a Close frame, if none was sent yet, and nothing after it.
     pub(super) fn fail(&mut self, wire: &mut Wire, code: u16, reason: &str) {
-        if matches!(wire.state, State::Open) {
-            self.queue_close(wire, Some(code), reason);
-        }
-        self.link.registry.change_phase(wire.id, Phase::Open, Phase::Shut);
+        self.conclude(wire, Some(code), reason);
         self.tell_closed(wire, code, reason);
+    }
+
+    /// Nothing more will be taken from the peer. Unless our Close frame is out already, it follows the answers to what
+    /// came before, and so waits until the host has handled that.
+    fn conclude(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
+        self.send_answers(wire);
+        if !matches!(wire.state, State::Open) {
+            return self.enter(wire, State::Ending);
+        }
+        let mut buffer = [0; frame::MAX_CONTROL_FRAME];
+        let close = encode_close(&mut buffer, code, reason);
+        if wire.mark.is_some_and(|mark| !self.delivery.is_handled(mark)) {
+            self.delivery.begin_leaving();
+            self.leaving.push(wire.id);
+            self.enter(wire, State::Leaving(close.into()));
+        } else {
+            self.part(wire, close);
+        }
+    }
+
+    /// Sends the Close frame that ends it.
+    fn part(&mut self, wire: &mut Wire, close: &[u8]) {
+        self.link.registry.change_phase(wire.id, Phase::Open, Phase::Shut);
+        self.queue(wire, close);
         self.enter(wire, State::Ending);
+    }
+
+    /// Ends the wait of a connection whose end was concluded.
+    pub(super) fn leave(&mut self, wire: &mut Wire) {
+        if let State::Leaving(close) = &mut wire.state {
+            let close = std::mem::take(close);
+            self.part(wire, &close);
+        }
+    }
+
+    /// Ends the wait of those connections whose last messages the host has handled.
+    pub(super) fn let_leave(&mut self) {
+        loop {
+            let handled = self.take_handled();
+            if handled.is_empty() {
+                return;
+            }
+            // The answers were pushed before the host said that it is done, and may have come after the last look.
+            self.take_commands();
+            for id in handled {
+                self.with(id, |reactor, conn| {
+                    reactor.leave(&mut conn.wire);
+                    reactor.flush(&mut conn.wire)
+                });
+            }
+        }
+    }
+
+    fn take_handled(&mut self) -> Vec<ConnId> {
+        let mut handled = Vec::new();
+        let mut leaving = std::mem::take(&mut self.leaving);
+        leaving.retain(|&id| {
+            let conn = self.connections[self.link.registry.slot_of(id)].as_ref().filter(|conn| conn.wire.id == id);
+            let Some(wire) = conn.map(|conn| &conn.wire).filter(|wire| matches!(wire.state, State::Leaving(_))) else {
+                return false;
+            };
+            let done = wire.mark.is_none_or(|mark| self.delivery.is_handled(mark));
+            if done {
+                handled.push(id);
+            }
+            !done
+        });
+        self.leaving = leaving;
+        handled
     }
 
     /// Begins the closing handshake from our side. The end of the connection is told when the peer has answered.
     pub(super) fn begin_close(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
+        self.leave(wire);
         if matches!(wire.state, State::Open) {
             self.link.registry.change_phase(wire.id, Phase::Open, Phase::Shut);
-            self.queue_close(wire, code, reason);
+            let mut buffer = [0; frame::MAX_CONTROL_FRAME];
+            self.queue(wire, encode_close(&mut buffer, code, reason));
             self.enter(wire, State::Closing);
         }
-    }
-
-    pub(super) fn queue_close(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
-        let mut payload = [0; frame::MAX_CONTROL_PAYLOAD];
-        let length = close::write(&mut payload, code, reason);
-        let mut close = [0; frame::MAX_CONTROL_FRAME];
-        let length = frame::write_control(&mut close, Opcode::Close, &payload[..length]);
-        self.queue(wire, &close[..length]);
     }
 
     /// Tells the host that a connection closed, unless it knows or never knew the connection.
@@ -110,13 +163,23 @@ impl Reactor {
     }
 
     pub(super) fn enter(&mut self, wire: &mut Wire, state: State) {
+        if matches!(wire.state, State::Leaving(_)) {
+            self.delivery.end_leaving();
+        }
         wire.state = state;
         wire.since = self.now;
-        if matches!(wire.state, State::Ending) && wire.flags.paused {
+        if matches!(wire.state, State::Ending) {
             // What it still sends is dropped, so there is nothing to wait for.
             wire.flags.paused = false;
             self.list_unread(wire);
         }
         self.arm(wire);
     }
+}
+
+fn encode_close<'a>(buffer: &'a mut [u8; frame::MAX_CONTROL_FRAME], code: Option<u16>, reason: &str) -> &'a [u8] {
+    let mut payload = [0; frame::MAX_CONTROL_PAYLOAD];
+    let length = close::write(&mut payload, code, reason);
+    let length = frame::write_control(buffer, Opcode::Close, &payload[..length]);
+    &buffer[..length]
 }

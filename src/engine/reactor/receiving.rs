@@ -69,10 +69,8 @@ impl Reactor {
                 return Fate::Ends;
             }
         }
-        let flags = &mut conn.wire.flags;
-        if flags.readable && !flags.paused && !flags.listed {
-            flags.listed = true;
-            self.unread.push_back(conn.wire.id);
+        if !conn.wire.flags.paused && !matches!(conn.wire.state, State::Leaving(_)) {
+            self.list_unread(&mut conn.wire);
         }
         Fate::Lives
     }
@@ -83,8 +81,10 @@ impl Reactor {
             self.host_behind = true;
             self.link.stats.host_paused.add(1);
         }
-        if !matches!(wire.state, State::Open) {
-            return false;
+        match wire.state {
+            State::Open => {}
+            State::Leaving(_) => return true,
+            _ => return false,
         }
         let paused = wire.queued() as u64 >= self.link.options.max_queued_bytes / 4;
         if paused && !wire.flags.paused {
@@ -184,7 +184,7 @@ impl Reactor {
             State::Open | State::Closing => fate = self.decode(conn, input, &mut used),
             State::Handshake(_) => {}
             // Bytes behind a plain request, or after the end, are of no interest.
-            State::Request | State::Ending => used = input.len(),
+            State::Request | State::Leaving(_) | State::Ending => used = input.len(),
         }
         if used != 0 || input.len() != kept {
             conn.pending.clear();
@@ -217,7 +217,7 @@ impl Reactor {
                     return self.on_violation(&mut conn.wire, violation);
                 }
             }
-            if matches!(conn.wire.state, State::Ending) {
+            if matches!(conn.wire.state, State::Leaving(_) | State::Ending) {
                 *used = input.len();
                 break;
             }
@@ -259,6 +259,7 @@ impl Reactor {
             }
         }
         wire.message_at = self.now;
+        wire.mark = self.delivery.mark();
         self.link.stats.messages_in.add(1);
         true
     }

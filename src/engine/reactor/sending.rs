@@ -153,7 +153,7 @@ impl Reactor {
     pub(super) fn send_to(&mut self, to: ConnId, length: usize, add: impl FnOnce(&mut Outbox)) {
         let slot = self.link.registry.slot_of(to);
         let conn = self.connections.get_mut(slot).and_then(Option::as_mut).filter(|conn| conn.wire.id == to);
-        let Some(conn) = conn.filter(|conn| matches!(conn.wire.state, State::Open)) else {
+        let Some(conn) = conn.filter(|conn| matches!(conn.wire.state, State::Open | State::Leaving(_))) else {
             self.link.registry.sub_queued(to, length as u64);
             return;
         };
