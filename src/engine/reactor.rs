@@ -152,7 +152,8 @@ impl Reactor {
 
     fn wait(&mut self, events: &mut Events) {
         // Whether the host is still behind is asked anew: it may have caught up since this turn began.
-        let busy = !self.unread.is_empty() && !(self.host_behind && self.delivery.is_full())
+        let blocked = self.host_behind && self.delivery.is_full();
+        let busy = !self.unread.is_empty() && !blocked
             || self.listeners.iter().any(|listening| listening.waiting && listening.paused_until.is_none());
         let mut timeout = if busy { 0 } else { self.next_deadline_ms() };
         if timeout != 0 && !self.link.commands.fall_asleep() {
