@@ -85,6 +85,33 @@ final class SignalsTest extends TestCase
         }
     }
 
+    public function testAForkOfARunningServerIsRefusedAndHarmsNothing(): void
+    {
+        $process = new Process([Programs::file(<<<'PHP'
+            $server = new WsPush\Server();
+            $server->listen();
+            $server->on('start', fn ($server) => print "listening on 127.0.0.1:{$server->port()}\n");
+            $server->on('message', function ($server, int $conn, string $data): void {
+                if ($data === 'fork' && pcntl_fork() === 0) {
+                    try {
+                        $server->push($conn, 'from the child');
+                    } catch (WsPush\Exception $exception) {
+                        echo $exception->getCode() === WsPush\Exception::FORKED ? "forked\n" : "$exception\n";
+                    }
+                    exit(0); // and with it the destructor of the parent's server
+                }
+                $server->push($conn, "echo $data");
+            });
+            $server->run();
+            PHP)]);
+        $client = new Client((int) $process->waitFor('/^listening on \S*:(\d+)$/m')[1]);
+        $client->send('fork');
+        self::assertSame('echo fork', $client->text());
+        $process->waitFor('/^forked$/m');
+        $client->send('after');
+        self::assertSame('echo after', $client->text());
+    }
+
     public function testItServesWithoutPcntl(): void
     {
         $process = new Process(['-d', 'disable_functions=pcntl_signal,pcntl_fork', self::ECHO, 0]);

@@ -21,9 +21,11 @@ class Request
     public ?array $cookie = null;
     /** @var array<array-key, mixed>|null the query; null when there is none */
     public ?array $get = null;
-    /** Bodies of requests are not read yet, so there is neither of these. */
+    /** @var null bodies of requests are not read yet: so are the next two */
     public ?array $post = null;
+    /** @var null */
     public ?array $files = null;
+    /** @var null */
     public ?array $tmpfiles = null;
 
     /** @internal */
