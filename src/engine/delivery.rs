@@ -111,6 +111,16 @@ impl Delivery {
         }
     }
 
+    /// Whether the host has events that it has not handled yet.
+    #[inline]
+    #[must_use]
+    pub fn awaits_host(&self) -> bool {
+        match self {
+            Self::Callbacks(_) => false,
+            Self::Batches(writer) => !writer.is_done(writer.number().wrapping_sub(1)),
+        }
+    }
+
     /// Says that a connection begins to wait for a mark.
     pub fn begin_leaving(&self) {
         if let Self::Batches(writer) = self {

@@ -11,6 +11,10 @@ use crate::protocol::frame::{self, Opcode};
 use std::io;
 use std::sync::Arc;
 
+/// Connections beyond `max_connections` that are kept until they have read that there are too many. Any more are
+/// dropped without a word.
+pub const TURNED_AWAY: u64 = 64;
+
 /// The shared part of a reactor.
 #[derive(Debug)]
 pub struct Link {
@@ -33,7 +37,7 @@ impl Link {
     /// When there is no descriptor left.
     pub fn new(reactor: usize, options: &Arc<Options>, events: Option<&Arc<EventQueue>>) -> io::Result<Self> {
         Ok(Self {
-            registry: Registry::new(reactor, options.reactors as usize, options.max_connections),
+            registry: Registry::new(reactor, options.reactors as usize, options.max_connections + TURNED_AWAY),
             commands: CommandQueue::new(options.max_command_bytes)?,
             stats: Stats::default(),
             options: Arc::clone(options),

@@ -33,9 +33,17 @@ use std::io;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Descriptors that one wait reports.
 const EVENTS: usize = 512;
+
+/// How long to wait awake for a host that is at work.
+const LINGER: Duration = Duration::from_micros(20);
+
+/// After so many waits in vain, only one in [`RETRY`] is tried.
+const MISSES: u32 = 4;
+const RETRY: u32 = 64;
 
 const WAKE: u64 = u64::MAX;
 const LISTENER: u64 = 1 << 63;
@@ -66,7 +74,15 @@ pub struct Reactor {
     #[allow(clippy::vec_box, reason = "a connection holds its outbox in this very box")]
     outboxes: Vec<Box<Outbox>>,
     due: Vec<(ConnId, Tick)>,
+    patience: Patience,
     stopping: Option<Tick>,
+}
+
+/// What waiting for the host has come to so far.
+#[derive(Debug, Default)]
+struct Patience {
+    tries: u32,
+    misses: u32,
 }
 
 struct Listening {
@@ -117,6 +133,7 @@ impl Reactor {
             pool: Pool::default(),
             outboxes: Vec::new(),
             due: Vec::new(),
+            patience: Patience::default(),
             stopping: None,
         })
     }
@@ -156,6 +173,9 @@ impl Reactor {
         let busy = !self.unread.is_empty() && !blocked
             || self.listeners.iter().any(|listening| listening.waiting && listening.paused_until.is_none());
         let mut timeout = if busy { 0 } else { self.next_deadline_ms() };
+        if timeout != 0 {
+            self.linger();
+        }
         if timeout != 0 && !self.link.commands.fall_asleep() {
             timeout = 0;
         }
@@ -167,7 +187,28 @@ impl Reactor {
         self.now = tick_of(clock::now_ms());
     }
 
-    fn next_deadline_ms(&self) -> i32 {
+    /// Waits a moment for the answers of a host that is at work on what it was given. A wake-up costs more than most
+    /// handlers take. With a host that takes longer it is hardly ever tried.
+    fn linger(&mut self) {
+        if !self.delivery.awaits_host() {
+            return;
+        }
+        self.patience.tries = self.patience.tries.wrapping_add(1);
+        if self.patience.misses >= MISSES && self.patience.tries % RETRY != 0 {
+            return;
+        }
+        let start = Instant::now();
+        while !self.link.commands.is_waiting() && self.delivery.awaits_host() {
+            if start.elapsed() > LINGER {
+                self.patience.misses = self.patience.misses.saturating_add(1);
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        self.patience.misses = 0;
+    }
+
+    fn next_deadline_ms(&mut self) -> i32 {
         let paused = self.listeners.iter().filter_map(|listening| listening.paused_until);
         let own = paused.chain(self.stopping).map(|tick| u64::from(until(tick, self.now)) * timers::TICK_MS);
         own.chain(self.wheel.next_ms(self.now)).min().map_or(-1, |ms| i32::try_from(ms).unwrap_or(i32::MAX))

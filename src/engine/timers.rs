@@ -45,13 +45,15 @@ pub struct Wheel {
     /// The tick whose list was taken last.
     turned: Tick,
     entries: usize,
+    /// The tick of the first list that has entries, if that is known.
+    first: Option<Tick>,
 }
 
 impl Wheel {
     /// An empty wheel at this time.
     #[must_use]
     pub fn new(now: Tick) -> Self {
-        Self { slots: vec![Vec::new(); SLOTS], turned: now, entries: 0 }
+        Self { slots: vec![Vec::new(); SLOTS], turned: now, entries: 0, first: None }
     }
 
     /// Enters a connection and returns the tick at which it will come up: at `deadline` or a little later, or sooner
@@ -64,6 +66,9 @@ impl Wheel {
         }
         let tick = self.turned.wrapping_add(distance);
         self.slots[tick as usize % SLOTS].push((id, tick));
+        if self.entries == 0 || self.first.is_some_and(|first| until(first, self.turned) > distance) {
+            self.first = Some(tick);
+        }
         self.entries += 1;
         tick
     }
@@ -78,7 +83,11 @@ impl Wheel {
             }
             self.turned = self.turned.wrapping_add(1);
             let slot = &mut self.slots[self.turned as usize % SLOTS];
+            if slot.is_empty() {
+                continue;
+            }
             self.entries -= slot.len();
+            self.first = None;
             due.append(slot);
             if slot.capacity() > 64 {
                 slot.shrink_to(64);
@@ -88,13 +97,15 @@ impl Wheel {
 
     /// Milliseconds until the next entry comes up, counted from `now`; `None` if there is none.
     #[must_use]
-    pub fn next_ms(&self, now: Tick) -> Option<u64> {
+    pub fn next_ms(&mut self, now: Tick) -> Option<u64> {
         if self.entries == 0 {
             return None;
         }
-        let distance = (1..SLOTS as Tick)
-            .find(|distance| !self.slots[self.turned.wrapping_add(*distance) as usize % SLOTS].is_empty())?;
-        Some(u64::from(until(self.turned.wrapping_add(distance), now)) * TICK_MS)
+        if self.first.is_none() {
+            let ahead = |distance: &Tick| !self.slots[self.turned.wrapping_add(*distance) as usize % SLOTS].is_empty();
+            self.first = (1..SLOTS as Tick).find(ahead).map(|distance| self.turned.wrapping_add(distance));
+        }
+        self.first.map(|first| u64::from(until(first, now)) * TICK_MS)
     }
 }
 
@@ -118,6 +129,24 @@ mod tests {
             assert_eq!(due[1..], [(2, later)]);
             assert_eq!(wheel.next_ms(start), None);
         }
+    }
+
+    #[test]
+    fn the_next_entry_is_known_whatever_came_and_went() {
+        let mut wheel = Wheel::new(0);
+        let mut due = Vec::new();
+        wheel.enter(1, 50);
+        wheel.enter(2, 20);
+        wheel.enter(3, 70);
+        assert_eq!(wheel.next_ms(0), Some(200));
+        wheel.turn(20, &mut due);
+        assert_eq!(wheel.next_ms(20), Some(300));
+        wheel.enter(4, 30);
+        assert_eq!(wheel.next_ms(25), Some(50));
+        wheel.turn(100, &mut due);
+        assert_eq!((due.len(), wheel.next_ms(100)), (4, None));
+        wheel.enter(5, 140);
+        assert_eq!(wheel.next_ms(100), Some(400));
     }
 
     #[test]

@@ -85,19 +85,26 @@ pub fn answer<E>(
     })
 }
 
+/// Says that something now waits to be sent to the connection, which answers must not overtake.
+pub fn hold_back() {
+    TURN.with_borrow_mut(|turn| turn.direct = None);
+}
+
 /// Ends the handling and lends the answers that were kept to `send`, if there are any. Returns how many bytes were sent
 /// before that.
 pub fn end(send: impl FnOnce(&[u8])) -> usize {
-    TURN.with_borrow_mut(|turn| {
+    let (mut answers, sent) = TURN.with_borrow_mut(|turn| {
         turn.conn = 0;
         turn.direct = None;
-        if !turn.answers.is_empty() {
-            send(&turn.answers);
-            turn.answers.clear();
-            turn.answers.shrink_to(KEPT_MAX);
-        }
-        std::mem::take(&mut turn.sent)
-    })
+        (std::mem::take(&mut turn.answers), std::mem::take(&mut turn.sent))
+    });
+    if !answers.is_empty() {
+        send(&answers);
+        answers.clear();
+        answers.shrink_to(KEPT_MAX);
+    }
+    TURN.with_borrow_mut(|turn| turn.answers = answers);
+    sent
 }
 
 impl Turn {

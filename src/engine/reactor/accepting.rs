@@ -1,6 +1,7 @@
 //! Accepting connections, up to the limit and to what the system has descriptors for.
 
 use super::super::connection::Connection;
+use super::super::link::TURNED_AWAY;
 use super::super::timers::Tick;
 use super::{Listening, Reactor};
 use crate::protocol::handshake::Refusal;
@@ -30,28 +31,27 @@ impl Reactor {
         }
     }
 
-    pub(super) fn admit(&mut self, socket: Socket) {
+    fn admit(&mut self, socket: Socket) {
         self.link.stats.connections_accepted.add(1);
         let most = self.link.options.max_connections.div_ceil(self.link.options.reactors);
-        let id = if (self.ids.live() as u64) < most { self.ids.take(&self.link.registry) } else { None };
-        let Some(id) = id else {
+        let live = self.ids.live() as u64;
+        let id = if live < most + TURNED_AWAY { self.ids.take(&self.link.registry) } else { None };
+        let Some(id) = id else { return self.link.stats.connections_refused.add(1) };
+        if self.epoll.add(socket.as_fd(), id).is_err() {
+            return self.ids.give_back(&self.link.registry, id);
+        }
+        let mut conn = Box::new(Connection::new(id, socket, self.now));
+        if live < most {
+            self.arm(&mut conn.wire);
+        } else {
             self.link.stats.connections_refused.add(1);
-            self.link.stats.connections_closed.add(1);
-            let refusal = Refusal { status: 503, detail: "too many connections (max_connections)" };
-            let _ = socket.send(&refusal.response());
-            socket.shut_down_sending();
-            return;
-        };
+            self.refuse(&mut conn.wire, Refusal { status: 503, detail: "too many connections (max_connections)" });
+            self.mark_dirty(&mut conn.wire);
+        }
         let slot = self.link.registry.slot_of(id);
         if slot >= self.connections.len() {
             self.connections.resize_with(slot + 1, || None);
         }
-        if self.epoll.add(socket.as_fd(), id).is_err() {
-            self.ids.give_back(&self.link.registry, id);
-            return;
-        }
-        let mut conn = Box::new(Connection::new(id, socket, self.now));
-        self.arm(&mut conn.wire);
         self.connections[slot] = Some(conn);
         self.link.stats.connections_open.set(self.ids.live() as u64);
     }

@@ -19,6 +19,7 @@ impl Reactor {
 
     /// Adds bytes of our own to what waits for a connection.
     pub(super) fn queue(&mut self, wire: &mut Wire, bytes: &[u8]) {
+        turn::hold_back();
         self.link.registry.note_queued(wire.id, bytes.len() as u64);
         self.outbox(wire).gather(bytes);
     }
@@ -162,6 +163,14 @@ impl Reactor {
         if !wire.flags.dirty {
             wire.flags.dirty = true;
             self.dirty.push(to);
+        }
+    }
+
+    /// Has a connection flushed at the end of the turn.
+    pub(super) fn mark_dirty(&mut self, wire: &mut Wire) {
+        if !wire.flags.dirty {
+            wire.flags.dirty = true;
+            self.dirty.push(wire.id);
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use super::first_line::StatusLine;
+use super::head::{HeadReader, Progress};
 use super::headers::{self, Headers};
 use super::invalid::InvalidHead;
 use super::key::{accept_key, encode_nonce};
 use super::request::HeadLimits;
-use super::scan::{HeadScanner, Scan};
 use super::target::is_authority;
 use super::tokens::{is_target_byte, is_token, list, list_has};
 
@@ -31,7 +32,7 @@ pub struct ClientHandshake {
     offered: Vec<String>,
     /// Where the head being read starts: after the interim responses, if any.
     start: usize,
-    scanner: HeadScanner,
+    reader: HeadReader,
 }
 
 /// What the bytes of a response so far are.
@@ -105,7 +106,7 @@ impl ClientHandshake {
             accept: accept_key(&key),
             offered: request.subprotocols.iter().map(|offered| (*offered).to_owned()).collect(),
             start: 0,
-            scanner: HeadScanner::response(),
+            reader: HeadReader::response(),
         };
         Ok((handshake, bytes))
     }
@@ -119,19 +120,19 @@ impl ClientHandshake {
         loop {
             let left = HeadLimits { max_head: limits.max_head.saturating_sub(self.start) };
             let rest = input.get(self.start..).unwrap_or_default();
-            let length = match self.scanner.scan(rest, &left) {
-                Scan::Partial => return ResponseStatus::Partial,
-                Scan::Refused(refusal) => {
+            let length = match self.reader.read(rest, &left) {
+                Progress::Partial => return ResponseStatus::Partial,
+                Progress::Refused(refusal) => {
                     return ResponseStatus::Failed(HandshakeError::Malformed(refusal.detail));
                 }
-                Scan::Complete(length) => length,
+                Progress::Complete(length) => length,
             };
             let Some(response) = rest.get(..length).and_then(ResponseHead::parse) else {
                 return ResponseStatus::Failed(HandshakeError::Malformed("not a response"));
             };
-            if matches!(response.status, 100 | 102..=199) {
+            if matches!(response.line.code, 100 | 102..=199) {
                 self.start += length;
-                self.scanner = HeadScanner::response();
+                self.reader = HeadReader::response();
                 continue;
             }
             return match self.verify(&response) {
@@ -144,10 +145,10 @@ impl ClientHandshake {
     /// The rules of RFC 6455 section 4.1 for a response; the subprotocol chosen.
     fn verify(&self, response: &ResponseHead<'_>) -> Result<Option<String>, HandshakeError> {
         let all = |name: &'static str| response.headers.clone().all(name);
-        if response.status != 101 {
-            return Err(HandshakeError::Status(response.status));
+        if response.line.code != 101 {
+            return Err(HandshakeError::Status(response.line.code));
         }
-        if response.http10 {
+        if response.line.http10 {
             return Err(HandshakeError::Version);
         }
         // One protocol and no other: several would be layers on top of each other (RFC 9110 section 7.8).
@@ -179,22 +180,16 @@ impl ClientHandshake {
     }
 }
 
-/// A response head that the scanner has found valid.
+/// A response head that has been found valid.
 struct ResponseHead<'a> {
-    http10: bool,
-    status: u16,
+    line: StatusLine,
     headers: Headers<'a>,
 }
 
 impl<'a> ResponseHead<'a> {
     fn parse(head: &'a [u8]) -> Option<Self> {
-        let status = std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()?;
-        let end = head.iter().position(|byte| *byte == b'\r')?;
-        Some(ResponseHead {
-            http10: head.starts_with(b"HTTP/1.0"),
-            status,
-            headers: Headers::new(head.get(end + 2..)?),
-        })
+        let (line, headers) = head.split_at(head.iter().position(|byte| *byte == b'\n')? + 1);
+        Some(ResponseHead { line: StatusLine::parse(line).ok()??, headers: Headers::new(headers) })
     }
 }
 

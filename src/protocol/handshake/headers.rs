@@ -8,12 +8,12 @@ use super::tokens::{is_field_byte, is_token, trim_ows};
 /// They are taken out of the received bytes as one iterates, so nothing is stored. A name can come more than once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Headers<'a> {
-    /// Whole header lines, which the scanner has found valid.
+    /// Whole header lines, which have been found valid.
     lines: &'a [u8],
 }
 
 impl<'a> Headers<'a> {
-    /// Over lines that the scanner has found valid. What follows them is not looked at if it is an empty line.
+    /// Over lines that have been found valid. What follows them is not looked at if it is an empty line.
     pub(super) fn new(lines: &'a [u8]) -> Self {
         Headers { lines }
     }

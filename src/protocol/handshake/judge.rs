@@ -1,6 +1,7 @@
 //! What a well-formed request is: a WebSocket upgrade, an ordinary HTTP request, or one to be refused.
 
 use super::body::Body;
+use super::head::bad;
 use super::headers::{Once, is_websocket};
 use super::request::{RequestHead, Version};
 use super::response::Refusal;
@@ -110,11 +111,6 @@ fn check_host(host: Once<'_>, version: Version) -> Result<(), Refusal> {
         Once::Value(host) if is_authority(host) => Ok(()),
         Once::Value(_) => bad("an invalid Host header"),
     }
-}
-
-/// A refusal for a malformed request.
-pub(super) fn bad<T>(detail: &'static str) -> Result<T, Refusal> {
-    Err(Refusal { status: 400, detail })
 }
 
 #[cfg(test)]

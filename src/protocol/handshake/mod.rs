@@ -9,21 +9,21 @@
 //! Nothing here reads a socket, a clock or a random number. What follows the head (a body, the first frames) is not
 //! looked at: every `Complete` says how many bytes the head took, the rest belongs to the caller.
 //!
-//! Heads are checked byte by byte against the grammar of RFC 9112 by a machine that resumes where it stopped
-//! (`scan`), so garbage is refused at its first wrong byte and a client that sends one byte at a time costs no more
-//! than one that sends its head at once. The slices come out of the caller's buffer; only offered subprotocols are
-//! copied.
+//! Heads are parsed by `httparse`, line by line as they arrive (`head`), and held to what it is lax about: line ends,
+//! targets, lengths, numbers. A client that sends one byte at a time costs little more than one that sends its head at
+//! once. The slices come out of the caller's buffer; only offered subprotocols are copied.
 
 mod body;
 mod client;
 mod extensions;
+mod first_line;
+mod head;
 mod headers;
 mod invalid;
 mod judge;
 mod key;
 mod request;
 mod response;
-mod scan;
 mod target;
 #[cfg(test)]
 mod tests;

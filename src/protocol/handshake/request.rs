@@ -1,10 +1,10 @@
 //! Request heads: the bytes so far in, a whole head or a refusal out.
 
 use super::body::Body;
+use super::first_line::RequestLine;
+use super::head::{HeadReader, Progress};
 use super::headers::Headers;
 use super::response::Refusal;
-use super::scan::{HeadScanner, MAX_HEADERS, Scan};
-use super::target::Target;
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct HeadLimits {
 
 impl HeadLimits {
     /// The most header lines of a head.
-    pub const MAX_HEADERS: usize = MAX_HEADERS;
+    pub const MAX_HEADERS: usize = 100;
 }
 
 impl Default for HeadLimits {
@@ -52,26 +52,26 @@ pub enum Version {
 /// Reads one request head as its bytes arrive.
 ///
 /// A few words in size; one belongs to each connection whose head is not complete. It remembers how far it has looked,
-/// so each byte is looked at once, no matter in how many pieces the head comes.
+/// so a head costs about the same no matter in how many pieces it comes.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestReader {
-    scanner: HeadScanner,
+    reader: HeadReader,
 }
 
 impl RequestReader {
     /// A reader that has seen nothing.
     #[must_use]
     pub fn new() -> Self {
-        RequestReader { scanner: HeadScanner::request() }
+        RequestReader { reader: HeadReader::request() }
     }
 
     /// Looks at `input`: everything received so far, that is, what earlier calls were given and more behind it.
     #[must_use]
     pub fn read<'a>(&mut self, input: &'a [u8], limits: &HeadLimits) -> HeadStatus<'a> {
-        match self.scanner.scan(input, limits) {
-            Scan::Partial => HeadStatus::Partial,
-            Scan::Refused(refusal) => HeadStatus::Refused(refusal),
-            Scan::Complete(length) => match input.get(..length).and_then(RequestHead::parse) {
+        match self.reader.read(input, limits) {
+            Progress::Partial => HeadStatus::Partial,
+            Progress::Refused(refusal) => HeadStatus::Refused(refusal),
+            Progress::Complete(length) => match input.get(..length).and_then(RequestHead::parse) {
                 Some(request) => HeadStatus::Complete { request, length },
                 None => HeadStatus::Refused(Refusal { status: 400, detail: "a malformed request" }),
             },
@@ -95,60 +95,53 @@ pub fn read_request<'a>(input: &'a [u8], limits: &HeadLimits) -> HeadStatus<'a> 
 /// A well-formed request head, in slices of the bytes it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestHead<'a> {
-    method: &'a str,
-    raw_target: &'a str,
-    target: Target<'a>,
-    version: Version,
+    line: RequestLine<'a>,
     headers: Headers<'a>,
 }
 
 impl<'a> RequestHead<'a> {
-    /// Takes apart a head that the scanner has found valid.
+    /// Takes apart a head that has been found valid.
     fn parse(head: &'a [u8]) -> Option<Self> {
         let head = head.strip_prefix(b"\r\n").unwrap_or(head);
-        let (line, rest) = head.split_at(head.iter().position(|byte| *byte == b'\r')?);
-        let mut parts = std::str::from_utf8(line).ok()?.split(' ');
-        let (method, raw_target, version) = (parts.next()?, parts.next()?, parts.next()?);
-        let target = Target::parse(raw_target.as_bytes())?;
-        let version = if version == "HTTP/1.0" { Version::Http10 } else { Version::Http11 };
-        Some(RequestHead { method, raw_target, target, version, headers: Headers::new(rest.get(2..)?) })
+        let (line, headers) = head.split_at(head.iter().position(|byte| *byte == b'\n')? + 1);
+        Some(RequestHead { line: RequestLine::parse(line).ok()??, headers: Headers::new(headers) })
     }
 
     /// The method, which is case-sensitive: `GET`.
     #[must_use]
     pub fn method(&self) -> &'a str {
-        self.method
+        self.line.method
     }
 
     /// The target as it was sent: `/chat?room=1`, or an absolute URI.
     #[must_use]
     pub fn target(&self) -> &'a str {
-        self.raw_target
+        self.line.raw_target
     }
 
     /// The path, percent-encoded as it was sent. It starts with `/`.
     #[must_use]
     pub fn path(&self) -> &'a str {
-        self.target.path
+        self.line.target.path
     }
 
     /// What follows the first `?` of the target, percent-encoded as it was sent; `None` if there is none.
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
-        self.target.query
+        self.line.target.query
     }
 
     /// The host the request is for, with its port if it names one: that of an absolute target, which overrides Host
     /// (RFC 9112 section 3.2.2), or Host. [`judge`](super::judge) has found it valid.
     #[must_use]
     pub fn authority(&self) -> Option<&'a str> {
-        self.target.authority.or_else(|| std::str::from_utf8(self.header("host")?).ok())
+        self.line.target.authority.or_else(|| std::str::from_utf8(self.header("host")?).ok())
     }
 
     /// The version.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.version
+        self.line.version
     }
 
     /// The value of the first header called `name`, in any case, without white space around it.
@@ -169,7 +162,7 @@ impl<'a> RequestHead<'a> {
     ///
     /// The refusal of a request whose body's end cannot be known for sure. [`judge`](super::judge) has refused those.
     pub fn body(&self) -> Result<Body, Refusal> {
-        Body::announced(self.version, self.headers())
+        Body::announced(self.line.version, self.headers())
     }
 }
 

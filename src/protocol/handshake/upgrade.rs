@@ -2,9 +2,10 @@
 
 use super::body::Body;
 use super::extensions;
+use super::head::bad;
 use super::headers::Once;
 use super::invalid::InvalidHead;
-use super::judge::{Fields, bad};
+use super::judge::Fields;
 use super::key::{accept_key, is_key};
 use super::request::{RequestHead, Version};
 use super::response::{Refusal, encode_switch};
