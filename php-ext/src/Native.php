@@ -92,6 +92,8 @@ abstract class Native
      *
      * @param int $opcode TEXT or BINARY
      *
+     * @return bool false when the server has stopped, or is behind with what it was given to send
+     *
      * @throws Exception as push()
      */
     public function broadcast(string $data, int $opcode = self::TEXT): bool

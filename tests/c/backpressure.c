@@ -146,9 +146,47 @@ static void a_flood_of_pings(void)
     close(other);
 }
 
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void wait_at_the_gate(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode,
+                             void *user_data)
+{
+    record_message(server, conn, data, length, opcode, user_data);
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+}
+
+/* A callback that does not return holds its reactor; what others push meanwhile waits, up to max_command_bytes. */
+static void a_slow_callback(void)
+{
+    struct record record = RECORD;
+    static unsigned char chunk[CHUNK];
+    ws_server *server = recorded_server(&record, wait_at_the_gate);
+    CHECK_OK(ws_server_set(server, "max_command_bytes", "1M"));
+    CHECK_OK(ws_server_set(server, "max_queued_bytes", "1G"));
+    int fd = client_open(start(server)), accepted = 0, status;
+    pthread_mutex_lock(&gate);
+    send_message(fd, "wait");
+    WAIT_FOR(&record, messages, 1);
+    while ((status = ws_push(server, record.conn, chunk, CHUNK, WS_BINARY)) == WS_OK)
+        CHECK(++accepted < 100);
+    CHECK_INT(WS_ERR_QUEUE_FULL, status);
+    CHECK_CONTAINS("max_command_bytes", ws_last_error());
+    CHECK(accepted >= 15);
+    CHECK_STATUS(WS_ERR_QUEUE_FULL, ws_broadcast(server, chunk, CHUNK, WS_BINARY));
+    CHECK_OK(ws_close(server, record.conn, 1000, NULL, 0)); /* sends nothing to speak of: always taken */
+    pthread_mutex_unlock(&gate);
+    for (int i = 0; i < accepted; i++)
+        EXPECT_FRAME(fd, FIN | BINARY, chunk, CHUNK);
+    EXPECT_CLOSE(fd, 1000);
+    stop_and_free(server);
+    close(fd);
+}
+
 int main(void)
 {
     begin();
+    a_slow_callback();
     a_slow_reader();
     an_echo_that_is_never_read("1");
     an_echo_that_is_never_read("2");

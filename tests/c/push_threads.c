@@ -108,6 +108,38 @@ static void while_connections_come_and_go(ws_server *server, struct record *reco
     CHECK(record->opens > before);
 }
 
+static void *push_until_refused(void *server)
+{
+    int status;
+    do {
+        status = ws_push(server, 1, "until the end", 13, WS_TEXT);
+        CHECK(status == WS_OK || status == WS_ERR_CLOSED || status == WS_ERR_QUEUE_FULL || status == WS_ERR_HANDLE ||
+              status == WS_ERR_STOPPED);
+    } while (status != WS_ERR_HANDLE);
+    return NULL;
+}
+
+/* A server may be freed while other threads push to it: they are told. */
+static void while_the_server_is_freed(void)
+{
+    for (int round = 0; round < scaled(30, 3); round++) {
+        struct record record = RECORD;
+        pthread_t threads[4];
+        char bytes[256];
+        ws_server *server = recorded_server(&record, record_message);
+        int fd = client_open(start(server));
+        for (int i = 0; i < 4; i++)
+            threads[i] = spawn(push_until_refused, server);
+        for (int i = 0; i < 20; i++)
+            receive_bytes(fd, bytes, sizeof bytes);
+        CHECK_OK(ws_server_free(server));
+        for (int i = 0; i < 4; i++)
+            join(threads[i]);
+        CHECK_INT(1, record.closes);
+        EXPECT_CUT(fd);
+    }
+}
+
 int main(void)
 {
     struct record record = RECORD;
@@ -119,5 +151,6 @@ int main(void)
     while_connections_come_and_go(server, &record, port);
     stop_and_free(server);
     CHECK_INT(record.opens, record.closes);
+    while_the_server_is_freed();
     return 0;
 }

@@ -66,6 +66,28 @@ static void there_and_gone(void)
     CHECK(!exists());
 }
 
+/* A child of fork that frees its copy of the server does not take the path away from its parent. */
+static void freed_by_a_child(void)
+{
+    struct record record = RECORD;
+    int status;
+    ws_server *server = server_at_path(&record);
+    CHECK_OK(ws_server_start(server));
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        ws_server_free(server);
+        execlp("true", "true", (char *)NULL);
+        _exit(1);
+    }
+    CHECK_INT(child, waitpid(child, &status, 0));
+    CHECK_INT(0, status);
+    CHECK(exists());
+    echo_over_it();
+    stop_and_free(server);
+    CHECK(!exists());
+}
+
 /* The socket of a server that was killed stays behind, and must not keep the next one out. */
 static void left_behind(void)
 {
@@ -121,6 +143,7 @@ int main(void)
     snprintf(path, sizeof path, "%s/socket", directory);
     snprintf(host, sizeof host, "unix:%s", path);
     there_and_gone();
+    freed_by_a_child();
     left_behind();
     a_file_in_the_way();
     paths_that_cannot_be();

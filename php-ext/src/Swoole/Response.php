@@ -93,8 +93,10 @@ class Response
             return false;
         }
         $this->engine = null;
+        $headers = $this->header + ['Content-Type' => 'text/html'];
+        unset($headers['Content-Length'], $headers['Connection']); // the engine's own
 
-        return $engine->respond($this->fd, $this->status ?: 200, $content ?? '', $this->header + ['Content-Type' => 'text/html']);
+        return $engine->respond($this->fd, $this->status ?: 200, $content ?? '', $headers);
     }
 
     public function isWritable(): bool

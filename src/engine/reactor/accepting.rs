@@ -3,6 +3,7 @@
 use super::super::connection::Connection;
 use super::super::link::TURNED_AWAY;
 use super::super::timers::Tick;
+use super::sending::mark_dirty;
 use super::{Listening, Reactor};
 use crate::protocol::handshake::Refusal;
 use crate::sys::socket::{Socket, is_out_of_resources};
@@ -46,7 +47,7 @@ impl Reactor {
         } else {
             self.link.stats.connections_refused.add(1);
             self.refuse(&mut conn.wire, Refusal { status: 503, detail: "too many connections (max_connections)" });
-            self.mark_dirty(&mut conn.wire);
+            mark_dirty(&mut conn.wire, &mut self.dirty);
         }
         let slot = self.link.registry.slot_of(id);
         if slot >= self.connections.len() {

@@ -42,7 +42,7 @@ impl Reactor {
         self.due = due;
     }
 
-    pub(super) fn on_deadline(&mut self, wire: &mut Wire) -> Fate {
+    fn on_deadline(&mut self, wire: &mut Wire) -> Fate {
         let stats = &self.link.stats;
         match wire.state {
             State::Handshake(_) => {
@@ -79,7 +79,7 @@ impl Reactor {
         Fate::Lives
     }
 
-    pub(super) fn is_idle_too_long(&self, wire: &Wire) -> bool {
+    fn is_idle_too_long(&self, wire: &Wire) -> bool {
         let limit = self.link.options.idle_timeout;
         !limit.is_zero() && until(wire.message_at.wrapping_add(ticks_in(limit)), self.now) == 0
     }

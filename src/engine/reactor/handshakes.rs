@@ -31,7 +31,7 @@ impl Reactor {
         }
     }
 
-    pub(super) fn on_plain_request(&mut self, wire: &mut Wire, head: &RequestHead<'_>, body: Body) {
+    fn on_plain_request(&mut self, wire: &mut Wire, head: &RequestHead<'_>, body: Body) {
         if body != Body::None {
             return self.refuse(wire, Refusal { status: 501, detail: "requests with a body are not served here" });
         }
@@ -44,7 +44,7 @@ impl Reactor {
         }
     }
 
-    pub(super) fn describe(&self, wire: &Wire, head: &RequestHead<'_>) -> Request {
+    fn describe(&self, wire: &Wire, head: &RequestHead<'_>) -> Request {
         let peer = wire.socket.peer().unwrap_or(Peer::Unix);
         Request::new(head, peer, wire.socket.local_port())
     }

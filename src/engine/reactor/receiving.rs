@@ -60,7 +60,7 @@ impl Reactor {
         }
     }
 
-    pub(super) fn receive(&mut self, conn: &mut Connection) -> Fate {
+    fn receive(&mut self, conn: &mut Connection) -> Fate {
         for _ in 0..RECEIVES_PER_TURN {
             if !conn.wire.flags.readable || self.must_not_read(&mut conn.wire) {
                 break;
@@ -76,7 +76,7 @@ impl Reactor {
     }
 
     /// Whether reading has to wait: for the host to catch up, or for this peer to read what it was sent.
-    pub(super) fn must_not_read(&mut self, wire: &mut Wire) -> bool {
+    fn must_not_read(&mut self, wire: &mut Wire) -> bool {
         if !self.host_behind && self.delivery.is_full() {
             self.host_behind = true;
             self.link.stats.host_paused.add(1);
@@ -94,7 +94,7 @@ impl Reactor {
         paused || self.host_behind
     }
 
-    pub(super) fn receive_once(&mut self, conn: &mut Connection) -> Fate {
+    fn receive_once(&mut self, conn: &mut Connection) -> Fate {
         if matches!(conn.wire.state, State::Open | State::Closing) {
             if let Some((buffer, most)) = conn.decoder.direct() {
                 let received = conn.wire.socket.receive_appending(buffer, most);
@@ -126,7 +126,7 @@ impl Reactor {
     }
 
     /// Notes what a receive says of the connection. `None` if nothing was received.
-    pub(super) fn judge_receive(&mut self, wire: &mut Wire, received: io::Result<usize>, most: usize) -> Option<usize> {
+    fn judge_receive(&mut self, wire: &mut Wire, received: io::Result<usize>, most: usize) -> Option<usize> {
         match received {
             Ok(0) => {
                 wire.flags.readable = false;
@@ -154,7 +154,7 @@ impl Reactor {
         }
     }
 
-    pub(super) fn after_end_of_stream(&mut self, wire: &mut Wire) -> Fate {
+    fn after_end_of_stream(&mut self, wire: &mut Wire) -> Fate {
         if wire.flags.broken {
             return Fate::Ends;
         }
@@ -167,7 +167,7 @@ impl Reactor {
     }
 
     /// Works off what was received: `kept` bytes from before and the rest fresh.
-    pub(super) fn digest(&mut self, conn: &mut Connection, input: &mut [u8], kept: usize) -> Fate {
+    fn digest(&mut self, conn: &mut Connection, input: &mut [u8], kept: usize) -> Fate {
         let mut used = 0;
         if let State::Handshake(reader) = &mut conn.wire.state {
             match reader.read(input, &self.head_limits) {
@@ -196,7 +196,7 @@ impl Reactor {
         fate
     }
 
-    pub(super) fn decode(&mut self, conn: &mut Connection, input: &mut [u8], used: &mut usize) -> Fate {
+    fn decode(&mut self, conn: &mut Connection, input: &mut [u8], used: &mut usize) -> Fate {
         if input.len() >= POOLED_MIN {
             // What does not fit a receive is likely to be the beginning of a large message.
             conn.decoder.supply(|| self.pool.take());
@@ -227,7 +227,7 @@ impl Reactor {
     }
 
     #[inline]
-    pub(super) fn on_event(&mut self, wire: &mut Wire, event: Event<'_>) -> Fate {
+    fn on_event(&mut self, wire: &mut Wire, event: Event<'_>) -> Fate {
         match event {
             Event::Message(kind, payload) if self.expects_message(wire) => {
                 self.delivery.message(wire.id, kind, payload);
@@ -248,7 +248,7 @@ impl Reactor {
 
     /// Whether a message is to be delivered: not after the closing handshake has begun from our side.
     #[inline]
-    pub(super) fn expects_message(&mut self, wire: &mut Wire) -> bool {
+    fn expects_message(&mut self, wire: &mut Wire) -> bool {
         if !matches!(wire.state, State::Open) {
             return false;
         }

@@ -21,11 +21,7 @@ impl Reactor {
     pub(super) fn queue(&mut self, wire: &mut Wire, bytes: &[u8]) {
         turn::hold_back();
         self.link.registry.note_queued(wire.id, bytes.len() as u64);
-        self.outbox(wire).gather(bytes);
-    }
-
-    pub(super) fn outbox<'a>(&mut self, wire: &'a mut Wire) -> &'a mut Outbox {
-        wire.outbox.get_or_insert_with(|| self.outboxes.pop().unwrap_or_default())
+        outbox_of(wire, &mut self.outboxes).gather(bytes);
     }
 
     pub(super) fn keep_outbox(&mut self, mut outbox: Box<Outbox>) {
@@ -51,7 +47,7 @@ impl Reactor {
     }
 
     /// Sends what there is room for, past an empty queue.
-    pub(super) fn send_now(&mut self, wire: &mut Wire, bytes: &[u8]) -> usize {
+    fn send_now(&mut self, wire: &mut Wire, bytes: &[u8]) -> usize {
         match wire.socket.send(bytes) {
             Ok(count) => {
                 self.link.stats.bytes_out.add(count as u64);
@@ -151,7 +147,7 @@ impl Reactor {
     }
 
     /// Adds bytes, which whoever sends them has counted, to what waits for a connection.
-    pub(super) fn send_to(&mut self, to: ConnId, length: usize, add: impl FnOnce(&mut Outbox)) {
+    fn send_to(&mut self, to: ConnId, length: usize, add: impl FnOnce(&mut Outbox)) {
         let slot = self.link.registry.slot_of(to);
         let conn = self.connections.get_mut(slot).and_then(Option::as_mut).filter(|conn| conn.wire.id == to);
         let Some(conn) = conn.filter(|conn| matches!(conn.wire.state, State::Open | State::Leaving(_))) else {
@@ -159,22 +155,11 @@ impl Reactor {
             return;
         };
         let wire = &mut conn.wire;
-        add(wire.outbox.get_or_insert_with(|| self.outboxes.pop().unwrap_or_default()));
-        if !wire.flags.dirty {
-            wire.flags.dirty = true;
-            self.dirty.push(to);
-        }
+        add(outbox_of(wire, &mut self.outboxes));
+        mark_dirty(wire, &mut self.dirty);
     }
 
-    /// Has a connection flushed at the end of the turn.
-    pub(super) fn mark_dirty(&mut self, wire: &mut Wire) {
-        if !wire.flags.dirty {
-            wire.flags.dirty = true;
-            self.dirty.push(wire.id);
-        }
-    }
-
-    pub(super) fn obey(&mut self, command: Command) {
+    fn obey(&mut self, command: Command) {
         match command {
             Command::Send { .. } | Command::SendWhole(..) => {}
             Command::Broadcast(frame) => {
@@ -193,7 +178,7 @@ impl Reactor {
         }
     }
 
-    pub(super) fn respond(&mut self, to: ConnId, mut response: Vec<u8>, head: usize) {
+    fn respond(&mut self, to: ConnId, mut response: Vec<u8>, head: usize) {
         // Whoever responds has counted the whole; the outbox is counted anew below.
         self.link.registry.sub_queued(to, response.len() as u64);
         self.with(to, |reactor, conn| {
@@ -203,7 +188,7 @@ impl Reactor {
                     response.truncate(head);
                 }
                 reactor.link.registry.note_queued(to, response.len() as u64);
-                reactor.outbox(wire).append(response);
+                outbox_of(wire, &mut reactor.outboxes).append(response);
                 reactor.enter(wire, State::Ending);
             }
             reactor.flush(wire)
@@ -211,7 +196,7 @@ impl Reactor {
     }
 
     /// Sends a frame that many connections get to one of them.
-    pub(super) fn share(&mut self, wire: &mut Wire, frame: &Arc<[u8]>) -> Fate {
+    fn share(&mut self, wire: &mut Wire, frame: &Arc<[u8]>) -> Fate {
         if !matches!(wire.state, State::Open) {
             return Fate::Lives;
         }
@@ -223,12 +208,12 @@ impl Reactor {
         let sent = if wire.outbox.is_none() { self.send_now(wire, frame) } else { 0 };
         if sent < frame.len() && !wire.flags.broken {
             self.link.registry.note_queued(wire.id, (frame.len() - sent) as u64);
-            self.outbox(wire).share(frame, sent);
+            outbox_of(wire, &mut self.outboxes).share(frame, sent);
         }
         Fate::Lives
     }
 
-    pub(super) fn begin_stop(&mut self, deadline: Tick) {
+    fn begin_stop(&mut self, deadline: Tick) {
         let sooner = self.stopping.is_none_or(|current| until(current, deadline) > 0);
         if sooner {
             self.stopping = Some(deadline);
@@ -244,5 +229,19 @@ impl Reactor {
                 }
             });
         }
+    }
+}
+
+/// The outbox of a connection, which is given a spare one if it has none.
+#[allow(clippy::vec_box, reason = "a connection holds its outbox in this very box")]
+fn outbox_of<'a>(wire: &'a mut Wire, spares: &mut Vec<Box<Outbox>>) -> &'a mut Outbox {
+    wire.outbox.get_or_insert_with(|| spares.pop().unwrap_or_default())
+}
+
+/// Has a connection flushed at the end of the turn.
+pub(super) fn mark_dirty(wire: &mut Wire, dirty: &mut Vec<ConnId>) {
+    if !wire.flags.dirty {
+        wire.flags.dirty = true;
+        dirty.push(wire.id);
     }
 }
