@@ -10,9 +10,8 @@ use std::path::Path;
 const SONAME: &str = "libwspush.so.0";
 
 /// What is in the headers, in this order.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 8] = [
     "error.rs",
-    "ffi/mod.rs",
     "ffi/error.rs",
     "ffi/handle.rs",
     "ffi/server.rs",

@@ -164,37 +164,6 @@ typedef struct ws_server ws_server;
 typedef uint64_t ws_conn;
 
 /**
- * Something that happened on a connection.
- */
-typedef struct {
-  /**
-   * Which connection.
-   */
-  ws_conn conn;
-  /**
-   * MESSAGE: the payload; CLOSE: the reason; otherwise NULL. Not NUL-terminated.
-   */
-  const void *data;
-  /**
-   * Bytes at `data`.
-   */
-  size_t length;
-  /**
-   * OPEN and REQUEST: the request; otherwise NULL.
-   */
-  const ws_request *request;
-  /**
-   * A `ws_event_type`.
-   */
-  int32_t type;
-  /**
-   * MESSAGE: `WS_TEXT` or `WS_BINARY`. CLOSE: the close code of RFC 6455 section 7.4; 1005 if the peer gave none, 1006
-   * if the connection was lost without a Close frame.
-   */
-  int32_t code;
-} ws_event;
-
-/**
  * Called when a WebSocket connection has opened. `request` is valid until the callback returns.
  */
 typedef void (*ws_open_fn)(ws_server *server, ws_conn conn, const ws_request *request, void *user_data);
@@ -227,6 +196,37 @@ typedef void (*ws_close_fn)(ws_server *server,
  * callback returns.
  */
 typedef void (*ws_request_fn)(ws_server *server, ws_conn conn, const ws_request *request, void *user_data);
+
+/**
+ * Something that happened on a connection.
+ */
+typedef struct {
+  /**
+   * Which connection.
+   */
+  ws_conn conn;
+  /**
+   * MESSAGE: the payload; CLOSE: the reason; otherwise NULL. Not NUL-terminated.
+   */
+  const void *data;
+  /**
+   * Bytes at `data`.
+   */
+  size_t length;
+  /**
+   * OPEN and REQUEST: the request; otherwise NULL.
+   */
+  const ws_request *request;
+  /**
+   * A `ws_event_type`.
+   */
+  int32_t type;
+  /**
+   * MESSAGE: `WS_TEXT` or `WS_BINARY`. CLOSE: the close code of RFC 6455 section 7.4; 1005 if the peer gave none, 1006
+   * if the connection was lost without a Close frame.
+   */
+  int32_t code;
+} ws_event;
 
 /**
  * What a server has counted since its start, over all reactors. It may grow at its end in later versions: the caller
@@ -318,316 +318,6 @@ typedef struct {
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
-
-/**
- * Sends a message to a connection. `data` is copied, or sent, before the call returns; NULL is fine if `length` is 0.
- *
- * `WS_OK` means that the message is in the queue of the connection, behind all that this thread has pushed to it
- * before. Whether the peer gets it is for TCP and the peer to say.
- *
- * Any thread, and any callback. Inside a message callback, an answer to the same connection is the fastest.
- *
- * Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for this connection, or
- * `max_command_bytes` for its reactor; `WS_ERR_UTF8` for text that is not UTF-8; `WS_ERR_ARGUMENT` for another opcode;
- * `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`. Nothing was sent then.
- */
-int ws_push(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode);
-
-/**
- * Sends a message to every open connection. It is encoded once. Connections whose queue is full are left out, and
- * counted in `pushes_refused`.
- *
- * Any thread, and any callback. Errors: those of `ws_push`, without `WS_ERR_CLOSED`.
- */
-int ws_broadcast(ws_server *server, const void *data, size_t length, int opcode);
-
-/**
- * Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told. The
- * option `ping_interval` sends pings by itself.
- *
- * Any thread, and any callback. Errors: `WS_ERR_TOO_LARGE`, and those of `ws_push`.
- */
-int ws_ping(ws_server *server, ws_conn conn, const void *data, size_t length);
-
-/**
- * Begins the closing handshake (RFC 6455 section 7): what was pushed before is sent, then a Close frame with `code` and a
- * UTF-8 `reason` of at most 123 bytes. `code` is 1000 to 1003, 1007 to 1014 or 3000 to 4999, or 0 for a Close frame
- * without code and reason. Messages that still arrive are dropped, though in poll mode some may be on their way. The
- * close event follows when the peer has answered, or after `close_timeout`.
- *
- * Any thread, and any callback. Errors: `WS_ERR_CLOSED` also if it is closing already, `WS_ERR_ARGUMENT`,
- * `WS_ERR_UTF8`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
- */
-int ws_close(ws_server *server,
-             ws_conn conn,
-             int code,
-             const void *reason,
-             size_t length);
-
-/**
- * Cuts a connection at once, without a Close frame; what waits to be sent is lost. The close event tells 1006.
- *
- * Any thread, and any callback. Errors: `WS_ERR_CLOSED`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
- */
-int ws_disconnect(ws_server *server, ws_conn conn);
-
-/**
- * Answers the plain HTTP request of a request event, once, and ends the connection behind it.
- *
- * `status` is 200 to 599. `headers` is NULL or lines of "Name: value", each ended by CR LF; `Content-Length` and
- * `Connection` are added and must not be there. A HEAD request is answered without the body.
- *
- * Any thread, and any callback, now or later within `response_timeout`.
- *
- * Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
- * connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
- */
-int ws_respond(ws_server *server, ws_conn conn, int status, const char *headers, const void *body, size_t length);
-
-/**
- * 1 if messages may be pushed to this connection, 0 if it is closing, closed or never was.
- *
- * Any thread, and any callback. Errors: `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
- */
-int ws_conn_is_open(ws_server *server, ws_conn conn);
-
-/**
- * Bytes that wait to be sent to this connection, frame headers included.
- *
- * Any thread, and any callback. Errors: `WS_ERR_CLOSED` if it is gone, `WS_ERR_HANDLE`, `WS_ERR_STATE`,
- * `WS_ERR_FORKED`.
- */
-int64_t ws_conn_queued_bytes(ws_server *server, ws_conn conn);
-
-/**
- * Writes the ids of open connections to `ids`, at most `capacity` of them, and returns how many are open. If that is
- * more than `capacity`, the rest is not written. `ids` may be NULL if `capacity` is 0.
- *
- * Any thread, and any callback; connections may open and close meanwhile. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`,
- * `WS_ERR_STATE`, `WS_ERR_FORKED`.
- */
-int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
-
-/**
- * The number of the ABI, `WS_ABI_VERSION` of the header that the library was built with. A host that loads the
- * library at run time compares it with the one it was written for. Any thread, any time.
- */
-uint32_t ws_abi_version(void);
-
-/**
- * The version of the library, such as "0.1.0". Static; any thread, any time.
- */
-const char *ws_version(void);
-
-/**
- * What a status means, in a few words of English: "address already in use". Never NULL, static; any thread, any time.
- */
-const char *ws_strerror(int status);
-
-/**
- * The name of a status: "WS_ERR_ADDRESS_IN_USE". Never NULL, static; any thread, any time.
- */
-const char *ws_error_name(int status);
-
-/**
- * What went wrong in the last call of this thread that failed: what was tried, on what, and often what to do. Empty
- * if none has failed. Never NULL; valid until the next call of this thread that fails.
- */
-const char *ws_last_error(void);
-
-/**
- * Takes events, in poll mode: when no callback was set before the start.
- *
- * Waits until there are events or `timeout_ms` milliseconds have passed (0: does not wait; negative: waits without
- * end), and returns their number and, in `*events`, the first of them. All that they point to stays as it is until the
- * next call for this server, or until it is freed. Events of one connection come in their order.
- *
- * 0 means that the time was up. One thread at a time may poll a server; pushing from others meanwhile is fine.
- *
- * Errors: `WS_ERR_INTERRUPTED` if a signal handler ran on this thread (call again), `WS_ERR_STOPPED` once the server
- * has stopped and every event was taken, `WS_ERR_STATE` before the start or if callbacks are set,
- * `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
- */
-int ws_server_poll(ws_server *server, const ws_event **events, int timeout_ms);
-
-/**
- * A file descriptor that is readable while events wait, for an event loop of the host's own (poll, epoll, libuv,
- * ReactPHP). Do not read from it or close it: when it is readable, call `ws_server_poll` with a timeout of 0 until it
- * returns 0. It lives as long as the server.
- *
- * Errors: those of `ws_server_poll`.
- */
-int ws_server_event_fd(ws_server *server);
-
-/**
- * The method: "GET".
- */
-const char *ws_request_method(const ws_request *request);
-
-/**
- * The target as it was sent: "/chat?room=1".
- */
-const char *ws_request_target(const ws_request *request);
-
-/**
- * The path, percent-encoded as it was sent: "/chat". It starts with a slash.
- */
-const char *ws_request_path(const ws_request *request);
-
-/**
- * What follows the question mark, percent-encoded as it was sent: "room=1". Empty if there is none.
- */
-const char *ws_request_query(const ws_request *request);
-
-/**
- * The value of the first header field of this name, in any case of letters; NULL if there is none.
- */
-const char *ws_request_header(const ws_request *request, const char *name);
-
-/**
- * How many header fields there are, at most 100.
- */
-int ws_request_header_count(const ws_request *request);
-
-/**
- * The name of a header field, as it was sent, by its place from 0; NULL beyond the last.
- */
-const char *ws_request_header_name(const ws_request *request, int index);
-
-/**
- * The value of a header field, by its place from 0; NULL beyond the last.
- */
-const char *ws_request_header_value(const ws_request *request, int index);
-
-/**
- * The IP address that the connection comes from, "192.0.2.7" or "2001:db8::1"; "unix" over a Unix socket.
- */
-const char *ws_request_remote_address(const ws_request *request);
-
-/**
- * The port that the connection comes from; 0 over a Unix socket.
- */
-int ws_request_remote_port(const ws_request *request);
-
-/**
- * The port of ours that the connection came in at; 0 over a Unix socket.
- */
-int ws_request_local_port(const ws_request *request);
-
-/**
- * Makes a server with the default options. It is freed with `ws_server_free`.
- *
- * Returns NULL if 1024 servers live already. Any thread.
- */
-ws_server *ws_server_new(void);
-
-/**
- * Sets an option by its name, before the start: `ws_server_set(server, "max_message_size", "2M")`. The README has a
- * table of all options. Sizes are in bytes and take K, M or G (1024 each); times are in seconds and take ms, s, m or h.
- *
- * Errors: `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
- */
-int ws_server_set(ws_server *server, const char *name, const char *value);
-
-/**
- * Adds an address to listen on, before the start; any number of them. `host` is an IPv4 or IPv6 address, a name, or
- * "unix:" and a path (then `port` is ignored). `port` is 0 to 65535; 0 lets the kernel choose, see `ws_server_port`.
- * "::" takes IPv6 alone: add "0.0.0.0" for IPv4. A name that is not an address is looked up here, which may block.
- *
- * Nothing is bound before `ws_server_start`.
- *
- * Errors: `WS_ERR_ADDRESS`, `WS_ERR_ARGUMENT`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`,
- * `WS_ERR_HANDLE`.
- */
-int ws_server_listen(ws_server *server, const char *host, int port);
-
-/**
- * The port of the `listener`-th call of `ws_server_listen`, counted from 0, after the start. 0 for a Unix socket.
- *
- * Any thread. Errors: `WS_ERR_ARGUMENT` if there is no such listener, `WS_ERR_STATE` before the start,
- * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
- */
-int ws_server_port(ws_server *server, int listener);
-
-/**
- * Sets the function to be called when a connection opens, before the start. NULL unsets it.
- *
- * If at least one callback is set at the start, the server is in callback mode: callbacks run on the reactor threads,
- * with `user_data` as it was given, and must not block. With more than one reactor they run at the same time, though
- * never two for one connection. From inside a callback everything may be called but `ws_server_wait`,
- * `ws_server_run` and `ws_server_free`. If no callback is set, the server is in poll mode: see `ws_server_poll`.
- *
- * Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
- */
-int ws_server_on_open(ws_server *server, ws_open_fn callback, void *user_data);
-
-/**
- * Sets the function to be called for each message. See `ws_server_on_open`.
- */
-int ws_server_on_message(ws_server *server, ws_message_fn callback, void *user_data);
-
-/**
- * Sets the function to be called when a connection has closed. See `ws_server_on_open`.
- */
-int ws_server_on_close(ws_server *server, ws_close_fn callback, void *user_data);
-
-/**
- * Sets the function to be called for each plain HTTP request. Without it, in callback mode, they are answered with
- * 404. Requests with a body are answered with 501. See `ws_server_on_open`.
- */
-int ws_server_on_request(ws_server *server, ws_request_fn callback, void *user_data);
-
-/**
- * Binds the addresses and starts the reactor threads. A server starts once; if it fails, it may be tried again. In a
- * process that forks, start after the fork. The threads receive no signals.
- *
- * Errors: `WS_ERR_ADDRESS_IN_USE`, `WS_ERR_PERMISSION`, `WS_ERR_ADDRESS`, `WS_ERR_SYSTEM`, `WS_ERR_STATE` if it was
- * started already or has no address, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
- */
-int ws_server_start(ws_server *server);
-
-/**
- * Waits until the server has stopped.
- *
- * Errors: `WS_ERR_IN_CALLBACK` inside a callback of this server, `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
- * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
- */
-int ws_server_wait(ws_server *server);
-
-/**
- * `ws_server_start`, then `ws_server_wait`.
- */
-int ws_server_run(ws_server *server);
-
-/**
- * Stops the server: closes the listening sockets, sends Close 1001 to every connection behind what waits for it, gives
- * queues and peers at most `timeout_ms` milliseconds (negative: an hour), and cuts what is left. Every open connection
- * is told as closed.
- *
- * Waits until that is done; inside a callback it only begins it. In poll mode the last events can be taken afterwards.
- * To stop again does no harm, and shortens the time if it is less. Any thread, and any callback; not from a signal
- * handler.
- *
- * Errors: `WS_ERR_STATE` before the start, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
- */
-int ws_server_stop(ws_server *server, int timeout_ms);
-
-/**
- * Frees a server, and stops it at once if it runs. NULL is fine. The handle, and all events and requests of the server,
- * are invalid from now on; calls of other threads that wait for it end.
- *
- * Errors: `WS_ERR_IN_CALLBACK` inside a callback of this server, which is not freed then; `WS_ERR_HANDLE` if it was
- * freed already.
- */
-int ws_server_free(ws_server *server);
-
-/**
- * Fills `stats`, of which `size` must be set. Any thread, from the start on; also after the stop.
- *
- * Errors: `WS_ERR_NULL`, `WS_ERR_ARGUMENT` for a `size` below that of the first version, `WS_ERR_STATE`,
- * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
- */
-int ws_server_stats(ws_server *server, ws_stats *stats);
 
 /**
  * The number of the ABI, `WS_ABI_VERSION` of the header that the library was built with. A host that loads the

@@ -29,12 +29,22 @@ static int check(int result)
     return result;
 }
 
+static void tell_everyone(ws_server *server, const void *data, size_t length, int opcode)
+{
+    int status = ws_broadcast(server, data, length, opcode);
+
+    if (status == WS_ERR_QUEUE_FULL) /* more comes in than can go out: this one is lost, and the rest goes on */
+        fprintf(stderr, "not sent: %s\n", ws_last_error());
+    else
+        check(status);
+}
+
 static void announce(ws_server *server, ws_conn conn, const char *what)
 {
     char line[64];
     int length = snprintf(line, sizeof line, "%" PRIu64 " %s", (uint64_t)conn, what);
 
-    check(ws_broadcast(server, line, (size_t)length, WS_TEXT));
+    tell_everyone(server, line, (size_t)length, WS_TEXT);
 }
 
 static void handle(ws_server *server, const ws_event *event)
@@ -44,7 +54,7 @@ static void handle(ws_server *server, const ws_event *event)
         announce(server, event->conn, "joined");
         break;
     case WS_EVENT_MESSAGE: /* its code is the opcode it came with: WS_TEXT or WS_BINARY */
-        check(ws_broadcast(server, event->data, event->length, event->code));
+        tell_everyone(server, event->data, event->length, event->code);
         break;
     case WS_EVENT_CLOSE:
         announce(server, event->conn, "left");

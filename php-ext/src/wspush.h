@@ -43,15 +43,6 @@ typedef struct ws_server ws_server;
 
 typedef uint64_t ws_conn;
 
-typedef struct {
-  ws_conn conn;
-  const void *data;
-  size_t length;
-  const ws_request *request;
-  int32_t type;
-  int32_t code;
-} ws_event;
-
 typedef void (*ws_open_fn)(ws_server *server, ws_conn conn, const ws_request *request, void *user_data);
 
 typedef void (*ws_message_fn)(ws_server *server,
@@ -69,6 +60,15 @@ typedef void (*ws_close_fn)(ws_server *server,
                             void *user_data);
 
 typedef void (*ws_request_fn)(ws_server *server, ws_conn conn, const ws_request *request, void *user_data);
+
+typedef struct {
+  ws_conn conn;
+  const void *data;
+  size_t length;
+  const ws_request *request;
+  int32_t type;
+  int32_t code;
+} ws_event;
 
 typedef struct {
   size_t size;
@@ -92,88 +92,6 @@ typedef struct {
   uint64_t host_paused;
   uint64_t panics;
 } ws_stats;
-
-int ws_push(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode);
-
-int ws_broadcast(ws_server *server, const void *data, size_t length, int opcode);
-
-int ws_ping(ws_server *server, ws_conn conn, const void *data, size_t length);
-
-int ws_close(ws_server *server, ws_conn conn, int code, const void *reason, size_t length);
-
-int ws_disconnect(ws_server *server, ws_conn conn);
-
-int ws_respond(ws_server *server, ws_conn conn, int status, const char *headers, const void *body, size_t length);
-
-int ws_conn_is_open(ws_server *server, ws_conn conn);
-
-int64_t ws_conn_queued_bytes(ws_server *server, ws_conn conn);
-
-int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
-
-uint32_t ws_abi_version(void);
-
-const char *ws_version(void);
-
-const char *ws_strerror(int status);
-
-const char *ws_error_name(int status);
-
-const char *ws_last_error(void);
-
-int ws_server_poll(ws_server *server, const ws_event **events, int timeout_ms);
-
-int ws_server_event_fd(ws_server *server);
-
-const char *ws_request_method(const ws_request *request);
-
-const char *ws_request_target(const ws_request *request);
-
-const char *ws_request_path(const ws_request *request);
-
-const char *ws_request_query(const ws_request *request);
-
-const char *ws_request_header(const ws_request *request, const char *name);
-
-int ws_request_header_count(const ws_request *request);
-
-const char *ws_request_header_name(const ws_request *request, int index);
-
-const char *ws_request_header_value(const ws_request *request, int index);
-
-const char *ws_request_remote_address(const ws_request *request);
-
-int ws_request_remote_port(const ws_request *request);
-
-int ws_request_local_port(const ws_request *request);
-
-ws_server *ws_server_new(void);
-
-int ws_server_set(ws_server *server, const char *name, const char *value);
-
-int ws_server_listen(ws_server *server, const char *host, int port);
-
-int ws_server_port(ws_server *server, int listener);
-
-int ws_server_on_open(ws_server *server, ws_open_fn callback, void *user_data);
-
-int ws_server_on_message(ws_server *server, ws_message_fn callback, void *user_data);
-
-int ws_server_on_close(ws_server *server, ws_close_fn callback, void *user_data);
-
-int ws_server_on_request(ws_server *server, ws_request_fn callback, void *user_data);
-
-int ws_server_start(ws_server *server);
-
-int ws_server_wait(ws_server *server);
-
-int ws_server_run(ws_server *server);
-
-int ws_server_stop(ws_server *server, int timeout_ms);
-
-int ws_server_free(ws_server *server);
-
-int ws_server_stats(ws_server *server, ws_stats *stats);
 
 uint32_t ws_abi_version(void);
 

@@ -4,6 +4,9 @@ use crate::error::Status;
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int};
 
+/// The number of this ABI. It changes when a program that was compiled against the older header would break.
+pub const WS_ABI_VERSION: u32 = 1;
+
 thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
 }
@@ -21,7 +24,7 @@ const UNKNOWN_TEXT: &CStr = c"unknown status";
 /// library at run time compares it with the one it was written for. Any thread, any time.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_abi_version() -> u32 {
-    super::WS_ABI_VERSION
+    WS_ABI_VERSION
 }
 
 /// The version of the library, such as "0.1.0". Static; any thread, any time.

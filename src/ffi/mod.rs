@@ -19,9 +19,6 @@ use crate::error::{Error, Result, Status};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The number of this ABI. It changes when a program that was compiled against the older header would break.
-pub const WS_ABI_VERSION: u32 = 1;
-
 /// What an export can return: an integer in which errors are negative.
 trait Returned {
     fn from_status(status: Status) -> Self;

@@ -95,7 +95,8 @@ impl Reactor {
             self.list_unread(wire);
         }
         if matches!(wire.state, State::Ending) && wire.outbox.is_none() {
-            if wire.flags.ended {
+            // A peer that keeps its side open does not hold up a stop.
+            if wire.flags.ended || self.stopping.is_some() {
                 return Fate::Ends;
             }
             wire.socket.shut_down_sending();

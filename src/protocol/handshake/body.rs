@@ -2,7 +2,7 @@
 
 use super::headers::{Headers, Once};
 use super::request::Version;
-use super::response::Refusal;
+use super::response::{Refusal, bad};
 use super::tokens::list;
 
 /// The body a request announces.
@@ -20,7 +20,6 @@ impl Body {
     /// Reads Content-Length and Transfer-Encoding, and refuses whatever two recipients could understand differently:
     /// a request that a proxy and this server cut at different places is how requests are smuggled.
     pub(super) fn announced(version: Version, headers: Headers<'_>) -> Result<Body, Refusal> {
-        let bad = |detail| Err(Refusal { status: 400, detail });
         let (mut length, mut coded) = (Once::Missing, false);
         for (name, value) in headers.clone() {
             if name.eq_ignore_ascii_case("content-length") {
@@ -65,7 +64,7 @@ fn chunked(headers: Headers<'_>) -> Result<Body, Refusal> {
     match (ends_chunked, chunked, count) {
         (true, 1, 1) => Ok(Body::Chunked),
         (true, 1, _) => Err(Refusal { status: 501, detail: "a transfer coding other than chunked" }),
-        _ => Err(Refusal { status: 400, detail: "Transfer-Encoding must end in chunked, once" }),
+        _ => bad("Transfer-Encoding must end in chunked, once"),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The first lines of heads, whole or as far as they have come: taken apart by `httparse`, and held to what it is lax
 //! about or has no notion of.
 
-use super::head::{bad, fault};
+use super::head::fault;
 use super::request::Version;
-use super::response::Refusal;
+use super::response::{Refusal, bad};
 use super::target::Target;
 use super::tokens::{FIELD, TARGET, TOKEN, run};
 

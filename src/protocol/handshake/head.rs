@@ -12,7 +12,7 @@
 
 use super::first_line::{RequestLine, StatusLine};
 use super::request::HeadLimits;
-use super::response::Refusal;
+use super::response::{Refusal, bad};
 use super::tokens::{FIELD, TOKEN, is_token_byte, run};
 
 /// How much of a line is parsed again as it grows.
@@ -65,7 +65,7 @@ impl HeadReader {
         let end = input.len().min(limits.max_head);
         loop {
             let Some(rest) = input.get(self.start..end) else {
-                return Progress::Refused(Refusal { status: 400, detail: "a malformed request" });
+                return Progress::Refused(Refusal { status: 400, detail: "a malformed head" });
             };
             match self.read_line(rest) {
                 Ok(Some(line)) if self.lines > 0 && line == b"\r\n" => return Progress::Complete(self.start + 2),
@@ -158,9 +158,4 @@ pub(super) fn fault(line: &[u8], class: u8, detail: &'static str) -> Refusal {
         _ => detail,
     };
     Refusal { status: 400, detail }
-}
-
-/// A refusal of a malformed head.
-pub(super) fn bad<T>(detail: &'static str) -> Result<T, Refusal> {
-    Err(Refusal { status: 400, detail })
 }

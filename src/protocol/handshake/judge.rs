@@ -1,10 +1,9 @@
 //! What a well-formed request is: a WebSocket upgrade, an ordinary HTTP request, or one to be refused.
 
 use super::body::Body;
-use super::head::bad;
 use super::headers::{Once, is_websocket};
 use super::request::{RequestHead, Version};
-use super::response::Refusal;
+use super::response::{Refusal, bad};
 use super::target::is_authority;
 use super::tokens::list_has;
 use super::upgrade::Upgrade;

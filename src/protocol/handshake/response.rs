@@ -41,6 +41,11 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// The refusal of a malformed request.
+pub(super) fn bad<T>(detail: &'static str) -> Result<T, Refusal> {
+    Err(Refusal { status: 400, detail })
+}
+
 /// The head of a response to an ordinary request. The caller sends it, then `body_length` bytes (none to a HEAD
 /// request), and closes.
 ///

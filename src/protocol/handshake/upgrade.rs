@@ -2,13 +2,12 @@
 
 use super::body::Body;
 use super::extensions;
-use super::head::bad;
 use super::headers::Once;
 use super::invalid::InvalidHead;
 use super::judge::Fields;
 use super::key::{accept_key, is_key};
 use super::request::{RequestHead, Version};
-use super::response::{Refusal, encode_switch};
+use super::response::{Refusal, bad, encode_switch};
 use super::tokens::{is_token, list};
 
 /// The most subprotocols a client may offer: comparing each with each must stay cheap.
