@@ -560,7 +560,7 @@ int ws_server_poll(ws_server *server, const ws_event **events, int timeout_ms);
 /**
  * A file descriptor that is readable while events wait, for an event loop of the host's own (poll, epoll, libuv,
  * ReactPHP). Do not read from it or close it: when it is readable, call `ws_server_poll` with a timeout of 0 until it
- * returns 0. It lives as long as the server.
+ * returns 0. It may be readable once more after the last event was taken. It lives as long as the server.
  *
  * Errors: those of `ws_server_poll`.
  */

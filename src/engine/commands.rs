@@ -115,13 +115,14 @@ impl CommandQueue {
         let before = commands.frames.len();
         frame::write(&mut commands.frames, opcode, true, None, payload);
         let length = commands.frames.len() - before;
+        let message = u32::from(!opcode.is_control());
         commands.bytes += length;
         match commands.list.last_mut() {
             Some(Command::Send { to: last, length: so_far, messages }) if *last == to => {
                 *so_far += length;
-                *messages += 1;
+                *messages += message;
             }
-            _ => commands.list.push(Command::Send { to, length, messages: 1 }),
+            _ => commands.list.push(Command::Send { to, length, messages: message }),
         }
         self.announce(commands);
         true

@@ -86,6 +86,8 @@ pub struct Flags {
     pub ended: bool,
     /// Reading has paused for the bytes that wait to be sent.
     pub paused: bool,
+    /// It came beyond `max_connections`, and stays only to read that.
+    pub turned_away: bool,
     /// The plain request was a HEAD: its response has no body.
     pub head_only: bool,
 }

@@ -10,8 +10,9 @@ use crate::options::Options;
 use crate::protocol::frame::{self, Opcode};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-/// Connections beyond `max_connections` that are kept until they have read that there are too many. Any more are
+/// Connections beyond `max_connections` that a reactor keeps until they have read that there are too many. Any more are
 /// dropped without a word.
 pub const TURNED_AWAY: u64 = 64;
 
@@ -24,6 +25,8 @@ pub struct Link {
     pub commands: CommandQueue,
     /// Its counters.
     pub stats: Stats,
+    /// Connections within `max_connections`, over all reactors of its server.
+    pub admitted: Arc<AtomicU64>,
     /// The options of its server.
     pub options: Arc<Options>,
     /// The queue to the host, in poll mode.
@@ -35,11 +38,17 @@ impl Link {
     ///
     /// # Errors
     /// When there is no descriptor left.
-    pub fn new(reactor: usize, options: &Arc<Options>, events: Option<&Arc<EventQueue>>) -> io::Result<Self> {
+    pub fn new(
+        reactor: usize,
+        options: &Arc<Options>,
+        admitted: &Arc<AtomicU64>,
+        events: Option<&Arc<EventQueue>>,
+    ) -> io::Result<Self> {
         Ok(Self {
             registry: Registry::new(reactor, options.reactors as usize, options.max_connections + TURNED_AWAY),
             commands: CommandQueue::new(options.max_command_bytes)?,
             stats: Stats::default(),
+            admitted: Arc::clone(admitted),
             options: Arc::clone(options),
             events: events.map(Arc::clone),
         })
@@ -73,7 +82,7 @@ impl Link {
             standing => Err(standing),
         };
         let result = match turn::answer(self.name(), to, opcode, payload, judge) {
-            Some(result) => result.inspect(|()| self.stats.messages_out.add(1)),
+            Some(result) => result.inspect(|()| self.stats.messages_out.add(u64::from(!opcode.is_control()))),
             None => return self.enqueue_frame(to, opcode, payload),
         };
         result.map_err(|standing| self.refusal(to, standing, Phase::Open))

@@ -33,6 +33,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Descriptors that one wait reports.
@@ -56,6 +57,7 @@ pub struct Reactor {
     listeners: Vec<Listening>,
     connections: Vec<Option<Box<Connection>>>,
     ids: IdAllocator,
+    turned_away: u64,
     limits: Limits,
     head_limits: HeadLimits,
     buffer: Vec<u8>,
@@ -121,6 +123,7 @@ impl Reactor {
             listeners: listeners.map(|listener| Listening { listener, waiting: false, paused_until: None }).collect(),
             connections: Vec::new(),
             ids: IdAllocator::default(),
+            turned_away: 0,
             buffer: Vec::new(),
             wheel: Wheel::new(now),
             now,
@@ -272,6 +275,11 @@ impl Reactor {
         if let Some(outbox) = wire.outbox.take() {
             self.link.registry.sub_queued(wire.id, outbox.len() as u64);
             self.keep_outbox(outbox);
+        }
+        if wire.flags.turned_away {
+            self.turned_away -= 1;
+        } else {
+            self.link.admitted.fetch_sub(1, Ordering::Relaxed);
         }
         self.ids.give_back(&self.link.registry, wire.id);
         self.link.stats.connections_open.set(self.ids.live() as u64);

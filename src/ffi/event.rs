@@ -112,7 +112,7 @@ pub unsafe extern "C" fn ws_server_poll(
 
 /// A file descriptor that is readable while events wait, for an event loop of the host's own (poll, epoll, libuv,
 /// ReactPHP). Do not read from it or close it: when it is readable, call `ws_server_poll` with a timeout of 0 until it
-/// returns 0. It lives as long as the server.
+/// returns 0. It may be readable once more after the last event was taken. It lives as long as the server.
 ///
 /// Errors: those of `ws_server_poll`.
 #[unsafe(no_mangle)]

@@ -9,6 +9,7 @@ use crate::protocol::handshake::Refusal;
 use crate::sys::socket::{Socket, is_out_of_resources};
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 
 /// Connections that are accepted in a turn.
 const ACCEPTS_PER_TURN: usize = 256;
@@ -34,17 +35,19 @@ impl Reactor {
 
     fn admit(&mut self, socket: Socket) {
         self.link.stats.connections_accepted.add(1);
-        let most = self.link.options.max_connections.div_ceil(self.link.options.reactors);
-        let live = self.ids.live() as u64;
-        let id = if live < most + TURNED_AWAY { self.ids.take(&self.link.registry) } else { None };
+        let most = self.link.options.max_connections;
+        let id = if self.turned_away < TURNED_AWAY { self.ids.take(&self.link.registry) } else { None };
         let Some(id) = id else { return self.link.stats.connections_refused.add(1) };
         if self.epoll.add(socket.as_fd(), id).is_err() {
             return self.ids.give_back(&self.link.registry, id);
         }
         let mut conn = Box::new(Connection::new(id, socket, self.now));
-        if live < most {
+        if self.link.admitted.fetch_add(1, Ordering::Relaxed) < most {
             self.arm(&mut conn.wire);
         } else {
+            self.link.admitted.fetch_sub(1, Ordering::Relaxed);
+            self.turned_away += 1;
+            conn.wire.flags.turned_away = true;
             self.link.stats.connections_refused.add(1);
             self.refuse(&mut conn.wire, Refusal { status: 503, detail: "too many connections (max_connections)" });
             mark_dirty(&mut conn.wire, &mut self.dirty);
