@@ -85,14 +85,14 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         name: "max_queued_bytes",
-        default: "8M",
+        default: "4M",
         meaning: "Per connection: once this much waits to be sent, `ws_push` refuses with `WS_ERR_QUEUE_FULL`; at a \
                   quarter of it, reading from that connection pauses.",
         field: Field::Bytes(|o| &mut o.max_queued_bytes, K, 64 * G),
     },
     Row {
         name: "max_event_bytes",
-        default: "4M",
+        default: "1M",
         meaning: "Poll mode: once events of this size wait for the host, reading pauses until it has taken them.",
         field: Field::Bytes(|o| &mut o.max_event_bytes, 4 * K, 64 * G),
     },
@@ -167,8 +167,8 @@ impl Default for Options {
             max_message_size: M,
             max_frame_size: 2 * G,
             max_fragments: 131_072,
-            max_queued_bytes: 8 * M,
-            max_event_bytes: 4 * M,
+            max_queued_bytes: 4 * M,
+            max_event_bytes: M,
             max_command_bytes: 64 * M,
             max_request_head: 8 * K,
             request_timeout: Duration::from_secs(10),

@@ -76,7 +76,7 @@ abstract class Native
      * @param int $opcode TEXT or BINARY
      *
      * @return bool true: it is on its way. False, and nothing was sent: the connection is closed or closing, or
-     *              more than max_queued_bytes (8 MiB unless set) wait for this slow client already.
+     *              more than max_queued_bytes (4 MiB unless set) wait for this slow client already.
      *
      * @throws Exception UTF8, ARGUMENT (opcode), TOO_LARGE, STATE (not started), FORKED
      */

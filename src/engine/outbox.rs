@@ -1,7 +1,7 @@
 //! What waits to be sent to one connection.
 //!
 //! Small frames are gathered in one buffer, large ones keep the buffer they came in, and a frame for many receivers is
-//! shared between their outboxes. One call sends up to [`PIECES`] of them. A connection has an outbox only while it
+//! shared between their outboxes. One call sends up to 64 of them. A connection has an outbox only while it
 //! has something to send; empty ones go back to a pool, with the buffer they have grown.
 
 use crate::sys::socket::Socket;

@@ -17,6 +17,7 @@ import resource
 import sys
 import time
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from raw import PING, PONG, TEXT, frame, upgrade_request  # noqa: E402
 from server import C_ECHO, Server  # noqa: E402
