@@ -77,6 +77,7 @@ impl Commands {
 #[derive(Debug)]
 pub struct CommandQueue {
     commands: Mutex<Commands>,
+    /// Whether the reactor has something to look at; changed under the lock alone.
     waiting: AtomicBool,
     sleeping: AtomicBool,
     wake: EventFd,
@@ -182,9 +183,7 @@ impl CommandQueue {
 
     /// Has the reactor take a turn, though there is no command for it.
     pub fn poke(&self) {
-        if !self.waiting.swap(true, Ordering::SeqCst) {
-            self.wake();
-        }
+        self.announce(self.lock());
     }
 
     /// Wakes the reactor if it sleeps.
@@ -200,8 +199,14 @@ impl CommandQueue {
         &self.wake
     }
 
+    /// Lets go of the lock and sees to it that the reactor comes to look.
+    #[inline]
     fn announce(&self, commands: MutexGuard<'_, Commands>) {
-        let first = !self.waiting.swap(true, Ordering::SeqCst);
+        // The flag only changes under the lock, so that looking is enough for all but the first.
+        let first = !self.waiting.load(Ordering::Relaxed);
+        if first {
+            self.waiting.store(true, Ordering::SeqCst);
+        }
         drop(commands);
         if first {
             self.wake();
