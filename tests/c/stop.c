@@ -53,6 +53,7 @@ static void what_is_queued_is_flushed(void)
     static unsigned char chunk[CHUNK];
     struct record record = RECORD;
     ws_server *server = recorded_server(&record, record_message);
+    CHECK_OK(ws_server_set(server, "max_queued_bytes", "16M"));
     int fd = client_open(start(server));
     WAIT_FOR(&record, opens, 1);
     for (int i = 0; i < CHUNKS; i++) {

@@ -9,7 +9,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The value of Sec-WebSocket-Accept for a Sec-WebSocket-Key: base64 of the SHA-1 of the key and a fixed GUID.
 ///
-/// The key is hashed as it was sent, in base64; whether it is a valid one is for [`judge`](super::judge) to say.
+/// The key is hashed as it was sent, in base64; whether it is a valid one is for [`judge`](super::judge()) to say.
 #[must_use]
 pub fn accept_key(key: &[u8]) -> [u8; 28] {
     let mut hash = Sha1::new();

@@ -1,7 +1,7 @@
 //! The opening handshake: the HTTP/1.1 part of a WebSocket connection, for both roles, without I/O.
 //!
 //! The server side takes the bytes received so far and answers one of three things: not enough yet, a whole request
-//! head, or a refusal with its response ([`RequestReader`], [`read_request`]). [`judge`] then says what the request
+//! head, or a refusal with its response ([`RequestReader`], [`read_request`]). [`judge()`] then says what the request
 //! is: a WebSocket upgrade, whose 101 response [`Upgrade::response`] writes; an ordinary HTTP request, which the host
 //! answers through [`encode_response`]; or a request to be refused. The client side, [`ClientHandshake`], writes the
 //! request and verifies the response.
