@@ -57,7 +57,7 @@ static bool is_answered(const struct connection *c)
 {
     if (options.raw)
         return c->length == sizeof request - 1;
-    if (c->length < 4 || memcmp(c->answer + c->length - 4, "\r\n\r\n", 4) != 0)
+    if (strstr(c->answer, "\r\n\r\n") == NULL) /* frames may follow it at once */
         return false;
     if (strncmp(c->answer, "HTTP/1.1 101 ", 13) != 0 || strstr(c->answer, SAMPLE_ACCEPT) == NULL)
         die("upgrade refused: %s", c->answer);
