@@ -1,15 +1,19 @@
 //! Sending: the way of a message to the peer, and the commands of other threads.
 
 use super::super::commands::Command;
-use super::super::connection::{State, Wire};
+use super::super::connection::{Connection, State, Wire};
 use super::super::outbox::Outbox;
-use super::super::registry::ConnId;
+use super::super::registry::{ConnId, Registry};
+use super::super::stats::Stats;
 use super::super::timers::{Tick, ticks_in, until};
 use super::super::turn;
 use super::{Fate, Reactor};
 use crate::protocol::close;
 use std::io;
 use std::sync::Arc;
+
+/// Bytes for one connection that are worth a call of their own, rather than being copied to go with others.
+const AT_ONCE_MIN: usize = 4 * 1024;
 
 /// Empty outboxes that are kept for reuse.
 const SPARE_OUTBOXES: usize = 256;
@@ -38,27 +42,12 @@ impl Reactor {
                 self.queue(wire, answers);
                 return;
             }
-            let sent = self.send_now(wire, answers);
+            let sent = send_now(wire, &self.link.stats, answers);
             if sent < answers.len() && !wire.flags.broken {
                 self.queue(wire, &answers[sent..]);
             }
         });
         self.link.stats.bytes_out.add(sent as u64);
-    }
-
-    /// Sends what there is room for, past an empty queue.
-    fn send_now(&mut self, wire: &mut Wire, bytes: &[u8]) -> usize {
-        match wire.socket.send(bytes) {
-            Ok(count) => {
-                self.link.stats.bytes_out.add(count as u64);
-                count
-            }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
-            Err(_) => {
-                wire.flags.broken = true;
-                0
-            }
-        }
     }
 
     /// Sends what waits for a connection, as far as there is room.
@@ -131,12 +120,12 @@ impl Reactor {
             for command in commands.list.drain(..) {
                 match command {
                     Command::Send { to, length, messages } => {
-                        self.send_to(to, length, |outbox| outbox.gather(&commands.frames[at..at + length]));
+                        self.send_gathered(to, &commands.frames[at..at + length]);
                         self.link.stats.messages_out.add(u64::from(messages));
                         at += length;
                     }
                     Command::SendWhole(to, bytes) => {
-                        self.send_to(to, bytes.len(), |outbox| outbox.append(bytes));
+                        self.send_whole(to, bytes);
                         self.link.stats.messages_out.add(1);
                     }
                     other => self.obey(other),
@@ -147,17 +136,34 @@ impl Reactor {
         self.commands = commands;
     }
 
-    /// Adds bytes, which whoever sends them has counted, to what waits for a connection.
-    fn send_to(&mut self, to: ConnId, length: usize, add: impl FnOnce(&mut Outbox)) {
-        let slot = self.link.registry.slot_of(to);
-        let conn = self.connections.get_mut(slot).and_then(Option::as_mut).filter(|conn| conn.wire.id == to);
-        let Some(conn) = conn.filter(|conn| matches!(conn.wire.state, State::Open | State::Leaving(_))) else {
-            self.link.registry.sub_queued(to, length as u64);
-            return;
+    /// Sends bytes, which whoever pushed them has counted: at once, if they are many and nothing waits before them, and
+    /// otherwise together with what else this turn has for the connection.
+    fn send_gathered(&mut self, to: ConnId, bytes: &[u8]) {
+        let Some(wire) = receiver(&mut self.connections, &self.link.registry, to) else {
+            return self.drop_queued(to, bytes.len());
         };
-        let wire = &mut conn.wire;
-        add(outbox_of(wire, &mut self.outboxes));
+        let mut sent = 0;
+        if bytes.len() >= AT_ONCE_MIN && wire.outbox.is_none() {
+            sent = send_now(wire, &self.link.stats, bytes);
+            self.link.registry.sub_queued(to, sent as u64);
+        }
+        if sent < bytes.len() {
+            outbox_of(wire, &mut self.outboxes).gather(&bytes[sent..]);
+            mark_dirty(wire, &mut self.dirty);
+        }
+    }
+
+    /// The same for a large frame that has a buffer of its own.
+    fn send_whole(&mut self, to: ConnId, bytes: Vec<u8>) {
+        let Some(wire) = receiver(&mut self.connections, &self.link.registry, to) else {
+            return self.drop_queued(to, bytes.len());
+        };
+        outbox_of(wire, &mut self.outboxes).append(bytes);
         mark_dirty(wire, &mut self.dirty);
+    }
+
+    fn drop_queued(&self, to: ConnId, length: usize) {
+        self.link.registry.sub_queued(to, length as u64);
     }
 
     fn obey(&mut self, command: Command) {
@@ -206,7 +212,7 @@ impl Reactor {
             return Fate::Lives;
         }
         self.link.stats.messages_out.add(1);
-        let sent = if wire.outbox.is_none() { self.send_now(wire, frame) } else { 0 };
+        let sent = if wire.outbox.is_none() { send_now(wire, &self.link.stats, frame) } else { 0 };
         if sent < frame.len() && !wire.flags.broken {
             self.link.registry.note_queued(wire.id, (frame.len() - sent) as u64);
             outbox_of(wire, &mut self.outboxes).share(frame, sent);
@@ -229,6 +235,31 @@ impl Reactor {
                     reactor.flush(&mut conn.wire)
                 }
             });
+        }
+    }
+}
+
+/// The connection that messages to this id go to, if they may still be sent.
+fn receiver<'a>(
+    connections: &'a mut [Option<Box<Connection>>],
+    registry: &Registry,
+    to: ConnId,
+) -> Option<&'a mut Wire> {
+    let conn = connections.get_mut(registry.slot_of(to))?.as_mut().filter(|conn| conn.wire.id == to)?;
+    matches!(conn.wire.state, State::Open | State::Leaving(_)).then_some(&mut conn.wire)
+}
+
+/// Sends what there is room for, past an empty queue, and returns how much that was.
+fn send_now(wire: &mut Wire, stats: &Stats, bytes: &[u8]) -> usize {
+    match wire.socket.send(bytes) {
+        Ok(count) => {
+            stats.bytes_out.add(count as u64);
+            count
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
+        Err(_) => {
+            wire.flags.broken = true;
+            0
         }
     }
 }
