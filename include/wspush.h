@@ -16,7 +16,9 @@
 
 /**
  * The outcome of a call. `WS_OK` is 0 and errors are negative; a number is never used again for something else.
- * What went wrong in the case at hand is told by `ws_last_error`.
+ * What went wrong in the case at hand is told by `ws_last_error`. Each function lists its errors; besides, all that
+ * take a length may give `WS_ERR_TOO_LARGE` for one that no memory has, all that act on a started server
+ * `WS_ERR_STOPPED` after its stop, and every one `WS_ERR_PANIC`.
  */
 typedef enum {
   /**
@@ -250,7 +252,7 @@ typedef struct {
    */
   uint64_t connections_closed;
   /**
-   * Connections answered with 503 for `max_connections`.
+   * Connections beyond `max_connections`: answered with 503, or dropped if there are very many.
    */
   uint64_t connections_refused;
   /**
@@ -258,7 +260,7 @@ typedef struct {
    */
   uint64_t requests;
   /**
-   * Requests answered with an error of ours, 4xx or 5xx.
+   * Answers of ours with an error, 4xx or 5xx, those to connections that sent no whole request included.
    */
   uint64_t requests_refused;
   /**
@@ -364,7 +366,8 @@ int ws_server_set(ws_server *server, const char *name, const char *value);
 /**
  * Adds an address to listen on, before the start; any number of them. `host` is an IPv4 or IPv6 address, a name, or
  * "unix:" and a path (then `port` is ignored). `port` is 0 to 65535; 0 lets the kernel choose, see `ws_server_port`.
- * "::" takes IPv6 alone: add "0.0.0.0" for IPv4. A name that is not an address is looked up here, which may block.
+ * "::" takes IPv6 alone: add "0.0.0.0" for IPv4. A name that is not an address is looked up here, which may block; of
+ * several addresses the first that can be bound is taken.
  *
  * Nothing is bound before `ws_server_start`.
  *
@@ -413,8 +416,8 @@ int ws_server_on_request(ws_server *server, ws_request_fn callback, void *user_d
  * Binds the addresses and starts the reactor threads. A server starts once; if it fails, it may be tried again. In a
  * process that forks, start after the fork. The threads receive no signals.
  *
- * Errors: `WS_ERR_ADDRESS_IN_USE`, `WS_ERR_PERMISSION`, `WS_ERR_ADDRESS`, `WS_ERR_SYSTEM`, `WS_ERR_STATE` if it was
- * started already or has no address, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+ * Errors: `WS_ERR_ADDRESS_IN_USE`, `WS_ERR_PERMISSION`, `WS_ERR_ADDRESS`, `WS_ERR_SYSTEM`, `WS_ERR_MEMORY`,
+ * `WS_ERR_STATE` if it was started already or has no address, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
  */
 int ws_server_start(ws_server *server);
 
@@ -428,13 +431,15 @@ int ws_server_wait(ws_server *server);
 
 /**
  * `ws_server_start`, then `ws_server_wait`.
+ *
+ * Errors: those of the two.
  */
 int ws_server_run(ws_server *server);
 
 /**
  * Stops the server: closes the listening sockets, sends Close 1001 to every connection behind what waits for it, gives
  * queues and peers at most `timeout_ms` milliseconds (negative: an hour), and cuts what is left. Every open connection
- * is told as closed.
+ * is told as closed. Plain requests that wait for a response are answered with 503.
  *
  * Waits until that is done; inside a callback it only begins it. In poll mode the last events can be taken afterwards.
  * To stop again does no harm, and shortens the time if it is less. Any thread, and any callback; not from a signal
@@ -514,9 +519,14 @@ int ws_disconnect(ws_server *server, ws_conn conn);
  * Any thread, and any callback, now or later within `response_timeout`.
  *
  * Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
- * connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ * connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_UTF8` for the headers, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
-int ws_respond(ws_server *server, ws_conn conn, int status, const char *headers, const void *body, size_t length);
+int ws_respond(ws_server *server,
+               ws_conn conn,
+               int status,
+               const char *headers,
+               const void *body,
+               size_t length);
 
 /**
  * 1 if messages may be pushed to this connection, 0 if it is closing, closed or never was.
@@ -548,6 +558,9 @@ int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
  * Waits until there are events or `timeout_ms` milliseconds have passed (0: does not wait; negative: waits without
  * end), and returns their number and, in `*events`, the first of them. All that they point to stays as it is until the
  * next call for this server, or until it is freed. Events of one connection come in their order.
+ *
+ * A connection that its peer closes gets its Close answer when the host calls again, so that the answers to the last
+ * messages go before it; `close_timeout` bounds the wait.
  *
  * 0 means that the time was up. One thread at a time may poll a server; pushing from others meanwhile is fine.
  *

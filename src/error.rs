@@ -4,7 +4,9 @@ use std::fmt;
 use std::io;
 
 /// The outcome of a call. `WS_OK` is 0 and errors are negative; a number is never used again for something else.
-/// What went wrong in the case at hand is told by `ws_last_error`.
+/// What went wrong in the case at hand is told by `ws_last_error`. Each function lists its errors; besides, all that
+/// take a length may give `WS_ERR_TOO_LARGE` for one that no memory has, all that act on a started server
+/// `WS_ERR_STOPPED` after its stop, and every one `WS_ERR_PANIC`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(non_camel_case_types, clippy::upper_case_acronyms)]

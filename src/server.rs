@@ -310,12 +310,25 @@ impl Server {
     pub fn stop(&self, time: Duration) -> Result<()> {
         let running = self.running()?;
         for link in &running.links {
-            link.enqueue(Command::Stop(time))?;
+            // A reactor that takes no more commands has stopped.
+            let _ = link.enqueue(Command::Stop(time));
         }
         if !running.is_in_callback() {
             running.join();
         }
         Ok(())
+    }
+
+    /// Stops at once, and has calls of [`Server::poll`] end without events: what they would lead to is about to go.
+    pub fn retire(&self) {
+        let events = self.running().ok().and_then(|running| running.events.as_ref());
+        if let Some(events) = events {
+            events.close();
+        }
+        let _ = self.stop(Duration::ZERO);
+        if let Some(events) = events {
+            events.wait_for_poll();
+        }
     }
 
     /// Waits until the server has stopped.
@@ -386,13 +399,10 @@ impl Running {
         let alive = Arc::clone(&self.alive);
         let events = self.events.clone();
         let thread = process::spawn(format!("wspush-{index}"), move || {
+            // Dropped last, and also if the reactor comes to its end by a panic.
+            let _leaving = Leaving { alive, events };
             reactor.run();
             drop(reactor);
-            if alive.leave(1) {
-                if let Some(events) = events {
-                    events.stop();
-                }
-            }
         })?;
         lock(&self.threads).push(thread);
         Ok(())
@@ -413,6 +423,22 @@ impl Running {
         let threads = std::mem::take(&mut *lock(&self.threads));
         for thread in threads {
             let _ = thread.join();
+        }
+    }
+}
+
+/// Takes a reactor off when its thread ends, however that ends.
+struct Leaving {
+    alive: Arc<Alive>,
+    events: Option<Arc<EventQueue>>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if self.alive.leave(1) {
+            if let Some(events) = &self.events {
+                events.stop();
+            }
         }
     }
 }

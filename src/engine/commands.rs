@@ -57,6 +57,16 @@ pub struct Commands {
     /// Buffers for large frames.
     pub pool: Pool,
     bytes: usize,
+    closed: bool,
+}
+
+/// Why a command was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Enough waits already.
+    Full,
+    /// The reactor has stopped.
+    Closed,
 }
 
 /// A buffer that carried more than this is not kept for the next turn, in bytes.
@@ -99,10 +109,12 @@ impl CommandQueue {
         })
     }
 
-    /// Encodes a message and asks to send it. `false` if the queue is full.
+    /// Encodes a message and asks to send it.
+    ///
+    /// # Errors
+    /// Why it was not taken.
     #[inline]
-    #[must_use]
-    pub fn push_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> bool {
+    pub fn push_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<(), Refused> {
         if payload.len() > GATHER_MAX {
             // The lock is not held while the payload is copied.
             let mut bytes = self.lock().pool.take();
@@ -110,9 +122,7 @@ impl CommandQueue {
             return self.push(Command::SendWhole(to, bytes));
         }
         let mut commands = self.lock();
-        if commands.bytes >= self.max_bytes {
-            return false;
-        }
+        self.admit(&commands, payload.len() + 1)?;
         let before = commands.frames.len();
         frame::write(&mut commands.frames, opcode, true, None, payload);
         let length = commands.frames.len() - before;
@@ -123,28 +133,49 @@ impl CommandQueue {
                 *so_far += length;
                 *messages += message;
             }
-            _ => commands.list.push(Command::Send { to, length, messages: message }),
+            _ => {
+                commands.bytes += size_of::<Command>();
+                commands.list.push(Command::Send { to, length, messages: message });
+            }
         }
         self.announce(commands);
-        true
+        Ok(())
     }
 
-    /// Adds a command. `false` if the queue is full; commands that send nothing are always taken.
-    #[must_use]
-    pub fn push(&self, command: Command) -> bool {
+    /// Adds a command. Those that send nothing are taken by a full queue, too.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub fn push(&self, command: Command) -> Result<(), Refused> {
         let mut commands = self.lock();
         let bytes = match &command {
             Command::SendWhole(_, bytes) | Command::Respond { response: bytes, .. } => bytes.len(),
             Command::Broadcast(frame) => frame.len(),
             _ => 0,
         };
-        if bytes > 0 && commands.bytes >= self.max_bytes {
-            return false;
-        }
-        commands.bytes += bytes;
+        self.admit(&commands, bytes)?;
+        commands.bytes += bytes + size_of::<Command>();
         commands.list.push(command);
         self.announce(commands);
-        true
+        Ok(())
+    }
+
+    /// Whether a command that sends `bytes` is taken.
+    #[inline]
+    fn admit(&self, commands: &Commands, bytes: usize) -> Result<(), Refused> {
+        if commands.closed {
+            return Err(Refused::Closed);
+        }
+        if bytes > 0 && commands.bytes >= self.max_bytes {
+            return Err(Refused::Full);
+        }
+        Ok(())
+    }
+
+    /// Takes no more commands, and drops those that wait.
+    pub fn close(&self) {
+        let mut commands = self.lock();
+        *commands = Commands { closed: true, ..Commands::default() };
     }
 
     /// Whether commands wait.
@@ -226,9 +257,9 @@ mod tests {
     #[test]
     fn frames_to_one_receiver_are_one_command() {
         let queue = CommandQueue::new(1000).unwrap();
-        assert!(queue.push_frame(1, Opcode::Text, b"a"));
-        assert!(queue.push_frame(1, Opcode::Text, b"b"));
-        assert!(queue.push_frame(2, Opcode::Text, b"c"));
+        queue.push_frame(1, Opcode::Text, b"a").unwrap();
+        queue.push_frame(1, Opcode::Text, b"b").unwrap();
+        queue.push_frame(2, Opcode::Text, b"c").unwrap();
         let mut taken = Commands::default();
         assert!(queue.take(&mut taken));
         assert_eq!(taken.frames, b"\x81\x01a\x81\x01b\x81\x01c");
@@ -243,10 +274,20 @@ mod tests {
     #[test]
     fn a_full_queue_takes_no_bytes_but_still_a_close() {
         let queue = CommandQueue::new(10).unwrap();
-        assert!(queue.push_frame(1, Opcode::Binary, &[0; 30]));
-        assert!(!queue.push_frame(1, Opcode::Binary, &[0; 1]));
-        assert!(!queue.push_frame(1, Opcode::Binary, &[0; GATHER_MAX + 1]));
-        assert!(queue.push(Command::Disconnect(1)));
+        queue.push_frame(1, Opcode::Binary, &[0; 30]).unwrap();
+        assert_eq!(queue.push_frame(1, Opcode::Binary, &[]), Err(Refused::Full));
+        assert_eq!(queue.push_frame(1, Opcode::Binary, &[0; GATHER_MAX + 1]), Err(Refused::Full));
+        queue.push(Command::Disconnect(1)).unwrap();
+    }
+
+    #[test]
+    fn a_closed_queue_takes_nothing_and_keeps_nothing() {
+        let queue = CommandQueue::new(1000).unwrap();
+        queue.push_frame(1, Opcode::Text, b"a").unwrap();
+        queue.close();
+        assert_eq!(queue.push(Command::Disconnect(1)), Err(Refused::Closed));
+        assert_eq!(queue.push_frame(1, Opcode::Text, b"a"), Err(Refused::Closed));
+        assert!(queue.lock().list.is_empty());
     }
 
     #[test]
@@ -254,7 +295,7 @@ mod tests {
         let queue = CommandQueue::new(10).unwrap();
         assert!(queue.fall_asleep());
         queue.awake();
-        assert!(queue.push(Command::Disconnect(1)));
+        queue.push(Command::Disconnect(1)).unwrap();
         assert!(!queue.fall_asleep());
     }
 }

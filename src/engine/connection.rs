@@ -52,12 +52,12 @@ pub struct Wire {
     pub outbox: Option<Box<Outbox>>,
     /// When it entered its state, or was last sent a ping while open.
     pub since: Tick,
-    /// When it last sent anything.
+    /// When it last sent anything, or took what had waited for it.
     pub heard: Tick,
     /// When it last sent a message.
     pub message_at: Tick,
-    /// The batch that its last message went into.
-    pub mark: Option<BatchNumber>,
+    /// The batch that its last event went into, 0 before that and where there are no batches.
+    pub mark: BatchNumber,
     /// When its entry in the wheel comes up.
     pub timer: Option<Tick>,
     /// The flags below.
@@ -86,6 +86,8 @@ pub struct Flags {
     pub ended: bool,
     /// Reading has paused for the bytes that wait to be sent.
     pub paused: bool,
+    /// There was no room to send all that waited.
+    pub blocked: bool,
     /// It came beyond `max_connections`, and stays only to read that.
     pub turned_away: bool,
     /// The plain request was a HEAD: its response has no body.
@@ -104,7 +106,7 @@ impl Connection {
             since: now,
             heard: now,
             message_at: now,
-            mark: None,
+            mark: 0,
             timer: None,
             flags: Flags::default(),
         };
@@ -126,7 +128,7 @@ impl Wire {
         let after = |start: Tick, time| Some(start.wrapping_add(ticks_in(time)));
         let later = |tick: Tick| if until(awake, tick) > 0 { awake } else { tick };
         match self.state {
-            State::Handshake(_) => after(self.since, options.request_timeout),
+            State::Handshake(_) => after(later(self.since), options.request_timeout),
             State::Request => after(self.since, options.response_timeout),
             State::Leaving(_) | State::Closing | State::Ending => after(self.since, options.close_timeout),
             State::Open => {

@@ -50,7 +50,7 @@ impl Delivery {
     pub fn open(&mut self, conn: ConnId, request: Request) {
         match self {
             Self::Callbacks(handler) => handler.open(conn, &request),
-            Self::Batches(writer) => writer.push(Batched::Open(conn, Box::new(request))),
+            Self::Batches(writer) => writer.push_request(request, |request| Batched::Open(conn, request)),
         }
     }
 
@@ -85,20 +85,20 @@ impl Delivery {
         match self {
             Self::Callbacks(handler) => handler.request(conn, &request),
             Self::Batches(writer) => {
-                writer.push(Batched::Request(conn, Box::new(request)));
+                writer.push_request(request, |request| Batched::Request(conn, request));
                 true
             }
         }
     }
 
-    /// What a connection has to wait for if the host is to answer what was delivered so far before more is done. `None`
-    /// if there is nothing to wait for, because the host is called.
+    /// What a connection has to wait for if the host is to answer what was delivered last before more is done. 0 if
+    /// there is nothing to wait for, because the host is called.
     #[inline]
     #[must_use]
-    pub fn mark(&self) -> Option<BatchNumber> {
+    pub fn mark(&self) -> BatchNumber {
         match self {
-            Self::Callbacks(_) => None,
-            Self::Batches(writer) => Some(writer.number()),
+            Self::Callbacks(_) => 0,
+            Self::Batches(writer) => writer.number(),
         }
     }
 
@@ -117,7 +117,7 @@ impl Delivery {
     pub fn awaits_host(&self) -> bool {
         match self {
             Self::Callbacks(_) => false,
-            Self::Batches(writer) => !writer.is_done(writer.number().wrapping_sub(1)),
+            Self::Batches(writer) => !writer.is_done(writer.number() - 1),
         }
     }
 

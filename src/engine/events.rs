@@ -26,8 +26,12 @@ const ARENA_PAYLOAD_MAX: usize = ARENA / 4;
 /// Batches that are kept for reuse.
 const SPARE_BATCHES: usize = 16;
 
-/// What an event costs beside its payload, for the bound on what may wait, in bytes.
+/// Events that a batch holds at most.
+const EVENTS_MAX: usize = 4096;
+
+/// What an event and a batch cost beside payloads and requests, for the bound on what may wait, in bytes.
 const EVENT_COST: usize = 64;
+const BATCH_COST: usize = 16 * 1024;
 
 /// Something that happened on a connection. Payloads are [`Span`]s of the batch.
 #[derive(Debug)]
@@ -62,7 +66,7 @@ pub struct Batch {
     bytes: usize,
     number: BatchNumber,
     /// Where the writer looks for the number of the last batch that the host is done with.
-    done: Arc<AtomicU32>,
+    done: Arc<AtomicU64>,
 }
 
 impl Batch {
@@ -95,14 +99,14 @@ impl Batch {
 
     fn clear(&mut self) {
         self.events.clear();
-        self.events.shrink_to(16 * 1024);
         self.arena.clear();
         self.own.drain(..).for_each(|buffer| self.used.give(buffer));
         self.bytes = 0;
     }
 
     fn has_room(&self, length: usize) -> bool {
-        length > ARENA_PAYLOAD_MAX || self.arena.len() + length <= self.arena.capacity()
+        self.events.len() < EVENTS_MAX
+            && (length > ARENA_PAYLOAD_MAX || self.arena.len() + length <= self.arena.capacity())
     }
 
     fn put(&mut self, payload: &[u8]) -> Span {
@@ -132,6 +136,7 @@ pub struct EventQueue {
     changes: AtomicU32,
     sleeping: AtomicBool,
     stopped: AtomicBool,
+    closed: AtomicBool,
     fd: EventFd,
     fd_wanted: AtomicBool,
     /// The batch that the host reads, and so the right to poll.
@@ -154,6 +159,7 @@ impl EventQueue {
             changes: AtomicU32::new(0),
             sleeping: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             fd: EventFd::new()?,
             fd_wanted: AtomicBool::new(false),
             taken: Mutex::new(None),
@@ -172,6 +178,17 @@ impl EventQueue {
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         self.announce();
+    }
+
+    /// Has every call of [`EventQueue::poll`] end without events, now and from now on.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.announce();
+    }
+
+    /// Waits until no thread is in [`EventQueue::poll`].
+    pub fn wait_for_poll(&self) {
+        drop(self.taken.lock());
     }
 
     /// A descriptor that is readable while events wait.
@@ -230,6 +247,9 @@ impl EventQueue {
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         loop {
             let seen = self.changes.load(Ordering::SeqCst);
+            if self.closed.load(Ordering::SeqCst) {
+                return Err(Error::new(Status::WS_ERR_STOPPED, "poll: the server was freed"));
+            }
             if let Ok(batch) = self.full.1.try_recv() {
                 return Ok(Some(batch));
             }
@@ -265,8 +285,10 @@ impl EventQueue {
     }
 
     fn send(&self, mut batch: Box<Batch>) {
-        batch.bytes =
-            batch.arena.len() + batch.own.iter().map(Vec::len).sum::<usize>() + batch.events.len() * EVENT_COST;
+        batch.bytes += BATCH_COST
+            + batch.arena.len()
+            + batch.own.iter().map(Vec::capacity).sum::<usize>()
+            + batch.events.len() * EVENT_COST;
         self.waiting.fetch_add(batch.bytes as u64, Ordering::AcqRel);
         // The queue holds a receiver itself, so that the channel cannot be disconnected.
         let _ = self.full.0.send(batch);
@@ -290,11 +312,11 @@ pub struct BatchWriter {
     queue: Arc<EventQueue>,
     batch: Box<Batch>,
     number: BatchNumber,
-    done: Arc<AtomicU32>,
+    done: Arc<AtomicU64>,
 }
 
-/// The place of a batch among those of its writer. It wraps; numbers are compared by their distance.
-pub type BatchNumber = u32;
+/// The place of a batch among those of its writer, from 1.
+pub type BatchNumber = u64;
 
 impl BatchWriter {
     /// A writer into `queue`.
@@ -313,7 +335,7 @@ impl BatchWriter {
     /// Whether the host is done with the batch of this number: it has called for the next.
     #[must_use]
     pub fn is_done(&self, number: BatchNumber) -> bool {
-        self.done.load(Ordering::SeqCst).wrapping_sub(number) < BatchNumber::MAX / 2
+        self.done.load(Ordering::SeqCst) >= number
     }
 
     /// Says that a connection begins to wait for the host to be done with a batch.
@@ -332,9 +354,11 @@ impl BatchWriter {
         &self.queue
     }
 
-    /// Adds an event without a payload.
-    pub fn push(&mut self, event: Event) {
-        self.batch.events.push(event);
+    /// Adds an event that brings a request.
+    pub fn push_request(&mut self, request: Request, event: impl FnOnce(Box<Request>) -> Event) {
+        self.make_room(0);
+        self.batch.bytes += request.size();
+        self.batch.events.push(event(Box::new(request)));
     }
 
     /// Adds a message.
@@ -350,6 +374,7 @@ impl BatchWriter {
         if payload.len() <= ARENA_PAYLOAD_MAX {
             return self.push_message(conn, kind, payload);
         }
+        self.make_room(payload.len());
         let span = self.batch.put_own(std::mem::take(payload));
         self.batch.events.push(Event::Message(conn, kind, span));
     }
@@ -375,7 +400,7 @@ impl BatchWriter {
         let mut batch = std::mem::replace(&mut self.batch, next);
         batch.number = self.number;
         batch.done = Arc::clone(&self.done);
-        self.number = self.number.wrapping_add(1);
+        self.number += 1;
         self.queue.send(batch);
     }
 

@@ -1,6 +1,6 @@
 //! One reactor as other threads see it: which connections it has, and the way to have it do something.
 
-use super::commands::{Command, CommandQueue};
+use super::commands::{Command, CommandQueue, Refused};
 use super::events::EventQueue;
 use super::registry::{ConnId, Phase, Registry, Standing};
 use super::stats::Stats;
@@ -93,12 +93,12 @@ impl Link {
         self.registry
             .add_queued(to, bytes, Phase::Open, self.options.max_queued_bytes)
             .map_err(|standing| self.refusal(to, standing, Phase::Open))?;
-        if self.commands.push_frame(to, opcode, payload) {
-            turn::divert(self.name());
-            return Ok(());
+        if let Err(refused) = self.commands.push_frame(to, opcode, payload) {
+            self.registry.sub_queued(to, bytes);
+            return Err(self.not_taken(refused));
         }
-        self.registry.sub_queued(to, bytes);
-        Err(self.crowded())
+        turn::divert(self.name());
+        Ok(())
     }
 
     /// Sends an encoded frame to every open connection.
@@ -138,32 +138,30 @@ impl Link {
     /// # Errors
     /// `WS_ERR_CLOSED` if no request of this connection waits for an answer, `WS_ERR_QUEUE_FULL`.
     pub fn respond(&self, conn: ConnId, response: Vec<u8>, head: usize) -> Result<()> {
-        let bytes = response.len() as u64;
-        self.registry
-            .add_queued(conn, bytes, Phase::Request, u64::MAX)
-            .map_err(|standing| self.refusal(conn, standing, Phase::Request))?;
-        let pushed = self.commands.push(Command::Respond { to: conn, response, head });
-        if !pushed {
-            self.registry.sub_queued(conn, bytes);
-            return Err(self.crowded());
+        // Whoever changes the phase has the answer, and nobody else.
+        if !self.registry.change_phase(conn, Phase::Request, Phase::Shut) {
+            return Err(self.refusal(conn, self.registry.standing(conn), Phase::Request));
         }
-        self.registry.change_phase(conn, Phase::Request, Phase::Shut);
-        Ok(())
+        self.enqueue(Command::Respond { to: conn, response, head }).inspect_err(|_| {
+            self.registry.change_phase(conn, Phase::Shut, Phase::Request);
+        })
     }
 
-    /// Has the reactor do something that is always taken, or is taken while its queue has room.
+    /// Has the reactor do something.
     ///
     /// # Errors
-    /// `WS_ERR_QUEUE_FULL`.
+    /// `WS_ERR_QUEUE_FULL`, for what sends bytes; `WS_ERR_STOPPED`.
     pub fn enqueue(&self, command: Command) -> Result<()> {
-        if !self.commands.push(command) {
-            return Err(self.crowded());
-        }
+        self.commands.push(command).map_err(|refused| self.not_taken(refused))?;
         turn::divert(self.name());
         Ok(())
     }
 
-    fn crowded(&self) -> Error {
+    #[cold]
+    fn not_taken(&self, refused: Refused) -> Error {
+        if refused == Refused::Closed {
+            return Error::new(Status::WS_ERR_STOPPED, "the server has stopped");
+        }
         self.stats.pushes_refused.add_shared(1);
         let most = self.options.max_command_bytes;
         Error::new(Status::WS_ERR_QUEUE_FULL, format!("{most} bytes wait for the reactor (max_command_bytes)"))

@@ -160,6 +160,7 @@ impl Outbox {
     /// Empties it, for another connection to use.
     pub fn clear(&mut self) {
         self.advance(self.queued);
+        self.used = None;
     }
 }
 

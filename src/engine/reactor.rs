@@ -66,7 +66,10 @@ pub struct Reactor {
     /// When reading last began again after the host had been behind.
     awake: Tick,
     host_behind: bool,
+    /// Connections with bytes to read, for the next turn.
     unread: VecDeque<ConnId>,
+    /// The same, but they have to wait for the host to catch up.
+    held: VecDeque<ConnId>,
     dirty: Vec<ConnId>,
     commands: Commands,
     /// Connections that wait for the host before they end.
@@ -130,6 +133,7 @@ impl Reactor {
             awake: now,
             host_behind: false,
             unread: VecDeque::new(),
+            held: VecDeque::new(),
             dirty: Vec::new(),
             commands: Commands::default(),
             leaving: Vec::new(),
@@ -164,6 +168,7 @@ impl Reactor {
             self.with(id, |_, _| Fate::Ends);
         }
         self.delivery.flush(&mut self.pool);
+        self.link.commands.close();
     }
 
     fn is_done(&self) -> bool {
@@ -171,10 +176,10 @@ impl Reactor {
     }
 
     fn wait(&mut self, events: &mut Events) {
-        // Whether the host is still behind is asked anew: it may have caught up since this turn began.
-        let blocked = self.host_behind && self.delivery.is_full();
-        let busy = !self.unread.is_empty() && !blocked
-            || self.listeners.iter().any(|listening| listening.waiting && listening.paused_until.is_none());
+        // Whether the host is behind is asked anew: it may have caught up since this turn began.
+        let caught_up = self.host_behind && !self.delivery.is_full();
+        let may_accept = |listening: &Listening| listening.waiting && listening.paused_until.is_none();
+        let busy = !self.unread.is_empty() || caught_up || !self.host_behind && self.listeners.iter().any(may_accept);
         let mut timeout = if busy { 0 } else { self.next_deadline_ms() };
         if timeout != 0 {
             self.linger();
@@ -281,6 +286,7 @@ impl Reactor {
         } else {
             self.link.admitted.fetch_sub(1, Ordering::Relaxed);
         }
+        wire.socket.shut_down();
         self.ids.give_back(&self.link.registry, wire.id);
         self.link.stats.connections_open.set(self.ids.live() as u64);
         self.link.stats.connections_closed.add(1);

@@ -103,6 +103,12 @@ impl Request {
         self.local_port
     }
 
+    /// The memory it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + self.text.capacity() + self.headers.capacity() * size_of::<(At, At)>()
+    }
+
     fn at(&self, at: At) -> &CStr {
         CStr::from_bytes_until_nul(&self.text[at as usize..]).unwrap_or_default()
     }

@@ -61,8 +61,8 @@ impl Wheel {
     pub fn enter(&mut self, id: ConnId, deadline: Tick) -> Tick {
         let mut distance = until(deadline, self.turned).clamp(1, SLOTS as Tick - 1);
         if distance > FAR {
-            let rounded = (self.turned.wrapping_add(distance)).next_multiple_of(COARSE);
-            distance = rounded.wrapping_sub(self.turned).min(SLOTS as Tick - 1);
+            let past = self.turned.wrapping_add(distance) % COARSE;
+            distance = (distance + (COARSE - past) % COARSE).min(SLOTS as Tick - 1);
         }
         let tick = self.turned.wrapping_add(distance);
         self.slots[tick as usize % SLOTS].push((id, tick));
@@ -157,6 +157,18 @@ mod tests {
             assert!(*tick >= 500 + i as Tick && *tick < 500 + i as Tick + COARSE);
             assert_eq!(tick % COARSE, 0);
         }
+    }
+
+    #[test]
+    fn far_deadlines_across_the_wrap() {
+        let start = Tick::MAX - 300;
+        let mut wheel = Wheel::new(start);
+        let tick = wheel.enter(1, start.wrapping_add(310));
+        let mut due = Vec::new();
+        wheel.turn(start.wrapping_add(309), &mut due);
+        assert!(due.is_empty());
+        wheel.turn(start.wrapping_add(310 + 2 * COARSE), &mut due);
+        assert_eq!(due, [(1, tick)]);
     }
 
     #[test]

@@ -133,7 +133,7 @@ pub unsafe extern "C" fn ws_disconnect(server: *mut ws_server, conn: ws_conn) ->
 /// Any thread, and any callback, now or later within `response_timeout`.
 ///
 /// Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
-/// connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+/// connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_UTF8` for the headers, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_respond(
     server: *mut ws_server,

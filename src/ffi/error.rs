@@ -14,7 +14,8 @@ thread_local! {
 /// Keeps the detail of an error for `ws_last_error` of this thread.
 pub(super) fn remember(detail: &str) {
     let detail = detail.replace('\0', "\u{fffd}");
-    LAST.with(|last| *last.borrow_mut() = CString::new(detail).unwrap_or_default());
+    // A thread that is coming to its end has no place for it any more.
+    let _ = LAST.try_with(|last| *last.borrow_mut() = CString::new(detail).unwrap_or_default());
 }
 
 const UNKNOWN_NAME: &CStr = c"WS_ERR_UNKNOWN";
@@ -53,5 +54,5 @@ pub extern "C" fn ws_error_name(status: c_int) -> *const c_char {
 /// if none has failed. Never NULL; valid until the next call of this thread that fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_last_error() -> *const c_char {
-    LAST.with(|last| last.borrow().as_ptr())
+    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }

@@ -81,6 +81,9 @@ impl ws_event {
 /// end), and returns their number and, in `*events`, the first of them. All that they point to stays as it is until the
 /// next call for this server, or until it is freed. Events of one connection come in their order.
 ///
+/// A connection that its peer closes gets its Close answer when the host calls again, so that the answers to the last
+/// messages go before it; `close_timeout` bounds the wait.
+///
 /// 0 means that the time was up. One thread at a time may poll a server; pushing from others meanwhile is fine.
 ///
 /// Errors: `WS_ERR_INTERRUPTED` if a signal handler ran on this thread (call again), `WS_ERR_STOPPED` once the server

@@ -50,7 +50,8 @@ static TABLE: [RwLock<Place>; PLACES] = [const { RwLock::new(Place { generation:
 pub(super) fn insert() -> Option<*mut ws_server> {
     let hosted = Arc::new(Hosted::default());
     for (index, place) in TABLE.iter().enumerate() {
-        let mut place = place.write().unwrap_or_else(PoisonError::into_inner);
+        // A place that somebody looks at is taken, or was when this process was forked: then it stays locked for ever.
+        let Ok(mut place) = place.try_write() else { continue };
         if place.tenant.is_none() {
             place.tenant = Some(hosted);
             return Some(std::ptr::without_provenance_mut((place.generation * PLACES + index) * STEP));

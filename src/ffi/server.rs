@@ -146,7 +146,8 @@ pub unsafe extern "C" fn ws_server_set(server: *mut ws_server, name: *const c_ch
 
 /// Adds an address to listen on, before the start; any number of them. `host` is an IPv4 or IPv6 address, a name, or
 /// "unix:" and a path (then `port` is ignored). `port` is 0 to 65535; 0 lets the kernel choose, see `ws_server_port`.
-/// "::" takes IPv6 alone: add "0.0.0.0" for IPv4. A name that is not an address is looked up here, which may block.
+/// "::" takes IPv6 alone: add "0.0.0.0" for IPv4. A name that is not an address is looked up here, which may block; of
+/// several addresses the first that can be bound is taken.
 ///
 /// Nothing is bound before `ws_server_start`.
 ///
@@ -241,8 +242,8 @@ pub unsafe extern "C" fn ws_server_on_request(
 /// Binds the addresses and starts the reactor threads. A server starts once; if it fails, it may be tried again. In a
 /// process that forks, start after the fork. The threads receive no signals.
 ///
-/// Errors: `WS_ERR_ADDRESS_IN_USE`, `WS_ERR_PERMISSION`, `WS_ERR_ADDRESS`, `WS_ERR_SYSTEM`, `WS_ERR_STATE` if it was
-/// started already or has no address, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+/// Errors: `WS_ERR_ADDRESS_IN_USE`, `WS_ERR_PERMISSION`, `WS_ERR_ADDRESS`, `WS_ERR_SYSTEM`, `WS_ERR_MEMORY`,
+/// `WS_ERR_STATE` if it was started already or has no address, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_start(server: *mut ws_server) -> c_int {
     guard(|| handle::get(server)?.server.start().map(|()| OK))
@@ -258,6 +259,8 @@ pub unsafe extern "C" fn ws_server_wait(server: *mut ws_server) -> c_int {
 }
 
 /// `ws_server_start`, then `ws_server_wait`.
+///
+/// Errors: those of the two.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_run(server: *mut ws_server) -> c_int {
     guard(|| {
@@ -269,7 +272,7 @@ pub unsafe extern "C" fn ws_server_run(server: *mut ws_server) -> c_int {
 
 /// Stops the server: closes the listening sockets, sends Close 1001 to every connection behind what waits for it, gives
 /// queues and peers at most `timeout_ms` milliseconds (negative: an hour), and cuts what is left. Every open connection
-/// is told as closed.
+/// is told as closed. Plain requests that wait for a response are answered with 503.
 ///
 /// Waits until that is done; inside a callback it only begins it. In poll mode the last events can be taken afterwards.
 /// To stop again does no harm, and shortens the time if it is less. Any thread, and any callback; not from a signal
@@ -296,9 +299,8 @@ pub unsafe extern "C" fn ws_server_free(server: *mut ws_server) -> c_int {
             return Ok(OK);
         }
         check_outside_callback(server)?;
-        let hosted = handle::remove(server)?;
-        // Stopping here, and not when the last share is dropped, ends the calls that hold one.
-        let _ = hosted.server.stop(Duration::ZERO);
+        // Calls of other threads that wait hold a share each, and end with this.
+        handle::remove(server)?.server.retire();
         Ok(OK)
     })
 }

@@ -19,11 +19,11 @@ pub struct ws_stats {
     pub connections_accepted: u64,
     /// Connections that have ended.
     pub connections_closed: u64,
-    /// Connections answered with 503 for `max_connections`.
+    /// Connections beyond `max_connections`: answered with 503, or dropped if there are very many.
     pub connections_refused: u64,
     /// Request heads received whole.
     pub requests: u64,
-    /// Requests answered with an error of ours, 4xx or 5xx.
+    /// Answers of ours with an error, 4xx or 5xx, those to connections that sent no whole request included.
     pub requests_refused: u64,
     /// Requests that were not whole within `request_timeout`.
     pub requests_timed_out: u64,

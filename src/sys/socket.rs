@@ -103,6 +103,8 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        // A forked child may hold the socket too; nobody is to wait for it to accept.
+        shut_down(&self.fd, libc::SHUT_RDWR);
         if let Address::Unix(path) = &self.address {
             let _ = std::fs::remove_file(path);
         }
@@ -175,8 +177,12 @@ impl Socket {
 
     /// Says that no more will be sent. Errors do not matter: the connection is on its way out.
     pub fn shut_down_sending(&self) {
-        // SAFETY: the call takes no pointers.
-        unsafe { libc::shutdown(self.fd.as_raw_fd(), libc::SHUT_WR) };
+        shut_down(&self.fd, libc::SHUT_WR);
+    }
+
+    /// Ends the connection, even where a forked child holds the socket too.
+    pub fn shut_down(&self) {
+        shut_down(&self.fd, libc::SHUT_RDWR);
     }
 
     /// The far end.
@@ -229,6 +235,11 @@ pub fn is_out_of_resources(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
+fn shut_down(fd: &OwnedFd, how: libc::c_int) {
+    // SAFETY: the call takes no pointers.
+    unsafe { libc::shutdown(fd.as_raw_fd(), how) };
+}
+
 fn open(family: libc::c_int) -> io::Result<OwnedFd> {
     // SAFETY: the call takes no pointers, and its result is a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(check(libc::socket(family, STREAM, 0))?) })
@@ -252,12 +263,21 @@ fn bind_and_listen(fd: &OwnedFd, address: *const libc::sockaddr, length: usize, 
 
 /// Takes away what a server that was killed has left at `path`: a socket that nobody listens on.
 fn remove_dead_socket(path: &Path) {
-    use std::os::unix::{fs::FileTypeExt, net::UnixStream};
+    use std::os::unix::fs::FileTypeExt;
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    if is_socket && UnixStream::connect(path).is_err_and(refused) {
+    if is_socket && connect_unix(path).is_err_and(refused) {
         let _ = std::fs::remove_file(path);
     }
+}
+
+/// Tries to connect, without waiting: a server whose queue is full is there, too.
+fn connect_unix(path: &Path) -> io::Result<OwnedFd> {
+    let (storage, length) = to_raw_unix(path)?;
+    let fd = open(libc::AF_UNIX)?;
+    // SAFETY: the pointer and length are those of an initialised address that outlives the call.
+    check(unsafe { libc::connect(fd.as_raw_fd(), (&raw const storage).cast(), length as libc::socklen_t) })?;
+    Ok(fd)
 }
 
 fn local_address(fd: &OwnedFd) -> io::Result<SocketAddr> {

@@ -19,6 +19,9 @@ const ACCEPT_PAUSE: Tick = 10;
 
 impl Reactor {
     pub(super) fn accept(&mut self) {
+        if self.is_host_behind() {
+            return;
+        }
         for index in 0..self.listeners.len() {
             for _ in 0..ACCEPTS_PER_TURN {
                 let listening = &mut self.listeners[index];

@@ -2,11 +2,14 @@
 
 use super::super::connection::{State, Wire};
 use super::super::registry::Phase;
-use super::super::timers::{ticks_in, until};
+use super::super::timers::{TICK_MS, Tick, ticks_in, until};
 use super::{Fate, Reactor};
 use crate::protocol::close;
 use crate::protocol::frame::Opcode;
 use crate::protocol::handshake::Refusal;
+
+/// The longest time that any option takes, in ticks: a day.
+const LONGEST: Tick = (24 * 60 * 60 * 1000 / TICK_MS) as Tick;
 
 impl Reactor {
     /// Sees to it that the connection comes up at its deadline.
@@ -21,6 +24,10 @@ impl Reactor {
     pub(super) fn look_at_deadlines(&mut self) {
         for listening in &mut self.listeners {
             listening.paused_until = listening.paused_until.filter(|tick| until(*tick, self.now) > 0);
+        }
+        // Ticks wrap, so that a point in the far past would come to lie in the future.
+        if self.now.wrapping_sub(self.awake) > 2 * LONGEST {
+            self.awake = self.now.wrapping_sub(LONGEST);
         }
         let mut due = std::mem::take(&mut self.due);
         self.wheel.turn(self.now, &mut due);
@@ -45,6 +52,10 @@ impl Reactor {
     fn on_deadline(&mut self, wire: &mut Wire) -> Fate {
         let stats = &self.link.stats;
         match wire.state {
+            State::Handshake(_) | State::Open if self.host_behind => {
+                // What it sent may lie unread: nobody is timed out while the host is behind.
+                self.awake = self.now;
+            }
             State::Handshake(_) => {
                 stats.requests_timed_out.add(1);
                 self.refuse(wire, Refusal { status: 408, detail: "the request took too long (request_timeout)" });
@@ -58,17 +69,13 @@ impl Reactor {
                 stats.close_timeouts.add(1);
                 return Fate::Ends;
             }
-            State::Open if self.host_behind => {
-                // Its pong may lie unread: nobody is timed out while the host is behind.
-                self.awake = self.now;
+            State::Open if self.is_idle_too_long(wire) => {
+                stats.idle_timeouts.add(1);
+                self.begin_close(wire, Some(close::GOING_AWAY), "idle for too long");
             }
             State::Open if wire.flags.pinged => {
                 stats.pong_timeouts.add(1);
                 return Fate::Ends;
-            }
-            State::Open if self.is_idle_too_long(wire) => {
-                stats.idle_timeouts.add(1);
-                self.begin_close(wire, Some(close::GOING_AWAY), "idle for too long");
             }
             State::Open => {
                 self.queue(wire, &[0x80 | Opcode::Ping as u8, 0]);

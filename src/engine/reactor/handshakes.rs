@@ -26,6 +26,7 @@ impl Reactor {
                 self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Open);
                 wire.flags.announced = true;
                 self.delivery.open(wire.id, self.describe(wire, head));
+                wire.mark = self.delivery.mark();
             }
             Judgement::Plain(body) => self.on_plain_request(wire, head, body),
         }
@@ -52,7 +53,12 @@ impl Reactor {
     /// Answers a request that cannot be served, and ends the connection.
     pub(super) fn refuse(&mut self, wire: &mut Wire, refusal: Refusal) {
         self.link.stats.requests_refused.add(1);
-        self.queue(wire, &refusal.response());
+        let mut response = refusal.response();
+        if wire.flags.head_only {
+            let head = response.windows(4).position(|end| end == b"\r\n\r\n");
+            response.truncate(head.map_or(response.len(), |head| head + 4));
+        }
+        self.queue(wire, &response);
         self.enter(wire, State::Ending);
     }
 
@@ -84,7 +90,7 @@ impl Reactor {
         }
         let mut buffer = [0; frame::MAX_CONTROL_FRAME];
         let close = encode_close(&mut buffer, code, reason);
-        if wire.mark.is_some_and(|mark| !self.delivery.is_handled(mark)) {
+        if !self.delivery.is_handled(wire.mark) {
             self.delivery.begin_leaving();
             self.leaving.push(wire.id);
             self.enter(wire, State::Leaving(close.into()));
@@ -134,7 +140,7 @@ impl Reactor {
             let Some(wire) = conn.map(|conn| &conn.wire).filter(|wire| matches!(wire.state, State::Leaving(_))) else {
                 return false;
             };
-            let done = wire.mark.is_none_or(|mark| self.delivery.is_handled(mark));
+            let done = self.delivery.is_handled(wire.mark);
             if done {
                 handled.push(id);
             }
@@ -168,10 +174,15 @@ impl Reactor {
         }
         wire.state = state;
         wire.since = self.now;
-        if matches!(wire.state, State::Ending) {
-            // What it still sends is dropped, so there is nothing to wait for.
-            wire.flags.paused = false;
-            self.list_unread(wire);
+        match wire.state {
+            State::Open => wire.message_at = self.now,
+            State::Closing | State::Ending => {
+                // No message of it is delivered any more, so there is nothing that reading has to wait for.
+                wire.flags.paused = false;
+                wire.flags.listed = false;
+                self.list_unread(wire);
+            }
+            _ => {}
         }
         self.arm(wire);
     }

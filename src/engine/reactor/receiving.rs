@@ -25,12 +25,10 @@ impl Reactor {
         if self.host_behind && !self.delivery.is_full() {
             self.host_behind = false;
             self.awake = self.now;
+            self.unread.append(&mut self.held);
         }
         self.accept();
         for _ in 0..self.unread.len() {
-            if self.host_behind {
-                return;
-            }
             let Some(id) = self.unread.pop_front() else { return };
             if self.delivery.is_immediate() {
                 self.take_commands();
@@ -62,36 +60,48 @@ impl Reactor {
 
     fn receive(&mut self, conn: &mut Connection) -> Fate {
         for _ in 0..RECEIVES_PER_TURN {
-            if !conn.wire.flags.readable || self.must_not_read(&mut conn.wire) {
-                break;
+            if !conn.wire.flags.readable || !self.may_read(&mut conn.wire) {
+                return Fate::Lives;
             }
             if self.receive_once(conn) == Fate::Ends {
                 return Fate::Ends;
             }
         }
-        if !conn.wire.flags.paused && !matches!(conn.wire.state, State::Leaving(_)) {
-            self.list_unread(&mut conn.wire);
-        }
+        self.list_unread(&mut conn.wire);
         Fate::Lives
     }
 
-    /// Whether reading has to wait: for the host to catch up, or for this peer to read what it was sent.
-    fn must_not_read(&mut self, wire: &mut Wire) -> bool {
+    /// Whether to read on. What can bring events waits for the host to catch up, an open connection for its peer to
+    /// take what it was sent, and one that is leaving for its end.
+    fn may_read(&mut self, wire: &mut Wire) -> bool {
+        let brings_events = matches!(wire.state, State::Handshake(_) | State::Open);
+        if brings_events && self.is_host_behind() {
+            if !wire.flags.listed {
+                wire.flags.listed = true;
+                self.held.push_back(wire.id);
+            }
+            return false;
+        }
+        match wire.state {
+            State::Leaving(_) => false,
+            State::Open => {
+                let paused = wire.queued() as u64 >= self.link.options.max_queued_bytes / 4;
+                if paused && !wire.flags.paused {
+                    self.link.stats.reads_paused.add(1);
+                }
+                wire.flags.paused = paused;
+                !paused
+            }
+            _ => true,
+        }
+    }
+
+    pub(super) fn is_host_behind(&mut self) -> bool {
         if !self.host_behind && self.delivery.is_full() {
             self.host_behind = true;
             self.link.stats.host_paused.add(1);
         }
-        match wire.state {
-            State::Open => {}
-            State::Leaving(_) => return true,
-            _ => return false,
-        }
-        let paused = wire.queued() as u64 >= self.link.options.max_queued_bytes / 4;
-        if paused && !wire.flags.paused {
-            self.link.stats.reads_paused.add(1);
-        }
-        wire.flags.paused = paused;
-        paused || self.host_behind
+        self.host_behind
     }
 
     fn receive_once(&mut self, conn: &mut Connection) -> Fate {
@@ -231,9 +241,11 @@ impl Reactor {
         match event {
             Event::Message(kind, payload) if self.expects_message(wire) => {
                 self.delivery.message(wire.id, kind, payload);
+                self.note_message(wire);
             }
             Event::Assembled(kind, payload) if self.expects_message(wire) => {
                 self.delivery.assembled(wire.id, kind, payload);
+                self.note_message(wire);
             }
             Event::Ping(payload) if matches!(wire.state, State::Open) => {
                 let mut pong = [0; frame::MAX_CONTROL_FRAME];
@@ -248,7 +260,7 @@ impl Reactor {
 
     /// Whether a message is to be delivered: not after the closing handshake has begun from our side.
     #[inline]
-    fn expects_message(&mut self, wire: &mut Wire) -> bool {
+    fn expects_message(&self, wire: &Wire) -> bool {
         if !matches!(wire.state, State::Open) {
             return false;
         }
@@ -258,9 +270,13 @@ impl Reactor {
                 return false;
             }
         }
+        true
+    }
+
+    #[inline]
+    fn note_message(&self, wire: &mut Wire) {
         wire.message_at = self.now;
         wire.mark = self.delivery.mark();
         self.link.stats.messages_in.add(1);
-        true
     }
 }

@@ -3,12 +3,13 @@
 use super::super::commands::Command;
 use super::super::connection::{Connection, State, Wire};
 use super::super::outbox::Outbox;
-use super::super::registry::{ConnId, Registry};
+use super::super::registry::{ConnId, Phase, Registry};
 use super::super::stats::Stats;
 use super::super::timers::{Tick, ticks_in, until};
 use super::super::turn;
 use super::{Fate, Reactor};
 use crate::protocol::close;
+use crate::protocol::handshake::Refusal;
 use std::io;
 use std::sync::Arc;
 
@@ -59,8 +60,7 @@ impl Reactor {
             if sent > 0 {
                 self.link.registry.sub_queued(wire.id, sent as u64);
                 self.link.stats.bytes_out.add(sent as u64);
-                // Whoever takes what was sent is alive, even if we do not read from it at this time.
-                wire.heard = self.now;
+                self.note_progress(wire);
             }
             if let Some(buffer) = outbox.used.take() {
                 self.commands.pool.give(buffer);
@@ -69,6 +69,7 @@ impl Reactor {
                 self.keep_outbox(outbox);
             } else {
                 wire.outbox = Some(outbox);
+                wire.flags.blocked = true;
             }
             if result.is_err() {
                 wire.flags.broken = true;
@@ -76,6 +77,18 @@ impl Reactor {
             }
         }
         self.after_flush(wire)
+    }
+
+    /// Notes that a peer has taken some of what waited for it. That shows that it is alive, though we may not be reading
+    /// from it, and a connection that ends has its time from the last of it on.
+    fn note_progress(&self, wire: &mut Wire) {
+        if std::mem::take(&mut wire.flags.blocked) {
+            wire.heard = self.now;
+            wire.flags.pinged = false;
+        }
+        if matches!(wire.state, State::Closing | State::Ending) {
+            wire.since = self.now;
+        }
     }
 
     pub(super) fn after_flush(&mut self, wire: &mut Wire) -> Fate {
@@ -186,8 +199,6 @@ impl Reactor {
     }
 
     fn respond(&mut self, to: ConnId, mut response: Vec<u8>, head: usize) {
-        // Whoever responds has counted the whole; the outbox is counted anew below.
-        self.link.registry.sub_queued(to, response.len() as u64);
         self.with(to, |reactor, conn| {
             let wire = &mut conn.wire;
             if matches!(wire.state, State::Request) {
@@ -230,6 +241,11 @@ impl Reactor {
         for id in all {
             self.with(id, |reactor, conn| match conn.wire.state {
                 State::Handshake(_) => Fate::Ends,
+                State::Request => {
+                    reactor.link.registry.change_phase(id, Phase::Request, Phase::Shut);
+                    reactor.refuse(&mut conn.wire, Refusal { status: 503, detail: "the server stops" });
+                    reactor.flush(&mut conn.wire)
+                }
                 _ => {
                     reactor.begin_close(&mut conn.wire, Some(close::GOING_AWAY), "server stops");
                     reactor.flush(&mut conn.wire)
