@@ -114,22 +114,20 @@ impl Link {
     /// # Errors
     /// `WS_ERR_CLOSED`.
     pub fn close(&self, conn: ConnId, code: Option<u16>, reason: &str) -> Result<()> {
-        if !self.registry.change_phase(conn, Phase::Open, Phase::Shut) {
+        if !self.registry.change_phase(conn, Phase::Open, Phase::Closing) {
             return Err(self.refusal(conn, self.registry.standing(conn), Phase::Open));
         }
         self.enqueue(Command::Close(conn, code, reason.into()))
     }
 
-    /// Cuts a connection, in whatever phase it is.
+    /// Cuts a connection that the host has not been told of as closed.
     ///
     /// # Errors
     /// `WS_ERR_CLOSED` if it is gone.
     pub fn disconnect(&self, conn: ConnId) -> Result<()> {
-        if self.registry.standing(conn).is_none() {
+        if !self.registry.shut(conn) {
             return Err(gone(conn));
         }
-        self.registry.change_phase(conn, Phase::Open, Phase::Shut);
-        self.registry.change_phase(conn, Phase::Request, Phase::Shut);
         self.enqueue(Command::Disconnect(conn))
     }
 

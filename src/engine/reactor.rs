@@ -19,7 +19,7 @@ use super::delivery::Delivery;
 use super::link::Link;
 use super::outbox::Outbox;
 use super::pool::Pool;
-use super::registry::{ConnId, IdAllocator, Phase};
+use super::registry::{ConnId, IdAllocator};
 use super::timers::{self, Tick, Wheel, tick_of, until};
 use super::turn;
 use crate::protocol::close;
@@ -272,7 +272,7 @@ impl Reactor {
 
     fn let_go(&mut self, mut conn: Connection) {
         let wire = &mut conn.wire;
-        self.link.registry.change_phase(wire.id, Phase::Open, Phase::Shut);
+        self.link.registry.shut(wire.id);
         self.tell_closed(wire, close::ABNORMAL, "");
         if matches!(wire.state, State::Leaving(_)) {
             self.delivery.end_leaving();

@@ -26,6 +26,8 @@ pub enum Phase {
     Open = 1,
     /// A plain HTTP request waits for its response.
     Request = 2,
+    /// The host has begun to close it, and may still cut it.
+    Closing = 3,
 }
 
 const PHASE_SHIFT: u32 = 60;
@@ -67,6 +69,7 @@ impl Standing {
         let phase = match bits >> PHASE_SHIFT {
             1 => Phase::Open,
             2 => Phase::Request,
+            3 => Phase::Closing,
             _ => Phase::Shut,
         };
         Self { phase, queued: bits & QUEUED }
@@ -150,6 +153,12 @@ impl Registry {
         let swap =
             |bits: u64| (Standing::from_bits(bits).phase == from).then_some(bits & QUEUED | (to as u64) << PHASE_SHIFT);
         slot.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, swap).is_ok()
+    }
+
+    /// Ends what may be done with a connection. Whether there was anything.
+    pub fn shut(&self, id: ConnId) -> bool {
+        let Some(slot) = self.find(id) else { return false };
+        Standing::from_bits(slot.state.fetch_and(QUEUED, Ordering::AcqRel)).phase != Phase::Shut
     }
 
     /// The ids of all open connections, in the order of their slots.

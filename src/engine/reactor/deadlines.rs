@@ -1,7 +1,6 @@
 //! Deadlines: requests, responses, pings, idleness, closing.
 
 use super::super::connection::{State, Wire};
-use super::super::registry::Phase;
 use super::super::timers::{TICK_MS, Tick, ticks_in, until};
 use super::{Fate, Reactor};
 use crate::protocol::close;
@@ -61,7 +60,7 @@ impl Reactor {
                 self.refuse(wire, Refusal { status: 408, detail: "the request took too long (request_timeout)" });
             }
             State::Request => {
-                self.link.registry.change_phase(wire.id, Phase::Request, Phase::Shut);
+                self.link.registry.shut(wire.id);
                 self.refuse(wire, Refusal { status: 504, detail: "no answer in time (response_timeout)" });
             }
             State::Leaving(_) => self.leave(wire),

@@ -40,7 +40,7 @@ impl Reactor {
         self.enter(wire, State::Request);
         self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Request);
         if !self.delivery.request(wire.id, self.describe(wire, head)) {
-            self.link.registry.change_phase(wire.id, Phase::Request, Phase::Shut);
+            self.link.registry.shut(wire.id);
             self.refuse(wire, Refusal { status: 404, detail: "not found" });
         }
     }
@@ -86,6 +86,7 @@ impl Reactor {
     fn conclude(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
         self.send_answers(wire);
         if !matches!(wire.state, State::Open) {
+            self.link.registry.shut(wire.id);
             return self.enter(wire, State::Ending);
         }
         let mut buffer = [0; frame::MAX_CONTROL_FRAME];
@@ -101,7 +102,7 @@ impl Reactor {
 
     /// Sends the Close frame that ends it.
     fn part(&mut self, wire: &mut Wire, close: &[u8]) {
-        self.link.registry.change_phase(wire.id, Phase::Open, Phase::Shut);
+        self.link.registry.shut(wire.id);
         self.queue(wire, close);
         self.enter(wire, State::Ending);
     }
@@ -154,7 +155,7 @@ impl Reactor {
     pub(super) fn begin_close(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
         self.leave(wire);
         if matches!(wire.state, State::Open) {
-            self.link.registry.change_phase(wire.id, Phase::Open, Phase::Shut);
+            self.link.registry.change_phase(wire.id, Phase::Open, Phase::Closing);
             let mut buffer = [0; frame::MAX_CONTROL_FRAME];
             self.queue(wire, encode_close(&mut buffer, code, reason));
             self.enter(wire, State::Closing);

@@ -3,7 +3,7 @@
 use super::super::commands::Command;
 use super::super::connection::{Connection, State, Wire};
 use super::super::outbox::Outbox;
-use super::super::registry::{ConnId, Phase, Registry};
+use super::super::registry::{ConnId, Registry};
 use super::super::stats::Stats;
 use super::super::timers::{Tick, ticks_in, until};
 use super::super::turn;
@@ -242,7 +242,7 @@ impl Reactor {
             self.with(id, |reactor, conn| match conn.wire.state {
                 State::Handshake(_) => Fate::Ends,
                 State::Request => {
-                    reactor.link.registry.change_phase(id, Phase::Request, Phase::Shut);
+                    reactor.link.registry.shut(id);
                     reactor.refuse(&mut conn.wire, Refusal { status: 503, detail: "the server stops" });
                     reactor.flush(&mut conn.wire)
                 }
