@@ -289,8 +289,9 @@ impl Server {
     pub fn poll<T>(&self, limit: Option<Duration>, read: impl FnOnce(&Batch) -> T) -> Result<Option<T>> {
         let running = self.running()?;
         let events = running.events()?;
+        let done = || running.links.iter().for_each(|link| link.commands.call());
         let wake = || running.links.iter().for_each(|link| link.commands.poke());
-        events.poll(limit, wake, read)
+        events.poll(limit, done, wake, read)
     }
 
     /// A descriptor that is readable while events wait, for a loop of the host's own.

@@ -3,6 +3,10 @@
 //! Frames are encoded on the thread of the caller and laid end to end in one buffer, which the reactor takes as a
 //! whole, leaving an empty one in its place: no allocation per message, one short lock, and a wake-up only if the
 //! reactor sleeps. Large frames travel in a buffer of their own and are not copied again.
+//!
+//! A host that works on a batch of events pushes one answer after the other. Called for each, the reactor would send
+//! them one by one. So these pushes are quiet: the reactor is called when the host is done with the batch, or when
+//! enough has come together; besides, it looks by itself once a millisecond while the host is at work.
 
 use super::outbox::GATHER_MAX;
 use super::pool::Pool;
@@ -83,12 +87,26 @@ impl Commands {
     }
 }
 
+/// Quiet pushes call the reactor once this much waits, in bytes.
+const QUIET_MAX: usize = 16 * 1024;
+
+/// Whether a push calls the reactor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// At once.
+    Now,
+    /// When enough has come together, or [`CommandQueue::call`] says so.
+    Later,
+}
+
 /// The queue of one reactor.
 #[derive(Debug)]
 pub struct CommandQueue {
     commands: Mutex<Commands>,
-    /// Whether the reactor has something to look at; changed under the lock alone.
+    /// Whether the reactor is called to look; changed under the lock alone.
     waiting: AtomicBool,
+    /// Whether there are commands that it was not called for; changed under the lock alone.
+    quiet: AtomicBool,
     sleeping: AtomicBool,
     wake: EventFd,
     max_bytes: usize,
@@ -103,6 +121,7 @@ impl CommandQueue {
         Ok(Self {
             commands: Mutex::default(),
             waiting: AtomicBool::new(false),
+            quiet: AtomicBool::new(false),
             sleeping: AtomicBool::new(false),
             wake: EventFd::new()?,
             max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
@@ -114,12 +133,12 @@ impl CommandQueue {
     /// # Errors
     /// Why it was not taken.
     #[inline]
-    pub fn push_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<(), Refused> {
+    pub fn push_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8], call: Call) -> Result<(), Refused> {
         if payload.len() > GATHER_MAX {
             // The lock is not held while the payload is copied.
             let mut bytes = self.lock().pool.take();
             frame::write(&mut bytes, opcode, true, None, payload);
-            return self.push(Command::SendWhole(to, bytes));
+            return self.push(Command::SendWhole(to, bytes), call);
         }
         let mut commands = self.lock();
         self.admit(&commands, payload.len() + 1)?;
@@ -138,7 +157,7 @@ impl CommandQueue {
                 commands.list.push(Command::Send { to, length, messages: message });
             }
         }
-        self.announce(commands);
+        self.announce(commands, call);
         Ok(())
     }
 
@@ -146,7 +165,7 @@ impl CommandQueue {
     ///
     /// # Errors
     /// Why it was not taken.
-    pub fn push(&self, command: Command) -> Result<(), Refused> {
+    pub fn push(&self, command: Command, call: Call) -> Result<(), Refused> {
         let mut commands = self.lock();
         let bytes = match &command {
             Command::SendWhole(_, bytes) | Command::Respond { response: bytes, .. } => bytes.len(),
@@ -156,7 +175,7 @@ impl CommandQueue {
         self.admit(&commands, bytes)?;
         commands.bytes += bytes + size_of::<Command>();
         commands.list.push(command);
-        self.announce(commands);
+        self.announce(commands, call);
         Ok(())
     }
 
@@ -178,20 +197,23 @@ impl CommandQueue {
         *commands = Commands { closed: true, ..Commands::default() };
     }
 
-    /// Whether commands wait.
+    /// Whether the reactor is called to look.
     #[inline]
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// Takes all commands, leaving `empty` in their place. Whether there were any.
-    pub fn take(&self, empty: &mut Commands) -> bool {
-        if !self.is_waiting() {
+    /// Takes all commands, leaving `empty` in their place, if the reactor is called or if there are quiet ones and they
+    /// are wanted. Whether there were any.
+    pub fn take(&self, empty: &mut Commands, with_quiet: bool) -> bool {
+        let wanted = self.is_waiting() || with_quiet && self.quiet.load(Ordering::Acquire);
+        if !wanted {
             return false;
         }
         let mut commands = self.lock();
         self.waiting.store(false, Ordering::Release);
+        self.quiet.store(false, Ordering::Release);
         std::mem::swap(&mut *commands, empty);
         true
     }
@@ -212,9 +234,17 @@ impl CommandQueue {
         self.sleeping.store(false, Ordering::Relaxed);
     }
 
-    /// Has the reactor take a turn, though there is no command for it.
+    /// Has the reactor take a turn, though there may be no command for it.
     pub fn poke(&self) {
-        self.announce(self.lock());
+        self.announce(self.lock(), Call::Now);
+    }
+
+    /// Calls the reactor if there are commands that it was not called for.
+    #[inline]
+    pub fn call(&self) {
+        if self.quiet.load(Ordering::Acquire) {
+            self.poke();
+        }
     }
 
     /// Wakes the reactor if it sleeps.
@@ -232,11 +262,14 @@ impl CommandQueue {
 
     /// Lets go of the lock and sees to it that the reactor comes to look.
     #[inline]
-    fn announce(&self, commands: MutexGuard<'_, Commands>) {
-        // The flag only changes under the lock, so that looking is enough for all but the first.
-        let first = !self.waiting.load(Ordering::Relaxed);
+    fn announce(&self, commands: MutexGuard<'_, Commands>, call: Call) {
+        // The flags only change under the lock, so that looking is enough for all but the first.
+        let called = self.waiting.load(Ordering::Relaxed);
+        let first = !called && (call == Call::Now || commands.bytes >= QUIET_MAX);
         if first {
             self.waiting.store(true, Ordering::SeqCst);
+        } else if !called && !self.quiet.load(Ordering::Relaxed) {
+            self.quiet.store(true, Ordering::SeqCst);
         }
         drop(commands);
         if first {
@@ -257,36 +290,36 @@ mod tests {
     #[test]
     fn frames_to_one_receiver_are_one_command() {
         let queue = CommandQueue::new(1000).unwrap();
-        queue.push_frame(1, Opcode::Text, b"a").unwrap();
-        queue.push_frame(1, Opcode::Text, b"b").unwrap();
-        queue.push_frame(2, Opcode::Text, b"c").unwrap();
+        queue.push_frame(1, Opcode::Text, b"a", Call::Now).unwrap();
+        queue.push_frame(1, Opcode::Text, b"b", Call::Now).unwrap();
+        queue.push_frame(2, Opcode::Text, b"c", Call::Now).unwrap();
         let mut taken = Commands::default();
-        assert!(queue.take(&mut taken));
+        assert!(queue.take(&mut taken, false));
         assert_eq!(taken.frames, b"\x81\x01a\x81\x01b\x81\x01c");
         assert!(matches!(
             taken.list[..],
             [Command::Send { to: 1, length: 6, messages: 2 }, Command::Send { to: 2, length: 3, messages: 1 }]
         ));
         taken.clear();
-        assert!(!queue.take(&mut taken));
+        assert!(!queue.take(&mut taken, false));
     }
 
     #[test]
     fn a_full_queue_takes_no_bytes_but_still_a_close() {
         let queue = CommandQueue::new(10).unwrap();
-        queue.push_frame(1, Opcode::Binary, &[0; 30]).unwrap();
-        assert_eq!(queue.push_frame(1, Opcode::Binary, &[]), Err(Refused::Full));
-        assert_eq!(queue.push_frame(1, Opcode::Binary, &[0; GATHER_MAX + 1]), Err(Refused::Full));
-        queue.push(Command::Disconnect(1)).unwrap();
+        queue.push_frame(1, Opcode::Binary, &[0; 30], Call::Now).unwrap();
+        assert_eq!(queue.push_frame(1, Opcode::Binary, &[], Call::Now), Err(Refused::Full));
+        assert_eq!(queue.push_frame(1, Opcode::Binary, &[0; GATHER_MAX + 1], Call::Now), Err(Refused::Full));
+        queue.push(Command::Disconnect(1), Call::Now).unwrap();
     }
 
     #[test]
     fn a_closed_queue_takes_nothing_and_keeps_nothing() {
         let queue = CommandQueue::new(1000).unwrap();
-        queue.push_frame(1, Opcode::Text, b"a").unwrap();
+        queue.push_frame(1, Opcode::Text, b"a", Call::Now).unwrap();
         queue.close();
-        assert_eq!(queue.push(Command::Disconnect(1)), Err(Refused::Closed));
-        assert_eq!(queue.push_frame(1, Opcode::Text, b"a"), Err(Refused::Closed));
+        assert_eq!(queue.push(Command::Disconnect(1), Call::Now), Err(Refused::Closed));
+        assert_eq!(queue.push_frame(1, Opcode::Text, b"a", Call::Now), Err(Refused::Closed));
         assert!(queue.lock().list.is_empty());
     }
 
@@ -295,7 +328,25 @@ mod tests {
         let queue = CommandQueue::new(10).unwrap();
         assert!(queue.fall_asleep());
         queue.awake();
-        queue.push(Command::Disconnect(1)).unwrap();
+        queue.push(Command::Disconnect(1), Call::Now).unwrap();
         assert!(!queue.fall_asleep());
+    }
+
+    #[test]
+    fn quiet_pushes_wait_until_the_call_or_until_they_are_many() {
+        let queue = CommandQueue::new(1 << 20).unwrap();
+        let mut taken = Commands::default();
+        queue.push_frame(1, Opcode::Text, b"a", Call::Later).unwrap();
+        assert!(!queue.is_waiting() && !queue.take(&mut taken, false));
+        assert!(queue.take(&mut taken, true) && taken.list.len() == 1);
+        taken.clear();
+        queue.call();
+        assert!(!queue.is_waiting());
+        queue.push_frame(1, Opcode::Text, b"a", Call::Later).unwrap();
+        queue.call();
+        assert!(queue.take(&mut taken, false));
+        taken.clear();
+        queue.push_frame(1, Opcode::Text, &[b'a'; QUIET_MAX], Call::Later).unwrap();
+        assert!(queue.is_waiting());
     }
 }

@@ -141,8 +141,16 @@ pub struct EventQueue {
     fd_wanted: AtomicBool,
     /// The batch that the host reads, and so the right to poll.
     taken: Mutex<Option<Box<Batch>>>,
+    /// The thread that works on a batch, or 0.
+    worker: AtomicUsize,
     /// Connections that wait for the host to be done with a batch.
     leaving: AtomicUsize,
+}
+
+/// A name of the calling thread that no other thread has at this time.
+fn this_thread() -> usize {
+    thread_local!(static PLACE: u8 = const { 0 });
+    PLACE.with(|place| std::ptr::from_ref(place).addr())
 }
 
 impl EventQueue {
@@ -163,6 +171,7 @@ impl EventQueue {
             fd: EventFd::new()?,
             fd_wanted: AtomicBool::new(false),
             taken: Mutex::new(None),
+            worker: AtomicUsize::new(0),
             leaving: AtomicUsize::new(0),
         })
     }
@@ -172,6 +181,13 @@ impl EventQueue {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.waiting.load(Ordering::Acquire) >= self.max_waiting
+    }
+
+    /// Whether the calling thread works on a batch, and will call for the next when it is done.
+    #[inline]
+    #[must_use]
+    pub fn is_worker(&self) -> bool {
+        self.worker.load(Ordering::Relaxed) == this_thread()
     }
 
     /// Says that no further batch will come, and wakes the host to see it.
@@ -203,8 +219,9 @@ impl EventQueue {
     /// Waits for events for at most `limit` (`None`: without end) and reads them with `read`. The batch stays where it
     /// is until the next call. Returns what `read` returns, or `None` when the time was up.
     ///
-    /// `wake` is called when there is something for the reactors to go on with: the queue is no longer full, or a
-    /// connection waits for the host to be done with what it gave back.
+    /// `done` is called when the last batch is given back: the pushes it has led to are complete. `wake` is called when
+    /// there is something else for the reactors to go on with: the queue is no longer full, or a connection waits for
+    /// the host to be done with what it gave back.
     ///
     /// # Errors
     /// `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_INTERRUPTED` after a signal handler ran,
@@ -212,12 +229,15 @@ impl EventQueue {
     pub fn poll<T>(
         &self,
         limit: Option<Duration>,
+        done: impl FnOnce(),
         wake: impl Fn(),
         read: impl FnOnce(&Batch) -> T,
     ) -> Result<Option<T>> {
         let mut taken = self.right_to_poll()?;
         if let Some(mut batch) = taken.take() {
+            self.worker.store(0, Ordering::Relaxed);
             batch.done.store(batch.number, Ordering::SeqCst);
+            done();
             if self.leaving.load(Ordering::SeqCst) > 0 {
                 wake();
             }
@@ -230,6 +250,7 @@ impl EventQueue {
         if before >= self.max_waiting && before - bytes < self.max_waiting {
             wake();
         }
+        self.worker.store(this_thread(), Ordering::Relaxed);
         Ok(Some(read(taken.insert(batch))))
     }
 
@@ -423,7 +444,7 @@ mod tests {
             };
             batch.events().iter().map(payload).collect::<Vec<_>>()
         };
-        queue.poll(Some(Duration::ZERO), || (), read).unwrap().unwrap_or_default()
+        queue.poll(Some(Duration::ZERO), || (), || (), read).unwrap().unwrap_or_default()
     }
 
     #[test]
@@ -465,7 +486,7 @@ mod tests {
         writer.flush(&mut Pool::default());
         assert!(queue.is_full());
         let told = AtomicBool::new(false);
-        queue.poll(None, || told.store(true, Ordering::Relaxed), |_| ()).unwrap();
+        queue.poll(None, || (), || told.store(true, Ordering::Relaxed), |_| ()).unwrap();
         assert!(told.into_inner() && !queue.is_full());
     }
 
@@ -495,7 +516,7 @@ mod tests {
         writer.flush(&mut Pool::default());
         queue.stop();
         assert_eq!(texts(&queue).len(), 1);
-        let error = queue.poll(None, || (), |_| ()).unwrap_err();
+        let error = queue.poll(None, || (), || (), |_| ()).unwrap_err();
         assert_eq!(error.status, Status::WS_ERR_STOPPED);
     }
 
@@ -508,7 +529,7 @@ mod tests {
             writer.push_message(1, Kind::Text, b"wake");
             writer.flush(&mut Pool::default());
         });
-        assert!(queue.poll(None, || (), |batch| batch.events().len()).unwrap() == Some(1));
+        assert!(queue.poll(None, || (), || (), |batch| batch.events().len()).unwrap() == Some(1));
         thread.join().unwrap();
     }
 }

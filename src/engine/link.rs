@@ -1,6 +1,6 @@
 //! One reactor as other threads see it: which connections it has, and the way to have it do something.
 
-use super::commands::{Command, CommandQueue, Refused};
+use super::commands::{Call, Command, CommandQueue, Refused};
 use super::events::EventQueue;
 use super::registry::{ConnId, Phase, Registry, Standing};
 use super::stats::Stats;
@@ -93,7 +93,7 @@ impl Link {
         self.registry
             .add_queued(to, bytes, Phase::Open, self.options.max_queued_bytes)
             .map_err(|standing| self.refusal(to, standing, Phase::Open))?;
-        if let Err(refused) = self.commands.push_frame(to, opcode, payload) {
+        if let Err(refused) = self.commands.push_frame(to, opcode, payload, self.when_to_call()) {
             self.registry.sub_queued(to, bytes);
             return Err(self.not_taken(refused));
         }
@@ -150,9 +150,18 @@ impl Link {
     /// # Errors
     /// `WS_ERR_QUEUE_FULL`, for what sends bytes; `WS_ERR_STOPPED`.
     pub fn enqueue(&self, command: Command) -> Result<()> {
-        self.commands.push(command).map_err(|refused| self.not_taken(refused))?;
+        let call = if matches!(command, Command::Broadcast(_)) { self.when_to_call() } else { Call::Now };
+        self.commands.push(command, call).map_err(|refused| self.not_taken(refused))?;
         turn::divert(self.name());
         Ok(())
+    }
+
+    #[inline]
+    fn when_to_call(&self) -> Call {
+        match &self.events {
+            Some(events) if events.is_worker() => Call::Later,
+            _ => Call::Now,
+        }
     }
 
     #[cold]

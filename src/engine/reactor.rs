@@ -42,6 +42,9 @@ const EVENTS: usize = 512;
 /// How long to wait awake for a host that is at work.
 const LINGER: Duration = Duration::from_micros(20);
 
+/// How long to sleep at most while the host is at work, in milliseconds.
+const LOOK_MS: i32 = 1;
+
 /// After so many waits in vain, only one in [`RETRY`] is tried.
 const MISSES: u32 = 4;
 const RETRY: u32 = 64;
@@ -63,6 +66,9 @@ pub struct Reactor {
     buffer: Vec<u8>,
     wheel: Wheel,
     now: Tick,
+    now_ms: u64,
+    /// When it last looked for quiet commands.
+    looked_ms: u64,
     /// When reading last began again after the host had been behind.
     awake: Tick,
     host_behind: bool,
@@ -130,6 +136,8 @@ impl Reactor {
             buffer: Vec::new(),
             wheel: Wheel::new(now),
             now,
+            now_ms: 0,
+            looked_ms: 0,
             awake: now,
             host_behind: false,
             unread: VecDeque::new(),
@@ -156,7 +164,8 @@ impl Reactor {
             }
             self.go_on_reading();
             self.delivery.flush(&mut self.pool);
-            self.take_commands();
+            let look = self.is_time_to_look();
+            self.take_commands(look);
             self.let_leave();
             self.flush_dirty();
             self.look_at_deadlines();
@@ -181,8 +190,9 @@ impl Reactor {
         let may_accept = |listening: &Listening| listening.waiting && listening.paused_until.is_none();
         let busy = !self.unread.is_empty() || caught_up || !self.host_behind && self.listeners.iter().any(may_accept);
         let mut timeout = if busy { 0 } else { self.next_deadline_ms() };
-        if timeout != 0 {
+        if timeout != 0 && self.delivery.awaits_host() {
             self.linger();
+            timeout = if timeout < 0 { LOOK_MS } else { timeout.min(LOOK_MS) };
         }
         if timeout != 0 && !self.link.commands.fall_asleep() {
             timeout = 0;
@@ -192,15 +202,13 @@ impl Reactor {
             unreachable!("epoll_wait: {error}");
         }
         self.link.commands.awake();
-        self.now = tick_of(clock::now_ms());
+        self.now_ms = clock::now_ms();
+        self.now = tick_of(self.now_ms);
     }
 
-    /// Waits a moment for the answers of a host that is at work on what it was given. A wake-up costs more than most
+    /// Waits awake, for a moment, until a host at work is done with what it was given: a wake-up costs more than most
     /// handlers take. With a host that takes longer it is hardly ever tried.
     fn linger(&mut self) {
-        if !self.delivery.awaits_host() {
-            return;
-        }
         self.patience.tries = self.patience.tries.wrapping_add(1);
         if self.patience.misses >= MISSES && self.patience.tries % RETRY != 0 {
             return;
@@ -214,6 +222,13 @@ impl Reactor {
             std::hint::spin_loop();
         }
         self.patience.misses = 0;
+    }
+
+    /// Whether to look for what a host at work has pushed quietly: once a millisecond.
+    fn is_time_to_look(&mut self) -> bool {
+        let due = self.now_ms != self.looked_ms;
+        self.looked_ms = self.now_ms;
+        due
     }
 
     fn next_deadline_ms(&mut self) -> i32 {
@@ -234,7 +249,7 @@ impl Reactor {
             id => {
                 if self.delivery.is_immediate() {
                     // What callbacks have pushed so far goes before what they push in answer to what comes now.
-                    self.take_commands();
+                    self.take_commands(false);
                 }
                 self.with(id, |reactor, conn| {
                     conn.wire.flags.readable |= ready.readable;

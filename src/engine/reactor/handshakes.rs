@@ -123,7 +123,7 @@ impl Reactor {
                 return;
             }
             // The answers were pushed before the host said that it is done, and may have come after the last look.
-            self.take_commands();
+            self.take_commands(true);
             for id in handled {
                 self.with(id, |reactor, conn| {
                     reactor.leave(&mut conn.wire);

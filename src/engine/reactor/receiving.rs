@@ -31,7 +31,7 @@ impl Reactor {
         for _ in 0..self.unread.len() {
             let Some(id) = self.unread.pop_front() else { return };
             if self.delivery.is_immediate() {
-                self.take_commands();
+                self.take_commands(false);
             }
             self.with(id, |reactor, conn| {
                 conn.wire.flags.listed = false;

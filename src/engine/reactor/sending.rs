@@ -126,9 +126,9 @@ impl Reactor {
 
     // ---- commands ----------------------------------------------------------------------------------
 
-    pub(super) fn take_commands(&mut self) {
+    pub(super) fn take_commands(&mut self, with_quiet: bool) {
         let mut commands = std::mem::take(&mut self.commands);
-        if self.link.commands.take(&mut commands) {
+        if self.link.commands.take(&mut commands, with_quiet) {
             let mut at = 0;
             for command in commands.list.drain(..) {
                 match command {
