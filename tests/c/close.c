@@ -97,9 +97,7 @@ static void cut(struct test *test)
     closed_one(test, 1006, "");
 
     fd = open_one(test);
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    CHECK_INT(0, setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset));
-    close(fd); /* with a RST */
+    reset(fd);
     closed_one(test, 1006, "");
 
     fd = open_one(test);

@@ -53,11 +53,9 @@ static int threads(uint64_t *unblocked)
 
 static void a_broken_pipe(int port, struct record *record, ws_server *server)
 {
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
     int opened = record->opens, fd = client_open(port);
     WAIT_FOR(record, opens, opened + 1);
-    CHECK_INT(0, setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset));
-    close(fd);
+    reset(fd);
     while (ws_push(server, record->conn, "into the void", 13, WS_TEXT) != WS_ERR_CLOSED)
         ; /* SIGPIPE would end the program */
 }

@@ -176,6 +176,13 @@ static inline void stop_and_free(ws_server *server)
     CHECK_OK(ws_server_free(server));
 }
 
+static inline ws_stats stats_of(ws_server *server)
+{
+    ws_stats stats = {.size = sizeof stats};
+    CHECK_OK(ws_server_stats(server, &stats));
+    return stats;
+}
+
 /* What the callbacks saw, and a way to wait for it. */
 struct record {
     pthread_mutex_t lock;
@@ -306,6 +313,43 @@ static inline int client_connect(int port)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return client_of((struct sockaddr *)&address, sizeof address);
+}
+
+/* Whether nobody listens on the port. */
+static inline int refuses(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int refused = connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+
+/* Ends the connection with a reset. */
+static inline void reset(int fd)
+{
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    CHECK_INT(0, setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once));
+    close(fd);
+}
+
+/* Sends these bytes over and over and reads nothing, until the server takes no more or `most` bytes are sent; returns
+ * how many were. */
+static inline int64_t stuff(int fd, const void *bytes, size_t length, int64_t most)
+{
+    int64_t sent = 0;
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    while (sent < most && poll(&room, 1, scaled(500, 3000)) == 1 && (room.revents & (POLLERR | POLLHUP)) == 0) {
+        size_t at = (size_t)(sent % (int64_t)length), n = length - at;
+        if (most - sent < (int64_t)n)
+            n = (size_t)(most - sent);
+        ssize_t taken = send(fd, (const char *)bytes + at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (taken < 0 && errno != EAGAIN)
+            break;
+        sent += taken > 0 ? taken : 0;
+    }
+    return sent;
 }
 
 static inline void send_bytes(int fd, const void *data, size_t length)

@@ -135,9 +135,7 @@ static void answers_to_nobody(ws_server *server, struct record *record, int port
     int fd = client_connect(port), before = record->requests, status;
     send_text(fd, "GET /unanswered HTTP/1.1\r\nHost: a\r\n\r\n");
     WAIT_FOR(record, requests, before + 1);
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    CHECK_INT(0, setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset));
-    close(fd);
+    reset(fd);
     status = ws_respond(server, record->conn, 200, NULL, "late", 4);
     CHECK(status == WS_OK || status == WS_ERR_CLOSED);
     CHECK_STATUS(WS_ERR_CLOSED, ws_respond(server, 12345678, 200, NULL, "never", 5));

@@ -75,12 +75,10 @@ static void bent_request(int port)
 
 static void reset_at_once(int port)
 {
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
     int fd = client_connect(port);
     if (random_number(2))
         send_upgrade(fd, "/");
-    CHECK_INT(0, setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset));
-    close(fd);
+    reset(fd);
 }
 
 static void serve(const char *reactors)

@@ -9,16 +9,6 @@ static void *stop_it(void *server)
     return NULL;
 }
 
-static int refuses(int port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int refused = connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno == ECONNREFUSED;
-    close(fd);
-    return refused;
-}
-
 static void everyone_hears_of_it(void)
 {
     struct record record = RECORD;
