@@ -260,10 +260,7 @@ impl Server {
     /// # Errors
     /// `WS_ERR_CLOSED`.
     pub fn queued_bytes(&self, conn: ConnId) -> Result<u64> {
-        let standing = self.link(conn)?.registry.standing(conn);
-        let detail =
-            || Error::new(Status::WS_ERR_CLOSED, format!("connection {conn} is closed, or there never was one"));
-        standing.map(|standing| standing.queued).ok_or_else(detail)
+        self.link(conn)?.queued_bytes(conn)
     }
 
     /// The open connections.

@@ -120,6 +120,17 @@ impl Link {
         self.enqueue(Command::Close(conn, code, reason.into()))
     }
 
+    /// Bytes that wait to be sent to a connection that the host has not been told of as closed.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn queued_bytes(&self, conn: ConnId) -> Result<u64> {
+        match self.registry.standing(conn) {
+            Some(Standing { phase, queued }) if phase != Phase::Shut => Ok(queued),
+            _ => Err(gone(conn)),
+        }
+    }
+
     /// Cuts a connection that the host has not been told of as closed.
     ///
     /// # Errors
