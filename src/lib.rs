@@ -12,7 +12,7 @@
 //! A server is set up, started, polled for events or given a handler for them, and stopped:
 //!
 //! ```
-//! use wspush::engine::events::Event;
+//! use wspush::engine::batch::Event;
 //! use wspush::server::Server;
 //! use std::time::Duration;
 //!

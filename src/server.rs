@@ -2,11 +2,13 @@
 //!
 //! Everything but setting up may be done from any thread. A server starts once and stops once.
 
+mod running;
+
+use self::running::Running;
+use crate::engine::batch::Batch;
 use crate::engine::commands::Command;
-use crate::engine::delivery::{Delivery, Handler};
-use crate::engine::events::{Batch, BatchWriter, EventQueue};
+use crate::engine::delivery::Handler;
 use crate::engine::link::Link;
-use crate::engine::reactor::Reactor;
 use crate::engine::registry::{ConnId, Phase, reactor_of};
 use crate::engine::stats::Stats;
 use crate::error::{Error, Result, Status};
@@ -16,12 +18,10 @@ use crate::protocol::frame::{self, Opcode};
 use crate::protocol::handshake::encode_response;
 use crate::protocol::{close, utf8};
 use crate::sys::process;
-use crate::sys::socket::{Address, Listener};
+use crate::sys::socket::Address;
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// A WebSocket server.
@@ -37,23 +37,6 @@ struct Setup {
     options: Options,
     addresses: Vec<Vec<Address>>,
     handler: Option<Arc<dyn Handler>>,
-}
-
-/// What is there from the start on.
-struct Running {
-    links: Vec<Arc<Link>>,
-    events: Option<Arc<EventQueue>>,
-    ports: Vec<u16>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    alive: Arc<Alive>,
-    forks: u32,
-}
-
-/// How many reactors run.
-struct Alive {
-    count: AtomicUsize,
-    lock: Mutex<()>,
-    none: Condvar,
 }
 
 impl Server {
@@ -354,154 +337,6 @@ impl Drop for Server {
         // A forked child has nothing to stop: the threads are the parent's.
         let _ = self.stop(Duration::ZERO);
     }
-}
-
-impl Running {
-    fn start(setup: &Setup) -> Result<Self> {
-        let options = Arc::new(setup.options.clone());
-        let reactors = options.reactors as usize;
-        let (per_reactor, ports) = bind(setup, reactors)?;
-        let system = |what: &'static str| move |error: std::io::Error| Error::system(what, &error);
-        let events = match setup.handler {
-            Some(_) => None,
-            None => Some(Arc::new(EventQueue::new(options.max_event_bytes).map_err(system("eventfd"))?)),
-        };
-        let admitted = Arc::default();
-        let mut links = Vec::new();
-        let mut ready = Vec::new();
-        for (index, listeners) in per_reactor.into_iter().enumerate() {
-            let link = Arc::new(Link::new(index, &options, &admitted, events.as_ref()).map_err(system("eventfd"))?);
-            let delivery = match (&setup.handler, &events) {
-                (Some(handler), _) => Delivery::Callbacks(Arc::clone(handler)),
-                (None, Some(events)) => Delivery::Batches(BatchWriter::new(Arc::clone(events))),
-                (None, None) => unreachable!("one of the two is set above"),
-            };
-            ready.push(Reactor::new(Arc::clone(&link), listeners, delivery).map_err(system("epoll"))?);
-            links.push(link);
-        }
-        let alive = Arc::new(Alive::new(reactors));
-        let running =
-            Self { links, events, ports, threads: Mutex::default(), alive, forks: process::fork_generation() };
-        for (index, reactor) in ready.into_iter().enumerate() {
-            if let Err(error) = running.spawn(index, reactor) {
-                running.alive.leave(reactors - index);
-                running.links.iter().for_each(|link| drop(link.enqueue(Command::Stop(Duration::ZERO))));
-                running.join();
-                return Err(Error::system("start a thread", &error));
-            }
-        }
-        Ok(running)
-    }
-
-    fn spawn(&self, index: usize, mut reactor: Reactor) -> std::io::Result<()> {
-        let alive = Arc::clone(&self.alive);
-        let events = self.events.clone();
-        let thread = process::spawn(format!("wspush-{index}"), move || {
-            // Dropped last, and also if the reactor comes to its end by a panic.
-            let _leaving = Leaving { alive, events };
-            reactor.run();
-            drop(reactor);
-        })?;
-        lock(&self.threads).push(thread);
-        Ok(())
-    }
-
-    fn events(&self) -> Result<&EventQueue> {
-        self.events.as_deref().ok_or_else(|| {
-            Error::new(Status::WS_ERR_STATE, "poll: callbacks are set, and take the events on the reactor threads")
-        })
-    }
-
-    fn is_in_callback(&self) -> bool {
-        self.links.iter().any(|link| link.is_this_thread())
-    }
-
-    fn join(&self) {
-        self.alive.wait();
-        let threads = std::mem::take(&mut *lock(&self.threads));
-        for thread in threads {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Takes a reactor off when its thread ends, however that ends.
-struct Leaving {
-    alive: Arc<Alive>,
-    events: Option<Arc<EventQueue>>,
-}
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        if self.alive.leave(1) {
-            if let Some(events) = &self.events {
-                events.stop();
-            }
-        }
-    }
-}
-
-impl Alive {
-    fn new(count: usize) -> Self {
-        Self { count: AtomicUsize::new(count), lock: Mutex::new(()), none: Condvar::new() }
-    }
-
-    /// Takes `count` reactors off. Whether none is left.
-    fn leave(&self, count: usize) -> bool {
-        let _guard = lock(&self.lock);
-        let last = self.count.fetch_sub(count, Ordering::AcqRel) == count;
-        self.none.notify_all();
-        last
-    }
-
-    fn wait(&self) {
-        let mut guard = lock(&self.lock);
-        while self.count.load(Ordering::Acquire) > 0 {
-            guard = self.none.wait(guard).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-/// The listeners of each reactor, and the port of each address.
-type Bound = (Vec<Vec<Arc<Listener>>>, Vec<u16>);
-
-/// Binds every address for every reactor. TCP listeners are one per reactor, and the kernel spreads connections over
-/// them; a Unix socket has one listener, which all reactors accept from.
-fn bind(setup: &Setup, reactors: usize) -> Result<Bound> {
-    let mut listeners: Vec<Vec<Arc<Listener>>> = vec![Vec::new(); reactors];
-    let mut ports = Vec::new();
-    for candidates in &setup.addresses {
-        let first = Arc::new(bind_first(candidates, &setup.options)?);
-        let address = first.address().clone();
-        ports.push(match &address {
-            Address::Tcp(address) => address.port(),
-            Address::Unix(_) => 0,
-        });
-        for (index, list) in listeners.iter_mut().enumerate() {
-            list.push(match &address {
-                Address::Tcp(_) if index > 0 => Arc::new(bind_one(&address, &setup.options)?),
-                _ => Arc::clone(&first),
-            });
-        }
-    }
-    Ok((listeners, ports))
-}
-
-/// A name may stand for several addresses: the first that can be bound is taken.
-fn bind_first(candidates: &[Address], options: &Options) -> Result<Listener> {
-    let mut result = Err(Error::new(Status::WS_ERR_ADDRESS, "listen: no address"));
-    for address in candidates {
-        result = bind_one(address, options);
-        if result.is_ok() {
-            break;
-        }
-    }
-    result
-}
-
-fn bind_one(address: &Address, options: &Options) -> Result<Listener> {
-    Listener::bind(address, options.backlog as i32, options.reuse_port)
-        .map_err(|error| Error::system(&format!("listen {address}"), &error))
 }
 
 fn check_text(kind: Kind, payload: &[u8]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! One connection as its reactor keeps it: small while it is idle, for there may be a hundred thousand of them.
 
-use super::events::BatchNumber;
+use super::batch::BatchNumber;
 use super::outbox::Outbox;
 use super::registry::ConnId;
 use super::timers::{Tick, ticks_in, until};

@@ -1,6 +1,7 @@
 //! Where events go: to callbacks on the reactor's thread, or in batches to the thread of the host.
 
-use super::events::{BatchNumber, BatchWriter, Event as Batched};
+use super::batch::{BatchNumber, Event as Batched};
+use super::events::BatchWriter;
 use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
@@ -50,7 +51,7 @@ impl Delivery {
     pub fn open(&mut self, conn: ConnId, request: Request) {
         match self {
             Self::Callbacks(handler) => handler.open(conn, &request),
-            Self::Batches(writer) => writer.push_request(request, |request| Batched::Open(conn, request)),
+            Self::Batches(writer) => writer.batch(0).push_request(request, |request| Batched::Open(conn, request)),
         }
     }
 
@@ -59,7 +60,7 @@ impl Delivery {
     pub fn message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) {
         match self {
             Self::Callbacks(handler) => handler.message(conn, kind, payload),
-            Self::Batches(writer) => writer.push_message(conn, kind, payload),
+            Self::Batches(writer) => writer.batch(payload.len()).push_message(conn, kind, payload),
         }
     }
 
@@ -67,7 +68,7 @@ impl Delivery {
     pub fn assembled(&mut self, conn: ConnId, kind: Kind, payload: &mut Vec<u8>) {
         match self {
             Self::Callbacks(handler) => handler.message(conn, kind, payload),
-            Self::Batches(writer) => writer.push_assembled(conn, kind, payload),
+            Self::Batches(writer) => writer.batch(payload.len()).push_assembled(conn, kind, payload),
         }
     }
 
@@ -75,7 +76,7 @@ impl Delivery {
     pub fn close(&mut self, conn: ConnId, code: u16, reason: &str) {
         match self {
             Self::Callbacks(handler) => handler.close(conn, code, reason),
-            Self::Batches(writer) => writer.push_close(conn, code, reason),
+            Self::Batches(writer) => writer.batch(reason.len()).push_close(conn, code, reason),
         }
     }
 
@@ -85,7 +86,7 @@ impl Delivery {
         match self {
             Self::Callbacks(handler) => handler.request(conn, &request),
             Self::Batches(writer) => {
-                writer.push_request(request, |request| Batched::Request(conn, request));
+                writer.batch(0).push_request(request, |request| Batched::Request(conn, request));
                 true
             }
         }

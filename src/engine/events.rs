@@ -5,11 +5,9 @@
 //! allocation, no lock and no wake-up of its own. A message that the decoder has assembled moves into the batch with
 //! its buffer.
 
+use super::batch::{Batch, BatchNumber};
 use super::pool::Pool;
-use super::registry::ConnId;
-use super::request::Request;
 use crate::error::{Error, Result, Status};
-use crate::protocol::decoder::Kind;
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::{self, Waited};
 use crossbeam_channel::{Receiver, Sender};
@@ -17,112 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
-/// Payload bytes that an arena holds. A turn that brings more fills several batches.
-const ARENA: usize = 256 * 1024;
-
-/// Payloads larger than this get a buffer of their own, in bytes.
-const ARENA_PAYLOAD_MAX: usize = ARENA / 4;
-
 /// Batches that are kept for reuse.
 const SPARE_BATCHES: usize = 16;
-
-/// Events that a batch holds at most.
-const EVENTS_MAX: usize = 4096;
-
-/// What an event and a batch cost beside payloads and requests, for the bound on what may wait, in bytes.
-const EVENT_COST: usize = 64;
-const BATCH_COST: usize = 16 * 1024;
-
-/// Something that happened on a connection. Payloads are [`Span`]s of the batch.
-#[derive(Debug)]
-pub enum Event {
-    /// It opened, by this request.
-    Open(ConnId, Box<Request>),
-    /// A message arrived.
-    Message(ConnId, Kind, Span),
-    /// It closed, with this code and reason.
-    Close(ConnId, u16, Span),
-    /// A plain HTTP request wants an answer.
-    Request(ConnId, Box<Request>),
-}
-
-/// Where the payload of an event lies.
-#[derive(Debug, Clone, Copy)]
-pub enum Span {
-    /// In the arena.
-    Arena(u32, u32),
-    /// In a buffer of its own.
-    Own(u32),
-}
-
-/// Events of one turn of one reactor.
-#[derive(Debug)]
-pub struct Batch {
-    events: Vec<Event>,
-    arena: Vec<u8>,
-    own: Vec<Vec<u8>>,
-    /// Buffers of messages that the host is done with.
-    used: Pool,
-    bytes: usize,
-    number: BatchNumber,
-    /// Where the writer looks for the number of the last batch that the host is done with.
-    done: Arc<AtomicU64>,
-}
-
-impl Batch {
-    fn new() -> Self {
-        Self {
-            events: Vec::with_capacity(256),
-            arena: Vec::with_capacity(ARENA),
-            own: Vec::new(),
-            used: Pool::default(),
-            bytes: 0,
-            number: 0,
-            done: Arc::default(),
-        }
-    }
-
-    /// The events, in their order.
-    #[must_use]
-    pub fn events(&self) -> &[Event] {
-        &self.events
-    }
-
-    /// The payload of an event of this batch.
-    #[must_use]
-    pub fn payload(&self, span: Span) -> &[u8] {
-        match span {
-            Span::Arena(start, length) => &self.arena[start as usize..][..length as usize],
-            Span::Own(index) => &self.own[index as usize],
-        }
-    }
-
-    fn clear(&mut self) {
-        self.events.clear();
-        self.arena.clear();
-        self.own.drain(..).for_each(|buffer| self.used.give(buffer));
-        self.bytes = 0;
-    }
-
-    fn has_room(&self, length: usize) -> bool {
-        self.events.len() < EVENTS_MAX
-            && (length > ARENA_PAYLOAD_MAX || self.arena.len() + length <= self.arena.capacity())
-    }
-
-    fn put(&mut self, payload: &[u8]) -> Span {
-        if payload.len() > ARENA_PAYLOAD_MAX {
-            return self.put_own(payload.to_vec());
-        }
-        let start = self.arena.len() as u32;
-        self.arena.extend_from_slice(payload);
-        Span::Arena(start, payload.len() as u32)
-    }
-
-    fn put_own(&mut self, payload: Vec<u8>) -> Span {
-        self.own.push(payload);
-        Span::Own(self.own.len() as u32 - 1)
-    }
-}
 
 /// The queue between the reactors of a server and its host.
 #[derive(Debug)]
@@ -236,7 +130,7 @@ impl EventQueue {
         let mut taken = self.right_to_poll()?;
         if let Some(mut batch) = taken.take() {
             self.worker.store(0, Ordering::Relaxed);
-            batch.done.store(batch.number, Ordering::SeqCst);
+            batch.tell_done();
             done();
             if self.leaving.load(Ordering::SeqCst) > 0 {
                 wake();
@@ -245,7 +139,7 @@ impl EventQueue {
             let _ = self.empty.0.try_send(batch);
         }
         let Some(batch) = self.wait_for_batch(limit)? else { return Ok(None) };
-        let bytes = batch.bytes as u64;
+        let bytes = batch.bytes() as u64;
         let before = self.waiting.fetch_sub(bytes, Ordering::AcqRel);
         if before >= self.max_waiting && before - bytes < self.max_waiting {
             wake();
@@ -305,12 +199,8 @@ impl EventQueue {
         self.empty.1.try_recv().unwrap_or_else(|_| Box::new(Batch::new()))
     }
 
-    fn send(&self, mut batch: Box<Batch>) {
-        batch.bytes += BATCH_COST
-            + batch.arena.len()
-            + batch.own.iter().map(Vec::capacity).sum::<usize>()
-            + batch.events.len() * EVENT_COST;
-        self.waiting.fetch_add(batch.bytes as u64, Ordering::AcqRel);
+    fn send(&self, batch: Box<Batch>) {
+        self.waiting.fetch_add(batch.bytes() as u64, Ordering::AcqRel);
         // The queue holds a receiver itself, so that the channel cannot be disconnected.
         let _ = self.full.0.send(batch);
         self.announce();
@@ -335,9 +225,6 @@ pub struct BatchWriter {
     number: BatchNumber,
     done: Arc<AtomicU64>,
 }
-
-/// The place of a batch among those of its writer, from 1.
-pub type BatchNumber = u64;
 
 impl BatchWriter {
     /// A writer into `queue`.
@@ -375,66 +262,38 @@ impl BatchWriter {
         &self.queue
     }
 
-    /// Adds an event that brings a request.
-    pub fn push_request(&mut self, request: Request, event: impl FnOnce(Box<Request>) -> Event) {
-        self.make_room(0);
-        self.batch.bytes += request.size();
-        self.batch.events.push(event(Box::new(request)));
-    }
-
-    /// Adds a message.
+    /// The batch of this turn, with room for an event with a payload of this length.
     #[inline]
-    pub fn push_message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) {
-        self.make_room(payload.len());
-        let span = self.batch.put(payload);
-        self.batch.events.push(Event::Message(conn, kind, span));
-    }
-
-    /// Adds a message with the buffer that it is in.
-    pub fn push_assembled(&mut self, conn: ConnId, kind: Kind, payload: &mut Vec<u8>) {
-        if payload.len() <= ARENA_PAYLOAD_MAX {
-            return self.push_message(conn, kind, payload);
+    pub fn batch(&mut self, length: usize) -> &mut Batch {
+        if !self.batch.has_room(length) {
+            self.send();
         }
-        self.make_room(payload.len());
-        let span = self.batch.put_own(std::mem::take(payload));
-        self.batch.events.push(Event::Message(conn, kind, span));
-    }
-
-    /// Adds the end of a connection.
-    pub fn push_close(&mut self, conn: ConnId, code: u16, reason: &str) {
-        self.make_room(reason.len());
-        let span = self.batch.put(reason.as_bytes());
-        self.batch.events.push(Event::Close(conn, code, span));
+        &mut self.batch
     }
 
     /// Hands the batch over, if there is anything in it. Large buffers that the host is done with go to `pool`.
     #[inline]
     pub fn flush(&mut self, pool: &mut Pool) {
-        if !self.batch.events.is_empty() {
+        if !self.batch.is_empty() {
             self.send();
         }
-        pool.give_all(&mut self.batch.used);
+        pool.give_all(self.batch.used());
     }
 
     fn send(&mut self) {
         let next = self.queue.spare();
         let mut batch = std::mem::replace(&mut self.batch, next);
-        batch.number = self.number;
-        batch.done = Arc::clone(&self.done);
+        batch.seal(self.number, &self.done);
         self.number += 1;
         self.queue.send(batch);
-    }
-
-    fn make_room(&mut self, length: usize) {
-        if !self.batch.has_room(length) {
-            self.send();
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::batch::Event;
     use super::*;
+    use crate::protocol::decoder::Kind;
 
     fn texts(queue: &EventQueue) -> Vec<Vec<u8>> {
         let read = |batch: &Batch| {
@@ -453,23 +312,22 @@ mod tests {
         let mut writer = BatchWriter::new(Arc::clone(&queue));
         writer.flush(&mut Pool::default());
         assert!(texts(&queue).is_empty());
-        writer.push_message(1, Kind::Text, b"one");
-        writer.push_assembled(1, Kind::Binary, &mut vec![7; ARENA]);
-        writer.push_close(1, 1000, "bye");
+        writer.batch(3).push_message(1, Kind::Text, b"one");
+        writer.batch(300_000).push_assembled(1, Kind::Binary, &mut vec![7; 300_000]);
+        writer.batch(3).push_close(1, 1000, "bye");
         writer.flush(&mut Pool::default());
-        assert_eq!(texts(&queue), [b"one".to_vec(), vec![7; ARENA], b"bye".to_vec()]);
+        assert_eq!(texts(&queue), [b"one".to_vec(), vec![7; 300_000], b"bye".to_vec()]);
         assert!(texts(&queue).is_empty());
     }
 
     #[test]
-    fn an_arena_never_moves_while_it_fills() {
+    fn payloads_stay_where_they_are_while_a_batch_fills() {
         let queue = Arc::new(EventQueue::new(1 << 30).unwrap());
         let mut writer = BatchWriter::new(Arc::clone(&queue));
         for i in 0..200_u8 {
-            writer.push_message(1, Kind::Binary, &vec![i; 10_000]);
-            assert_eq!(writer.batch.arena.capacity(), ARENA);
+            writer.batch(10_000).push_message(1, Kind::Binary, &vec![i; 10_000]);
         }
-        writer.flush(&mut Pool::default());
+        writer.send();
         let mut all = Vec::new();
         while all.len() < 200 {
             all.extend(texts(&queue));
@@ -481,7 +339,7 @@ mod tests {
     fn a_full_queue_says_so_until_the_host_has_read() {
         let queue = Arc::new(EventQueue::new(1000).unwrap());
         let mut writer = BatchWriter::new(Arc::clone(&queue));
-        writer.push_message(1, Kind::Binary, &[0; 2000]);
+        writer.batch(2000).push_message(1, Kind::Binary, &[0; 2000]);
         assert!(!queue.is_full());
         writer.flush(&mut Pool::default());
         assert!(queue.is_full());
@@ -495,10 +353,10 @@ mod tests {
         let queue = Arc::new(EventQueue::new(1000).unwrap());
         let mut writer = BatchWriter::new(Arc::clone(&queue));
         let first = writer.number();
-        writer.push_message(1, Kind::Text, b"one");
+        writer.batch(3).push_message(1, Kind::Text, b"one");
         writer.send();
         let second = writer.number();
-        writer.push_message(1, Kind::Text, b"two");
+        writer.batch(3).push_message(1, Kind::Text, b"two");
         writer.send();
         let mut done = Vec::new();
         for _ in 0..3 {
@@ -512,7 +370,7 @@ mod tests {
     fn a_stopped_queue_is_drained_first() {
         let queue = Arc::new(EventQueue::new(1000).unwrap());
         let mut writer = BatchWriter::new(Arc::clone(&queue));
-        writer.push_close(9, 1001, "");
+        writer.batch(3).push_close(9, 1001, "");
         writer.flush(&mut Pool::default());
         queue.stop();
         assert_eq!(texts(&queue).len(), 1);
@@ -526,7 +384,7 @@ mod tests {
         let other = Arc::clone(&queue);
         let thread = std::thread::spawn(move || {
             let mut writer = BatchWriter::new(other);
-            writer.push_message(1, Kind::Text, b"wake");
+            writer.batch(4).push_message(1, Kind::Text, b"wake");
             writer.flush(&mut Pool::default());
         });
         assert!(queue.poll(None, || (), || (), |batch| batch.events().len()).unwrap() == Some(1));

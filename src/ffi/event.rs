@@ -3,7 +3,7 @@
 use super::handle::{self, ws_server};
 use super::request::ws_request;
 use super::{guard, limit, null};
-use crate::engine::events::{Batch, Event};
+use crate::engine::batch::{Batch, Event};
 use std::ffi::{c_int, c_void};
 use std::sync::PoisonError;
 

@@ -1,0 +1,197 @@
+//! What crosses from a reactor to the host in poll mode: a list of events, and an arena with their payloads.
+
+use super::pool::Pool;
+use super::registry::ConnId;
+use super::request::Request;
+use crate::protocol::decoder::Kind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Payload bytes that an arena holds. A turn that brings more fills several batches.
+const ARENA: usize = 256 * 1024;
+
+/// Payloads larger than this get a buffer of their own, in bytes.
+const ARENA_PAYLOAD_MAX: usize = ARENA / 4;
+
+/// Events that a batch holds at most.
+const EVENTS_MAX: usize = 4096;
+
+/// What an event and a batch cost beside payloads and requests, for the bound on what may wait, in bytes.
+const EVENT_COST: usize = 64;
+const BATCH_COST: usize = 16 * 1024;
+
+/// The place of a batch among those of its writer, from 1.
+pub type BatchNumber = u64;
+
+/// Something that happened on a connection. Payloads are [`Span`]s of the batch.
+#[derive(Debug)]
+pub enum Event {
+    /// It opened, by this request.
+    Open(ConnId, Box<Request>),
+    /// A message arrived.
+    Message(ConnId, Kind, Span),
+    /// It closed, with this code and reason.
+    Close(ConnId, u16, Span),
+    /// A plain HTTP request wants an answer.
+    Request(ConnId, Box<Request>),
+}
+
+/// Where the payload of an event lies.
+#[derive(Debug, Clone, Copy)]
+pub enum Span {
+    /// In the arena.
+    Arena(u32, u32),
+    /// In a buffer of its own.
+    Own(u32),
+}
+
+/// Events of one turn of one reactor.
+#[derive(Debug)]
+pub struct Batch {
+    events: Vec<Event>,
+    arena: Vec<u8>,
+    own: Vec<Vec<u8>>,
+    /// Buffers of messages that the host is done with.
+    used: Pool,
+    bytes: usize,
+    number: BatchNumber,
+    /// Where the writer looks for the number of the last batch that the host is done with.
+    done: Arc<AtomicU64>,
+}
+
+impl Batch {
+    /// An empty one.
+    pub(super) fn new() -> Self {
+        Self {
+            events: Vec::with_capacity(256),
+            arena: Vec::with_capacity(ARENA),
+            own: Vec::new(),
+            used: Pool::default(),
+            bytes: 0,
+            number: 0,
+            done: Arc::default(),
+        }
+    }
+
+    /// The events, in their order.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The payload of an event of this batch.
+    #[must_use]
+    pub fn payload(&self, span: Span) -> &[u8] {
+        match span {
+            Span::Arena(start, length) => &self.arena[start as usize..][..length as usize],
+            Span::Own(index) => &self.own[index as usize],
+        }
+    }
+
+    /// What it costs, in bytes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Ends the writing: counts what it costs and gives it its number.
+    pub(super) fn seal(&mut self, number: BatchNumber, done: &Arc<AtomicU64>) {
+        self.bytes += BATCH_COST
+            + self.arena.len()
+            + self.own.iter().map(Vec::capacity).sum::<usize>()
+            + self.events.len() * EVENT_COST;
+        self.number = number;
+        self.done = Arc::clone(done);
+    }
+
+    /// Tells the writer that the host is done with it.
+    pub(super) fn tell_done(&self) {
+        self.done.store(self.number, Ordering::SeqCst);
+    }
+
+    /// Buffers of messages that the host is done with.
+    pub(super) const fn used(&mut self) -> &mut Pool {
+        &mut self.used
+    }
+
+    /// Empties it for reuse.
+    pub(super) fn clear(&mut self) {
+        self.events.clear();
+        self.arena.clear();
+        self.own.drain(..).for_each(|buffer| self.used.give(buffer));
+        self.bytes = 0;
+    }
+
+    /// Whether an event with a payload of this length still fits.
+    pub(super) fn has_room(&self, length: usize) -> bool {
+        self.events.len() < EVENTS_MAX
+            && (length > ARENA_PAYLOAD_MAX || self.arena.len() + length <= self.arena.capacity())
+    }
+
+    /// Whether nothing is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    pub(super) fn push_request(&mut self, request: Request, event: impl FnOnce(Box<Request>) -> Event) {
+        self.bytes += request.size();
+        self.events.push(event(Box::new(request)));
+    }
+
+    #[inline]
+    pub(super) fn push_message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) {
+        let span = self.put(payload);
+        self.events.push(Event::Message(conn, kind, span));
+    }
+
+    /// Adds a message with the buffer that it is in, unless it is small.
+    pub(super) fn push_assembled(&mut self, conn: ConnId, kind: Kind, payload: &mut Vec<u8>) {
+        if payload.len() <= ARENA_PAYLOAD_MAX {
+            return self.push_message(conn, kind, payload);
+        }
+        let span = self.put_own(std::mem::take(payload));
+        self.events.push(Event::Message(conn, kind, span));
+    }
+
+    pub(super) fn push_close(&mut self, conn: ConnId, code: u16, reason: &str) {
+        let span = self.put(reason.as_bytes());
+        self.events.push(Event::Close(conn, code, span));
+    }
+
+    fn put(&mut self, payload: &[u8]) -> Span {
+        if payload.len() > ARENA_PAYLOAD_MAX {
+            return self.put_own(payload.to_vec());
+        }
+        let start = self.arena.len() as u32;
+        self.arena.extend_from_slice(payload);
+        Span::Arena(start, payload.len() as u32)
+    }
+
+    fn put_own(&mut self, payload: Vec<u8>) -> Span {
+        self.own.push(payload);
+        Span::Own(self.own.len() as u32 - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_full_before_its_arena_would_move() {
+        let mut batch = Batch::new();
+        while batch.has_room(10_000) {
+            batch.push_message(1, Kind::Binary, &[7; 10_000]);
+        }
+        assert_eq!(batch.arena.capacity(), ARENA);
+        assert!(batch.arena.len() + 10_000 > ARENA);
+    }
+
+    #[test]
+    fn a_batch_is_full_of_empty_messages_too() {
+        let mut batch = Batch::new();
+        while batch.has_room(0) {
+            batch.push_message(1, Kind::Text, b"");
+        }
+        assert_eq!(batch.events().len(), EVENTS_MAX);
+    }
+}
