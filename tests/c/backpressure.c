@@ -33,9 +33,7 @@ static void a_slow_reader(void)
         CHECK(resident_bytes() - before < 8 * 1024 * 1024);
     CHECK_INT(1, ws_conn_is_open(server, record.conn));
 
-    ws_stats stats = {.size = sizeof stats};
-    CHECK_OK(ws_server_stats(server, &stats));
-    CHECK_INT(MANY - accepted, stats.pushes_refused);
+    CHECK_INT(MANY - accepted, stats_of(server).pushes_refused);
 
     for (int i = 0; i < accepted; i++) {
         numbered(chunk, i);
@@ -99,9 +97,7 @@ static void a_slow_host(void)
     for (; taken < sent / (CHUNK + 14); taken++)
         CHECK_INT(CHUNK, EXPECT_EVENT(&poller, WS_EVENT_MESSAGE)->length);
     CHECK(taken > 0 && memcmp(chunk, chunk + 1, CHUNK - 1) == 0);
-    ws_stats stats = {.size = sizeof stats};
-    CHECK_OK(ws_server_stats(poller.server, &stats));
-    CHECK(stats.host_paused > 0);
+    CHECK(stats_of(poller.server).host_paused > 0);
     CHECK_OK(ws_server_free(poller.server));
     close(fd);
 }
@@ -155,7 +151,7 @@ static void what_the_cut_leave_behind(void)
     for (int i = 0; i < CLIENTS; i++)
         CHECK_OK(ws_disconnect(server, ids[i]));
     WAIT_FOR(&record, closes, CLIENTS);
-    for (int64_t deadline = now_ms() + 5000; resident_bytes() - before > KEPT; poll(NULL, 0, 5))
+    for (int64_t deadline = now_ms() + 5000; resident_bytes() - before > KEPT; give_way())
         CHECK(now_ms() < deadline);
     stop_and_free(server);
     for (int i = 0; i < CLIENTS; i++)

@@ -59,10 +59,46 @@ static int newcomer(int port)
     return fd;
 }
 
+enum { LONG = 100 * 1000 };
+
+static unsigned char *long_message(void)
+{
+    static unsigned char message[LONG];
+    for (size_t i = 0; i < LONG; i++)
+        message[i] = (unsigned char)(i * 7 + i / 256);
+    return message;
+}
+
+static void greet_at_length(ws_server *server, ws_conn conn, const ws_request *request, void *user_data)
+{
+    CHECK_OK(ws_push(server, conn, long_message(), LONG, WS_BINARY));
+    CHECK_OK(ws_push(server, conn, "welcome", 7, WS_TEXT));
+    CHECK_OK(ws_push(server, conn, long_message(), LONG, WS_BINARY));
+    record_open(server, conn, request, user_data);
+}
+
+/* Messages that are sent from where they are, too, wait for the answer to the upgrade, and for those before them. */
+static void a_long_welcome(void)
+{
+    struct record record = RECORD;
+    ws_server *server = new_server();
+    CHECK_OK(ws_server_on_open(server, greet_at_length, &record));
+    int port = start(server);
+    for (int i = 0; i < 3; i++) {
+        int fd = client_open(port);
+        EXPECT_FRAME(fd, FIN | BINARY, long_message(), LONG);
+        EXPECT_MESSAGE(fd, "welcome");
+        EXPECT_FRAME(fd, FIN | BINARY, long_message(), LONG);
+        close(fd);
+    }
+    stop_and_free(server);
+}
+
 int main(void)
 {
     struct record record = RECORD;
     begin();
+    a_long_welcome();
     ws_server *server = new_server();
     CHECK_OK(ws_server_on_open(server, greet, &record));
     CHECK_OK(ws_server_on_message(server, obey, &record));

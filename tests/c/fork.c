@@ -67,6 +67,78 @@ static void start_what_the_parent_made(ws_server *server)
     EXPECT_CUT(fd);
 }
 
+/* A child has all descriptors of its parent, and may live on: it keeps neither connections nor ports alive. */
+static void a_child_that_lives_on(void)
+{
+    struct record record = RECORD;
+    char byte;
+    int ends[2], status;
+    ws_server *server = recorded_server(&record, echo_message);
+    int port = start(server), before = client_open(port);
+    WAIT_FOR(&record, opens, 1);
+    ws_conn conn = record.conn;
+    CHECK_INT(0, pipe(ends));
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        close(ends[1]);
+        if (read(ends[0], &byte, 1) == 0) /* until the parent is done */
+            execlp("true", "true", (char *)NULL);
+        _exit(1);
+    }
+    close(ends[0]);
+    int after = client_open(port);
+    WAIT_FOR(&record, opens, 2);
+    int64_t since = now_ms();
+    CHECK_OK(ws_disconnect(server, conn));
+    CHECK_OK(ws_disconnect(server, record.conn));
+    EXPECT_CUT(before);
+    EXPECT_CUT(after);
+    CHECK(now_ms() - since < scaled(2000, 20000));
+
+    before = client_open(port);
+    WAIT_FOR(&record, opens, 3);
+    CHECK_OK(ws_server_stop(server, 0));
+    EXPECT_CUT(before);
+    CHECK(refuses(port));
+    CHECK_INT(0, waitpid(child, &status, WNOHANG)); /* it was there all the time */
+    close(ends[1]);
+    CHECK_INT(child, waitpid(child, &status, 0));
+    CHECK_INT(0, status);
+    CHECK_OK(ws_server_free(server));
+}
+
+static int pushing_ended;
+
+static void *push_on(void *server)
+{
+    while (!__atomic_load_n(&pushing_ended, __ATOMIC_SEQ_CST))
+        CHECK_STATUS(WS_ERR_CLOSED, ws_push(server, 999, "x", 1, WS_TEXT));
+    return NULL;
+}
+
+static void make_another(ws_server *parents)
+{
+    ws_server *server = ws_server_new();
+    CHECK(server != NULL && server != parents);
+    CHECK_STATUS(WS_ERR_FORKED, ws_push(parents, 999, "x", 1, WS_TEXT));
+    CHECK_OK(ws_server_free(server));
+}
+
+/* The fork may come while another thread is inside a call: whatever that holds is held in the child for good. */
+static void while_another_thread_pushes(void)
+{
+    struct record record = RECORD;
+    ws_server *server = recorded_server(&record, echo_message);
+    start(server);
+    pthread_t thread = spawn(push_on, server);
+    for (int i = 0; i < scaled(500, 10); i++)
+        in_child(server, make_another);
+    __atomic_store_n(&pushing_ended, 1, __ATOMIC_SEQ_CST);
+    join(thread);
+    stop_and_free(server);
+}
+
 int main(void)
 {
     struct record record = RECORD;
@@ -86,5 +158,7 @@ int main(void)
     in_child(server, start_what_the_parent_made);
     CHECK_OK(ws_server_start(server));
     CHECK_OK(ws_server_free(server));
+    a_child_that_lives_on();
+    while_another_thread_pushes();
     return 0;
 }

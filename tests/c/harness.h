@@ -128,6 +128,12 @@ static inline int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* For a loop that looks again and again: valgrind runs one thread at a time, and not in turn. */
+static inline void give_way(void)
+{
+    poll(NULL, 0, 1);
+}
+
 /* Memory of this process that is in RAM. */
 static inline int64_t resident_bytes(void)
 {
@@ -180,6 +186,7 @@ static inline ws_stats stats_of(ws_server *server)
 {
     ws_stats stats = {.size = sizeof stats};
     CHECK_OK(ws_server_stats(server, &stats));
+    CHECK_INT(sizeof stats, stats.size);
     return stats;
 }
 
@@ -246,6 +253,15 @@ static inline void record_close(ws_server *server, ws_conn conn, int code, const
     memcpy(record->reason, length > 0 ? reason : "", length);
     record->reason[length] = '\0';
     note(record, &record->closes);
+}
+
+/* Leaves the request unanswered. */
+static inline void record_request(ws_server *server, ws_conn conn, const ws_request *request, void *user_data)
+{
+    struct record *record = user_data;
+    CHECK(server != NULL && request != NULL);
+    record->conn = conn;
+    note(record, &record->requests);
 }
 
 /* As record_message, and sends the message back. */

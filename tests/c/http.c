@@ -52,6 +52,22 @@ static const char *header(const struct answer *answer, const char *name)
     return value;
 }
 
+/* An answer of the engine itself: HEAD gets the head that GET would get, and nothing more (RFC 9110, 9.3.2). */
+static void without_a_body_for_head(int port, const char *path, int status)
+{
+    char request[128], length[32];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+    struct answer *answer = ask(port, request);
+    CHECK_INT(status, answer->status);
+    CHECK(answer->length > 0);
+    snprintf(length, sizeof length, "%zu", answer->length);
+    snprintf(request, sizeof request, "HEAD %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+    answer = ask(port, request);
+    CHECK_INT(status, answer->status);
+    CHECK_STRING(length, header(answer, "content-length"));
+    CHECK_INT(0, answer->length);
+}
+
 static void serve_page(ws_server *server, ws_conn conn, const ws_request *request, void *user_data)
 {
     struct record *record = user_data;
@@ -121,8 +137,7 @@ static void pages(int port)
     CHECK_STRING("fine", header(answer, "x"));
     CHECK_STRING("body", answer->body);
 
-    answer = ask(port, "GET /unanswered HTTP/1.1\r\nHost: a\r\n\r\n");
-    CHECK_INT(504, answer->status);
+    without_a_body_for_head(port, "/unanswered", 504);
 
     int fd = client_connect(port);
     send_text(fd, "GET /cut HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -224,7 +239,7 @@ static void without_a_handler(void)
     struct record record = RECORD;
     ws_server *server = recorded_server(&record, record_message);
     int port = start(server);
-    CHECK_INT(404, ask(port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")->status);
+    without_a_body_for_head(port, "/", 404);
     CHECK_INT(0, record.opens + record.closes);
     stop_and_free(server);
 }
@@ -248,6 +263,54 @@ static void in_poll_mode(void)
     stop_and_free(poller.server); /* no CLOSE event: the connection was never announced as open */
 }
 
+struct respondents {
+    ws_server *server;
+    ws_conn conn;
+    int rounds, accepted;
+    pthread_barrier_t asked, answered;
+};
+
+static void *respond_each_time(void *argument)
+{
+    struct respondents *both = argument;
+    for (int i = 0; i < both->rounds; i++) {
+        pthread_barrier_wait(&both->asked);
+        int status = ws_respond(both->server, both->conn, 200, NULL, "one of us", 9);
+        CHECK(status == WS_OK || status == WS_ERR_CLOSED);
+        __atomic_add_fetch(&both->accepted, status == WS_OK, __ATOMIC_SEQ_CST);
+        pthread_barrier_wait(&both->answered);
+    }
+    return NULL;
+}
+
+/* Two threads answer the same request at once: one of them learns that it came second. */
+static void by_two_threads(void)
+{
+    struct poller poller = {.server = new_server()};
+    struct respondents both = {.server = poller.server, .rounds = scaled(2000, 50)};
+    char answer[512];
+    int port = start(poller.server);
+    CHECK_INT(0, pthread_barrier_init(&both.asked, NULL, 3));
+    CHECK_INT(0, pthread_barrier_init(&both.answered, NULL, 3));
+    pthread_t threads[] = {spawn(respond_each_time, &both), spawn(respond_each_time, &both)};
+    for (int i = 0; i < both.rounds; i++) {
+        int fd = client_connect(port);
+        send_text(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        both.conn = EXPECT_EVENT(&poller, WS_EVENT_REQUEST)->conn;
+        pthread_barrier_wait(&both.asked);
+        pthread_barrier_wait(&both.answered);
+        CHECK_INT(i + 1, both.accepted);
+        CHECK_INT(200, receive_head(fd, answer, sizeof answer));
+        receive_bytes(fd, answer, 9);
+        EXPECT_END(fd);
+    }
+    join(threads[0]);
+    join(threads[1]);
+    pthread_barrier_destroy(&both.asked);
+    pthread_barrier_destroy(&both.answered);
+    stop_and_free(poller.server);
+}
+
 int main(void)
 {
     struct record record = RECORD;
@@ -264,5 +327,6 @@ int main(void)
     stop_and_free(server);
     without_a_handler();
     in_poll_mode();
+    by_two_threads();
     return 0;
 }

@@ -80,6 +80,71 @@ static void by_polling(void)
     stop_and_free(poller.server);
 }
 
+/* Ten clients at once, each with a message and a Close, while the host is still at its first event: their messages fill
+ * several batches, and being done with one of these is not being done with all. The server is a process of its own,
+ * which is stopped until all has arrived, so that it takes it in one turn. */
+enum { AT_ONCE = 10, LENGTH = 50000 };
+
+static void answer_all(int port_end)
+{
+    struct poller poller = {.server = new_server()};
+    int closes = 0, port = start(poller.server);
+    CHECK_INT(sizeof port, write(port_end, &port, sizeof port));
+    for (int i = 0; i < AT_ONCE; i++)
+        EXPECT_EVENT(&poller, WS_EVENT_OPEN);
+    CHECK_INT(sizeof port, write(port_end, &port, sizeof port));
+    while (closes < AT_ONCE) {
+        int count = ws_server_poll(poller.server, &poller.events, scaled(10000, 60000));
+        CHECK(count > 0);
+        for (const ws_event *event = poller.events; event < poller.events + count; event++) {
+            closes += event->type == WS_EVENT_CLOSE;
+            if (event->type == WS_EVENT_MESSAGE) {
+                poll(NULL, 0, 5); /* a host that takes its time */
+                CHECK_OK(ws_push(poller.server, event->conn, event->data, event->length, event->code));
+            }
+        }
+    }
+    CHECK_OK(ws_server_stop(poller.server, scaled(5000, 30000)));
+    CHECK_OK(ws_server_free(poller.server));
+}
+
+static void many_at_once(void)
+{
+    static unsigned char message[LENGTH];
+    int ends[2], port, clients[AT_ONCE], status;
+    memset(message, 'm', LENGTH);
+    CHECK_INT(0, pipe(ends));
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm((unsigned)scaled(20, 100));
+        answer_all(ends[1]);
+        exit(0);
+    }
+    CHECK_INT(sizeof port, read(ends[0], &port, sizeof port));
+    for (int i = 0; i < AT_ONCE; i++)
+        clients[i] = client_open(port);
+    CHECK_INT(sizeof port, read(ends[0], &port, sizeof port));
+
+    CHECK_INT(0, kill(child, SIGSTOP));
+    CHECK_INT(child, waitpid(child, &status, WUNTRACED));
+    CHECK(WIFSTOPPED(status));
+    for (int i = 0; i < AT_ONCE; i++) {
+        send_frame(clients[i], FIN | BINARY, message, LENGTH);
+        send_close(clients[i], 1000, "");
+    }
+    CHECK_INT(0, kill(child, SIGCONT));
+    for (int i = 0; i < AT_ONCE; i++) {
+        EXPECT_FRAME(clients[i], FIN | BINARY, message, LENGTH);
+        EXPECT_CLOSE(clients[i], 1000);
+        EXPECT_END(clients[i]);
+    }
+    CHECK_INT(child, waitpid(child, &status, 0));
+    CHECK_INT(0, status);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* It is not waited for without end: a host that does not come leaves the Close to close_timeout. */
 static void a_host_that_does_not_come(void)
 {
@@ -122,6 +187,7 @@ int main(void)
     begin();
     by_callbacks();
     by_polling();
+    many_at_once();
     a_host_that_does_not_come();
     a_stop_in_the_middle();
     return 0;

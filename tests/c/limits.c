@@ -23,6 +23,7 @@ static void connections(const char *reactors)
     ws_stats stats = {.size = sizeof stats};
     int64_t deadline = now_ms() + scaled(10000, 60000);
     do { /* until it is gone, and so is the one refused */
+        give_way();
         CHECK_OK(ws_server_stats(server, &stats));
         CHECK(now_ms() < deadline);
     } while (stats.connections_open > 2);

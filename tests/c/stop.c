@@ -118,6 +118,108 @@ static void by_several_threads(void)
     CHECK_OK(ws_server_free(server));
 }
 
+/* Poll mode, with a host that is behind: reading waits for it, but not for the answer to a Close. */
+static void a_host_behind(void)
+{
+    enum { CHUNK = 1000, MANY = 100000 };
+    static unsigned char chunk[CHUNK];
+    size_t total, at;
+    struct poller poller = {.server = new_server()};
+    CHECK_OK(ws_server_set(poller.server, "max_event_bytes", "64K"));
+    CHECK_OK(ws_server_set(poller.server, "close_timeout", "1m"));
+    int fd = client_open(start(poller.server));
+    EXPECT_EVENT(&poller, WS_EVENT_OPEN);
+    unsigned char *frame = make_frame(FIN | BINARY, chunk, CHUNK, 0x33333333, &total);
+    int64_t most = (int64_t)MANY * (int64_t)total, sent = stuff(fd, frame, total, most);
+    CHECK(sent < most);
+    CHECK(stats_of(poller.server).host_paused > 0);
+
+    int64_t began = now_ms();
+    pthread_t thread = spawn(stop_it, poller.server);
+    EXPECT_CLOSE(fd, 1001);
+    if ((at = (size_t)sent % total) > 0)
+        send_bytes(fd, frame + at, total - at); /* what it was about to say */
+    send_close(fd, 1001, "");
+    EXPECT_END(fd);
+    join(thread);
+    CHECK(now_ms() - began < scaled(2000, 20000));
+
+    const ws_event *event;
+    int last = 0, count;
+    while ((count = ws_server_poll(poller.server, &event, scaled(10000, 60000))) > 0) {
+        CHECK(last != WS_EVENT_CLOSE);
+        last = event[count - 1].type;
+    }
+    CHECK_INT(WS_ERR_STOPPED, count);
+    CHECK_INT(WS_EVENT_CLOSE, last);
+    CHECK_OK(ws_server_free(poller.server));
+    free(frame);
+}
+
+/* A plain request that the host has not answered gets an answer, and is not waited for. */
+static void an_unanswered_request(void)
+{
+    struct poller poller = {.server = new_server()};
+    struct record record = RECORD;
+    char head[1024];
+    ws_server *server = recorded_server(&record, record_message);
+    CHECK_OK(ws_server_on_request(server, record_request, &record));
+    int clients[] = {client_connect(start(poller.server)), client_connect(start(server))};
+    for (int i = 0; i < 2; i++)
+        send_text(clients[i], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ws_conn conn = EXPECT_EVENT(&poller, WS_EVENT_REQUEST)->conn;
+    WAIT_FOR(&record, requests, 1);
+
+    for (int i = 0; i < 2; i++) {
+        int64_t began = now_ms();
+        pthread_t thread = spawn(stop_it, i == 0 ? poller.server : server);
+        CHECK_INT(503, receive_head(clients[i], head, sizeof head));
+        join(thread);
+        CHECK(now_ms() - began < scaled(1000, 15000));
+        EXPECT_CUT(clients[i]);
+    }
+    int status = ws_respond(poller.server, conn, 200, NULL, "late", 4);
+    CHECK(status == WS_ERR_CLOSED || status == WS_ERR_STOPPED);
+    CHECK_OK(ws_server_free(poller.server));
+    CHECK_OK(ws_server_free(server));
+}
+
+static int is_over(int status)
+{
+    return status == WS_ERR_STOPPED || status == WS_ERR_CLOSED;
+}
+
+/* Who pushes on is told, and nothing is kept for connections that are no more. */
+static void what_comes_after(void)
+{
+    enum { CHUNK = 1 << 20, MANY = 40 };
+    static unsigned char chunk[CHUNK];
+    struct record record = RECORD;
+    ws_server *servers[] = {new_server(), recorded_server(&record, record_message)};
+    for (int i = 0; i < 2; i++) {
+        ws_server *server = servers[i];
+        int fd = client_open(start(server));
+        int64_t deadline = now_ms() + scaled(10000, 60000), before;
+        for (; ws_conn_is_open(server, 1) != 1; give_way())
+            CHECK(now_ms() < deadline);
+        CHECK_OK(ws_server_stop(server, 0));
+        EXPECT_CUT(fd);
+        before = resident_bytes();
+        for (int k = 0; k < MANY; k++) {
+            CHECK(is_over(ws_broadcast(server, chunk, CHUNK, WS_BINARY)));
+            CHECK(is_over(ws_push(server, 1, chunk, CHUNK, WS_BINARY)));
+            CHECK(is_over(ws_push(server, 2, "x", 1, WS_TEXT)));
+            CHECK(is_over(ws_ping(server, 1, "x", 1)));
+            CHECK(is_over(ws_close(server, 1, 1000, NULL, 0)));
+        }
+        if (!under_valgrind())
+            CHECK(resident_bytes() - before < 8 * CHUNK);
+        CHECK_OK(ws_server_stop(server, 0));
+        CHECK_OK(ws_server_stop(server, 1000));
+        CHECK_OK(ws_server_free(server));
+    }
+}
+
 int main(void)
 {
     begin();
@@ -126,5 +228,8 @@ int main(void)
     the_stalled_are_cut();
     at_once();
     by_several_threads();
+    a_host_behind();
+    an_unanswered_request();
+    what_comes_after();
     return 0;
 }

@@ -45,9 +45,7 @@ static void half_a_request(void)
     CHECK_INT(1, record.opens);
     CHECK_INT(0, record.closes);
 
-    ws_stats stats = {.size = sizeof stats};
-    CHECK_OK(ws_server_stats(server, &stats));
-    CHECK_INT(3, stats.requests_timed_out);
+    CHECK_INT(3, stats_of(server).requests_timed_out);
     stop_and_free(server);
     close(open);
 }
@@ -78,9 +76,7 @@ static void pings_and_pongs(void)
     WAIT_FOR(&record, closes, 1);
     CHECK_INT(1006, record.code);
 
-    ws_stats stats = {.size = sizeof stats};
-    CHECK_OK(ws_server_stats(server, &stats));
-    CHECK_INT(1, stats.pong_timeouts);
+    CHECK_INT(1, stats_of(server).pong_timeouts);
     stop_and_free(server);
 }
 
@@ -104,6 +100,25 @@ static void silence(void)
     EXPECT_END(fd);
     WAIT_FOR(&record, closes, 1);
     CHECK_INT(1001, record.code);
+    stop_and_free(server);
+}
+
+/* A client that took long to ask: its silence begins when the WebSocket opens, not when it connected. */
+static void silence_after_a_long_handshake(void)
+{
+    struct record record = RECORD;
+    ws_server *server = server_with(&record, "idle_timeout", "300ms");
+    int fd = client_connect(start(server));
+    struct pollfd answer = {.fd = fd, .events = POLLIN};
+    send_text(fd, "GET / HTTP/1.1\r\n");
+    CHECK_INT(0, poll(&answer, 1, 600));
+    int64_t since = now_ms();
+    send_text(fd, UPGRADE_LINES "\r\n");
+    expect_upgrade(fd);
+    EXPECT_CLOSE(fd, 1001);
+    CHECK_TOOK(since, 280);
+    send_close(fd, 1001, "");
+    EXPECT_END(fd);
     stop_and_free(server);
 }
 
@@ -139,6 +154,7 @@ static void a_close_without_an_end(void)
     ws_stats stats = {.size = sizeof stats};
     int64_t deadline = now_ms() + scaled(10000, 60000);
     do {
+        give_way();
         CHECK_OK(ws_server_stats(server, &stats));
         CHECK(now_ms() < deadline);
     } while (stats.connections_open > 0);
@@ -168,6 +184,7 @@ int main(void)
     half_a_request();
     pings_and_pongs();
     silence();
+    silence_after_a_long_handshake();
     an_unanswered_close();
     a_close_without_an_end();
     while_the_host_is_busy();
