@@ -262,10 +262,10 @@ impl Server {
         Ok(self.running()?.links.iter().map(|link| &link.stats))
     }
 
-    /// Waits for events for at most `limit` and reads them with `read`; see [`EventQueue::poll`].
+    /// Waits for events for at most `limit` and reads them with `read`; see [`EventQueue::poll`](crate::engine::events::EventQueue::poll).
     ///
     /// # Errors
-    /// `WS_ERR_STATE` if callbacks are set or it was not started, and those of [`EventQueue::poll`].
+    /// `WS_ERR_STATE` if callbacks are set or it was not started, and those of [`EventQueue::poll`](crate::engine::events::EventQueue::poll).
     pub fn poll<T>(&self, limit: Option<Duration>, read: impl FnOnce(&Batch) -> T) -> Result<Option<T>> {
         let running = self.running()?;
         let events = running.events()?;
