@@ -167,10 +167,12 @@ impl Link {
         Ok(())
     }
 
+    /// A push of the thread that works on a batch need not call the reactor, which looks by itself meanwhile. That holds
+    /// for the reactor that the batch came from, and so, for simplicity, only where there is but one.
     #[inline]
     fn when_to_call(&self) -> Call {
         match &self.events {
-            Some(events) if events.is_worker() => Call::Later,
+            Some(events) if self.options.reactors == 1 && events.is_worker() => Call::Later,
             _ => Call::Now,
         }
     }
