@@ -288,6 +288,30 @@ static void from_several_reactors(void)
         close(clients[i]);
 }
 
+/* A host that pushes and then sits in a database call: what it has pushed goes out meanwhile. */
+static void pushes_do_not_wait_for_the_next_poll(const char *reactors)
+{
+    struct poller poller = {.server = new_server()};
+    CHECK_OK(ws_server_set(poller.server, "reactors", reactors));
+    int port = start(poller.server);
+    int one = client_open(port);
+    ws_conn first = EXPECT_EVENT(&poller, WS_EVENT_OPEN)->conn;
+    int other = client_open(port);
+    ws_conn second = EXPECT_EVENT(&poller, WS_EVENT_OPEN)->conn;
+    send_message(one, "to work");
+    EXPECT_EVENT(&poller, WS_EVENT_MESSAGE);
+    CHECK_OK(ws_push(poller.server, first, "done", 4, WS_TEXT));
+    EXPECT_MESSAGE(one, "done");
+    CHECK_OK(ws_push(poller.server, second, "seen", 4, WS_TEXT));
+    EXPECT_MESSAGE(other, "seen");
+    CHECK_OK(ws_broadcast(poller.server, "all", 3, WS_TEXT));
+    EXPECT_MESSAGE(other, "all");
+    EXPECT_MESSAGE(one, "all");
+    stop_and_free(poller.server);
+    close(one);
+    close(other);
+}
+
 int main(void)
 {
     struct poller poller = {0};
@@ -303,5 +327,7 @@ int main(void)
     stop_wakes_poll();
     free_wakes_poll();
     from_several_reactors();
+    pushes_do_not_wait_for_the_next_poll("1");
+    pushes_do_not_wait_for_the_next_poll("4");
     return 0;
 }
