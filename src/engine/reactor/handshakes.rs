@@ -82,7 +82,8 @@ impl Reactor {
     }
 
     /// Nothing more will be taken from the peer. Unless our Close frame is out already, it follows the answers to what
-    /// came before, and so waits until the host has handled that.
+    /// came before, and so waits until the host has handled that: at the least until the end of this turn, for the
+    /// answers may lie in the command queue.
     fn conclude(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
         self.send_answers(wire);
         if !matches!(wire.state, State::Open) {
@@ -91,7 +92,7 @@ impl Reactor {
         }
         let mut buffer = [0; frame::MAX_CONTROL_FRAME];
         let close = encode_close(&mut buffer, code, reason);
-        if !self.delivery.is_handled(wire.mark) {
+        if wire.mark != 0 {
             self.delivery.begin_leaving();
             self.leaving.push(wire.id);
             self.enter(wire, State::Leaving(close.into()));
