@@ -145,12 +145,6 @@ impl Decoder {
         self.absorb(count)
     }
 
-    /// Bytes of a message that is being assembled.
-    #[must_use]
-    pub fn assembled(&self) -> usize {
-        self.message.len()
-    }
-
     /// Whether nothing is under way: every message that has begun has ended.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
