@@ -51,7 +51,7 @@ pub enum Status {
     WS_ERR_WRONG_THREAD = -18,
     /// The server was started in another process: start after the fork.
     WS_ERR_FORKED = -19,
-    /// A signal handler ran during the wait: call again.
+    /// A signal handler ran during the wait, or the process was stopped and continued: call again.
     WS_ERR_INTERRUPTED = -20,
     /// A fault inside wspush.
     WS_ERR_PANIC = -21,

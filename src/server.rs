@@ -11,6 +11,7 @@ use crate::engine::delivery::Handler;
 use crate::engine::link::Link;
 use crate::engine::registry::{ConnId, Phase, reactor_of};
 use crate::engine::stats::Stats;
+use crate::engine::turn::DIRECT_MIN;
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::decoder::Kind;
@@ -161,6 +162,11 @@ impl Server {
     #[inline]
     pub fn push(&self, conn: ConnId, kind: Kind, payload: &[u8]) -> Result<()> {
         check_text(kind, payload)?;
+        if payload.len() >= DIRECT_MIN {
+            if let Some(result) = self.running()?.send_directly(conn, kind.into(), payload) {
+                return result;
+            }
+        }
         self.link(conn)?.send(conn, kind.into(), payload)
     }
 
@@ -268,10 +274,7 @@ impl Server {
     /// `WS_ERR_STATE` if callbacks are set or it was not started, and those of [`EventQueue::poll`](crate::engine::events::EventQueue::poll).
     pub fn poll<T>(&self, limit: Option<Duration>, read: impl FnOnce(&Batch) -> T) -> Result<Option<T>> {
         let running = self.running()?;
-        let events = running.events()?;
-        let done = || running.links.iter().for_each(|link| link.commands.call());
-        let wake = || running.links.iter().for_each(|link| link.commands.poke());
-        events.poll(limit, done, wake, read)
+        running.events()?.poll(limit, running, read)
     }
 
     /// A descriptor that is readable while events wait, for a loop of the host's own.
@@ -279,7 +282,7 @@ impl Server {
     /// # Errors
     /// As [`Server::poll`].
     pub fn event_fd(&self) -> Result<std::os::fd::RawFd> {
-        Ok(self.running()?.events()?.fd())
+        self.running()?.event_fd()
     }
 
     /// Stops: nothing new is accepted, every connection is sent Close 1001 behind what waits for it, and what is not

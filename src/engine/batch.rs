@@ -4,6 +4,7 @@ use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
 use crate::protocol::decoder::Kind;
+use crate::sys::copy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -124,7 +125,7 @@ impl Batch {
     /// Whether an event with a payload of this length still fits.
     pub(super) fn has_room(&self, length: usize) -> bool {
         self.events.len() < EVENTS_MAX
-            && (length > ARENA_PAYLOAD_MAX || self.arena.len() + length <= self.arena.capacity())
+            && (length > ARENA_PAYLOAD_MAX || self.arena.len() + copy::MAX_GAP + length <= self.arena.capacity())
     }
 
     /// Whether nothing is in it.
@@ -161,8 +162,12 @@ impl Batch {
         if payload.len() > ARENA_PAYLOAD_MAX {
             return self.put_own(payload.to_vec());
         }
+        if payload.len() >= copy::LONG {
+            let gap = copy::gap(self.arena.as_ptr().addr() + self.arena.len());
+            self.arena.resize(self.arena.len() + gap, 0);
+        }
         let start = self.arena.len() as u32;
-        self.arena.extend_from_slice(payload);
+        copy::append(&mut self.arena, payload);
         Span::Arena(start, payload.len() as u32)
     }
 

@@ -5,16 +5,17 @@
 //! reactor sleeps. Large frames travel in a buffer of their own and are not copied again.
 //!
 //! A host that works on a batch of events pushes one answer after the other. Called for each, the reactor would send
-//! them one by one. So these pushes are quiet: the reactor is called when the host is done with the batch, or when
-//! enough has come together; besides, it looks by itself once a millisecond while the host is at work.
+//! them one by one. So these pushes are quiet: they are taken when the host is done with the batch, the reactor is called
+//! when enough has come together, and while the host is at work somebody looks once a millisecond.
 
 use super::outbox::GATHER_MAX;
 use super::pool::Pool;
 use super::registry::ConnId;
 use crate::protocol::frame::{self, Opcode};
 use crate::sys::eventfd::EventFd;
+use crate::sys::futex::Bell;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -99,6 +100,13 @@ pub enum Call {
     Later,
 }
 
+/// What becomes of a reactor between two looks at its queue. `Running` looks before it turns to anything else.
+const RUNNING: u8 = 0;
+/// It waits for its sockets, and is woken through its descriptor.
+const WAITING: u8 = 1;
+/// No thread runs it, and the one that keeps it is called.
+const VACANT: u8 = 2;
+
 /// The queue of one reactor.
 #[derive(Debug)]
 pub struct CommandQueue {
@@ -107,8 +115,10 @@ pub struct CommandQueue {
     waiting: AtomicBool,
     /// Whether there are commands that it was not called for; changed under the lock alone.
     quiet: AtomicBool,
-    sleeping: AtomicBool,
+    /// What the reactor does: one of the three above.
+    reactor: AtomicU8,
     wake: EventFd,
+    bell: Bell,
     max_bytes: usize,
 }
 
@@ -122,8 +132,9 @@ impl CommandQueue {
             commands: Mutex::default(),
             waiting: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
-            sleeping: AtomicBool::new(false),
+            reactor: AtomicU8::new(RUNNING),
             wake: EventFd::new()?,
+            bell: Bell::default(),
             max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
         })
     }
@@ -218,40 +229,60 @@ impl CommandQueue {
         true
     }
 
-    /// Says that the reactor is about to sleep. `false` if commands have come, so that it must not.
+    /// Says that the reactor is about to wait for its sockets. `false` if it is called, so that it must not.
     #[must_use]
-    pub fn fall_asleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
+    pub fn begin_wait(&self) -> bool {
+        self.reactor.store(WAITING, Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) {
-            self.sleeping.store(false, Ordering::Relaxed);
+            self.begin_run();
             return false;
         }
         true
     }
 
-    /// Says that the reactor is awake.
-    pub fn awake(&self) {
-        self.sleeping.store(false, Ordering::Relaxed);
+    /// Says that the reactor runs.
+    pub fn begin_run(&self) {
+        self.reactor.store(RUNNING, Ordering::Relaxed);
     }
 
-    /// Has the reactor take a turn, though there may be no command for it.
-    pub fn poke(&self) {
-        self.announce(self.lock(), Call::Now);
+    /// Says that no thread runs the reactor any more. `false` if it is called, so that one must.
+    #[must_use]
+    pub fn begin_vacancy(&self) -> bool {
+        self.reactor.store(VACANT, Ordering::SeqCst);
+        !self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Has the reactor take a turn, though there may be no command for it, unless no thread runs it.
+    pub fn nudge(&self) {
+        if self.reactor.load(Ordering::SeqCst) != VACANT {
+            self.announce(self.lock(), Call::Now);
+        }
     }
 
     /// Calls the reactor if there are commands that it was not called for.
     #[inline]
     pub fn call(&self) {
         if self.quiet.load(Ordering::Acquire) {
-            self.poke();
+            self.announce(self.lock(), Call::Now);
         }
     }
 
-    /// Wakes the reactor if it sleeps.
+    /// Wakes the reactor if it waits, and calls for a thread to run it if there is none.
     fn wake(&self) {
-        if self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst) {
-            self.wake.signal();
+        if self.reactor.load(Ordering::SeqCst) == RUNNING {
+            return;
         }
+        match self.reactor.swap(RUNNING, Ordering::SeqCst) {
+            WAITING => self.wake.signal(),
+            VACANT => self.bell.ring(),
+            _ => {}
+        }
+    }
+
+    /// What rings when a thread is needed to run the reactor.
+    #[must_use]
+    pub const fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// The descriptor that wakes the reactor.
@@ -324,12 +355,26 @@ mod tests {
     }
 
     #[test]
-    fn a_reactor_with_commands_does_not_fall_asleep() {
+    fn a_reactor_with_commands_neither_waits_nor_leaves() {
         let queue = CommandQueue::new(10).unwrap();
-        assert!(queue.fall_asleep());
-        queue.awake();
+        assert!(queue.begin_wait());
+        queue.begin_run();
+        assert!(queue.begin_vacancy());
+        queue.begin_run();
         queue.push(Command::Disconnect(1), Call::Now).unwrap();
-        assert!(!queue.fall_asleep());
+        assert!(!queue.begin_wait());
+        assert!(!queue.begin_vacancy());
+    }
+
+    #[test]
+    fn a_reactor_that_nobody_runs_is_called_for_by_the_bell() {
+        let queue = CommandQueue::new(1000).unwrap();
+        assert!(queue.begin_vacancy());
+        let heard = queue.bell().heard();
+        queue.push_frame(1, Opcode::Text, b"a", Call::Later).unwrap();
+        assert_eq!(queue.bell().heard(), heard);
+        queue.push_frame(1, Opcode::Text, b"b", Call::Now).unwrap();
+        assert_ne!(queue.bell().heard(), heard);
     }
 
     #[test]

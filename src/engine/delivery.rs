@@ -47,6 +47,16 @@ impl Delivery {
         }
     }
 
+    /// Whether the host has events to take.
+    #[inline]
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        match self {
+            Self::Callbacks(_) => false,
+            Self::Batches(writer) => writer.queue().has_news(),
+        }
+    }
+
     /// A connection opened.
     pub fn open(&mut self, conn: ConnId, request: Request) {
         match self {

@@ -9,26 +9,29 @@ use super::batch::{Batch, BatchNumber};
 use super::pool::Pool;
 use crate::error::{Error, Result, Status};
 use crate::sys::eventfd::EventFd;
-use crate::sys::futex::{self, Waited};
+use crate::sys::futex::{Bell, Waited};
 use crossbeam_channel::{Receiver, Sender};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// Batches that are kept for reuse.
 const SPARE_BATCHES: usize = 16;
 
+#[allow(clippy::vec_box, reason = "batches cross threads in these very boxes")]
+type Spares = Vec<Box<Batch>>;
+
 /// The queue between the reactors of a server and its host.
 #[derive(Debug)]
 pub struct EventQueue {
     full: (Sender<Box<Batch>>, Receiver<Box<Batch>>),
-    empty: (Sender<Box<Batch>>, Receiver<Box<Batch>>),
+    /// Those that the host is done with. The last one is used first: it is still in the processor's cache.
+    empty: Mutex<Spares>,
     /// Bytes of the batches that the host has not taken.
     waiting: AtomicU64,
     max_waiting: u64,
-    /// Raised with every change that a sleeping host must see.
-    changes: AtomicU32,
-    sleeping: AtomicBool,
+    /// Rings with every change that a sleeping host must see.
+    changes: Bell,
     stopped: AtomicBool,
     closed: AtomicBool,
     fd: EventFd,
@@ -39,6 +42,33 @@ pub struct EventQueue {
     worker: AtomicUsize,
     /// Connections that wait for the host to be done with a batch.
     leaving: AtomicUsize,
+}
+
+/// The reactors of a queue, as its host needs them.
+pub trait Reactors {
+    /// The host comes to wait for events.
+    fn enter(&self);
+    /// The host has what it came for, and is off to its own work.
+    fn leave(&self);
+    /// Runs the reactor on the calling thread, if it is free, until there is something in the queue or until `deadline`.
+    fn serve(&self, deadline: Option<Instant>) -> Served;
+    /// Asks whoever runs it to leave the reactor to the calling thread, which is about to wait.
+    fn ask_to_serve(&self);
+    /// Has whoever runs them take the pushes that they were not called for: there will be no more of them soon.
+    fn take_pushes(&self);
+    /// Has whoever runs them take a turn: the queue is no longer full, or a connection waits for the host to be done.
+    fn go_on(&self);
+}
+
+/// Who has run the reactor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// The calling thread.
+    Here,
+    /// Another thread, which still does.
+    Elsewhere,
+    /// The calling thread, until a signal handler ran on it.
+    Interrupted,
 }
 
 /// A name of the calling thread that no other thread has at this time.
@@ -55,11 +85,10 @@ impl EventQueue {
     pub fn new(max_waiting: u64) -> std::io::Result<Self> {
         Ok(Self {
             full: crossbeam_channel::unbounded(),
-            empty: crossbeam_channel::bounded(SPARE_BATCHES),
+            empty: Mutex::default(),
             waiting: AtomicU64::new(0),
             max_waiting,
-            changes: AtomicU32::new(0),
-            sleeping: AtomicBool::new(false),
+            changes: Bell::default(),
             stopped: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             fd: EventFd::new()?,
@@ -113,36 +142,30 @@ impl EventQueue {
     /// Waits for events for at most `limit` (`None`: without end) and reads them with `read`. The batch stays where it
     /// is until the next call. Returns what `read` returns, or `None` when the time was up.
     ///
-    /// `done` is called when the last batch is given back: the pushes it has led to are complete. `wake` is called when
-    /// there is something else for the reactors to go on with: the queue is no longer full, or a connection waits for
-    /// the host to be done with what it gave back.
-    ///
     /// # Errors
     /// `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_INTERRUPTED` after a signal handler ran,
     /// `WS_ERR_STOPPED` once everything was taken from a stopped server.
     pub fn poll<T>(
         &self,
         limit: Option<Duration>,
-        done: impl FnOnce(),
-        wake: impl Fn(),
+        reactors: &impl Reactors,
         read: impl FnOnce(&Batch) -> T,
     ) -> Result<Option<T>> {
         let mut taken = self.right_to_poll()?;
+        let _visit = Visit::begin(reactors);
+        let mut leaving = false;
         if let Some(mut batch) = taken.take() {
             self.worker.store(0, Ordering::Relaxed);
             batch.tell_done();
-            done();
-            if self.leaving.load(Ordering::SeqCst) > 0 {
-                wake();
-            }
+            leaving = self.leaving.load(Ordering::SeqCst) > 0;
             batch.clear();
-            let _ = self.empty.0.try_send(batch);
+            self.keep(batch);
         }
-        let Some(batch) = self.wait_for_batch(limit)? else { return Ok(None) };
+        let Some(batch) = self.wait_for_batch(limit, reactors, leaving)? else { return Ok(None) };
         let bytes = batch.bytes() as u64;
         let before = self.waiting.fetch_sub(bytes, Ordering::AcqRel);
         if before >= self.max_waiting && before - bytes < self.max_waiting {
-            wake();
+            reactors.go_on();
         }
         self.worker.store(this_thread(), Ordering::Relaxed);
         Ok(Some(read(taken.insert(batch))))
@@ -158,10 +181,24 @@ impl EventQueue {
         }
     }
 
-    fn wait_for_batch(&self, limit: Option<Duration>) -> Result<Option<Box<Batch>>> {
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    fn wait_for_batch(
+        &self,
+        limit: Option<Duration>,
+        reactors: &impl Reactors,
+        leaving: bool,
+    ) -> Result<Option<Box<Batch>>> {
+        let deadline = match limit {
+            Some(Duration::ZERO) | None => limit.map(|_| Instant::now()),
+            Some(limit) => Instant::now().checked_add(limit),
+        };
+        match reactors.serve(deadline) {
+            Served::Here => {}
+            Served::Elsewhere if leaving => reactors.go_on(),
+            Served::Elsewhere => reactors.take_pushes(),
+            Served::Interrupted => return Err(interrupted()),
+        }
         loop {
-            let seen = self.changes.load(Ordering::SeqCst);
+            let heard = self.changes.heard();
             if self.closed.load(Ordering::SeqCst) {
                 return Err(Error::new(Status::WS_ERR_STOPPED, "poll: the server was freed"));
             }
@@ -182,21 +219,35 @@ impl EventQueue {
             if left == Some(Duration::ZERO) {
                 return Ok(None);
             }
-            self.sleeping.store(true, Ordering::SeqCst);
-            let waited = futex::wait(&self.changes, seen, left);
-            self.sleeping.store(false, Ordering::Relaxed);
-            if waited == Waited::Interrupted {
-                return Err(Error::new(Status::WS_ERR_INTERRUPTED, "poll: interrupted by a signal"));
+            reactors.ask_to_serve();
+            let served = reactors.serve(deadline);
+            let waits = served == Served::Elsewhere;
+            if served == Served::Interrupted || waits && self.changes.wait(heard, left) == Waited::Interrupted {
+                return Err(interrupted());
             }
         }
     }
 
-    fn has_news(&self) -> bool {
+    /// Whether a poll would return at once.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
         !self.full.1.is_empty() || self.stopped.load(Ordering::SeqCst)
     }
 
     fn spare(&self) -> Box<Batch> {
-        self.empty.1.try_recv().unwrap_or_else(|_| Box::new(Batch::new()))
+        let kept = self.empty().pop();
+        kept.unwrap_or_else(|| Box::new(Batch::new()))
+    }
+
+    fn keep(&self, batch: Box<Batch>) {
+        let mut empty = self.empty();
+        if empty.len() < SPARE_BATCHES {
+            empty.push(batch);
+        }
+    }
+
+    fn empty(&self) -> MutexGuard<'_, Spares> {
+        self.empty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn send(&self, batch: Box<Batch>) {
@@ -206,15 +257,33 @@ impl EventQueue {
         self.announce();
     }
 
-    fn announce(&self) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
-        if self.sleeping.load(Ordering::SeqCst) {
-            futex::wake_all(&self.changes);
-        }
+    /// Has a sleeping host look again.
+    pub fn announce(&self) {
+        self.changes.ring();
         if self.fd_wanted.load(Ordering::SeqCst) {
             self.fd.signal();
         }
     }
+}
+
+/// The time of the host in a poll.
+struct Visit<'a, R: Reactors>(&'a R);
+
+impl<'a, R: Reactors> Visit<'a, R> {
+    fn begin(reactors: &'a R) -> Self {
+        reactors.enter();
+        Self(reactors)
+    }
+}
+
+impl<R: Reactors> Drop for Visit<'_, R> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+fn interrupted() -> Error {
+    Error::new(Status::WS_ERR_INTERRUPTED, "poll: interrupted by a signal")
 }
 
 /// The reactor's end of the queue: the batch of this turn.
@@ -295,6 +364,25 @@ mod tests {
     use super::*;
     use crate::protocol::decoder::Kind;
 
+    /// Reactors that run on threads of their own.
+    #[derive(Default)]
+    struct Apart {
+        told_to_go_on: AtomicBool,
+    }
+
+    impl Reactors for Apart {
+        fn enter(&self) {}
+        fn leave(&self) {}
+        fn serve(&self, _: Option<Instant>) -> Served {
+            Served::Elsewhere
+        }
+        fn ask_to_serve(&self) {}
+        fn take_pushes(&self) {}
+        fn go_on(&self) {
+            self.told_to_go_on.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn texts(queue: &EventQueue) -> Vec<Vec<u8>> {
         let read = |batch: &Batch| {
             let payload = |event: &Event| match event {
@@ -303,7 +391,7 @@ mod tests {
             };
             batch.events().iter().map(payload).collect::<Vec<_>>()
         };
-        queue.poll(Some(Duration::ZERO), || (), || (), read).unwrap().unwrap_or_default()
+        queue.poll(Some(Duration::ZERO), &Apart::default(), read).unwrap().unwrap_or_default()
     }
 
     #[test]
@@ -343,9 +431,9 @@ mod tests {
         assert!(!queue.is_full());
         writer.flush(&mut Pool::default());
         assert!(queue.is_full());
-        let told = AtomicBool::new(false);
-        queue.poll(None, || (), || told.store(true, Ordering::Relaxed), |_| ()).unwrap();
-        assert!(told.into_inner() && !queue.is_full());
+        let reactors = Apart::default();
+        queue.poll(None, &reactors, |_| ()).unwrap();
+        assert!(reactors.told_to_go_on.into_inner() && !queue.is_full());
     }
 
     #[test]
@@ -374,7 +462,7 @@ mod tests {
         writer.flush(&mut Pool::default());
         queue.stop();
         assert_eq!(texts(&queue).len(), 1);
-        let error = queue.poll(None, || (), || (), |_| ()).unwrap_err();
+        let error = queue.poll(None, &Apart::default(), |_| ()).unwrap_err();
         assert_eq!(error.status, Status::WS_ERR_STOPPED);
     }
 
@@ -387,7 +475,7 @@ mod tests {
             writer.batch(4).push_message(1, Kind::Text, b"wake");
             writer.flush(&mut Pool::default());
         });
-        assert!(queue.poll(None, || (), || (), |batch| batch.events().len()).unwrap() == Some(1));
+        assert!(queue.poll(None, &Apart::default(), |batch| batch.events().len()).unwrap() == Some(1));
         thread.join().unwrap();
     }
 }

@@ -91,7 +91,7 @@ impl Link {
     fn enqueue_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<()> {
         let bytes = frame::length(payload.len(), false) as u64;
         self.registry
-            .add_queued(to, bytes, Phase::Open, self.options.max_queued_bytes)
+            .add_queued(to, bytes, self.options.max_queued_bytes)
             .map_err(|standing| self.refusal(to, standing, Phase::Open))?;
         if let Err(refused) = self.commands.push_frame(to, opcode, payload, self.when_to_call()) {
             self.registry.sub_queued(to, bytes);
@@ -187,8 +187,9 @@ impl Link {
         Error::new(Status::WS_ERR_QUEUE_FULL, format!("{most} bytes wait for the reactor (max_command_bytes)"))
     }
 
+    /// Why a connection that stands like this does not do what it can only do in the phase that is `wanted`.
     #[cold]
-    fn refusal(&self, conn: ConnId, standing: Option<Standing>, wanted: Phase) -> Error {
+    pub fn refusal(&self, conn: ConnId, standing: Option<Standing>, wanted: Phase) -> Error {
         match standing {
             Some(Standing { phase, queued }) if phase == wanted => {
                 self.stats.pushes_refused.add_shared(1);

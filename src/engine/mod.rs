@@ -1,6 +1,7 @@
-//! The machinery: reactors, each a thread with an epoll of its own, and what passes between them and the host.
+//! The machinery: reactors, each with an epoll of its own, and what passes between them and the host.
 //!
-//! A [`reactor`] owns its connections: nobody else touches a socket, so no connection needs a lock. What other threads
+//! A [`reactor`] owns its connections: nobody else touches a socket, so no connection needs a lock. Who runs it is decided
+//! by who has its [`seat`]: a thread of its own, or a host that waits for events. What other threads
 //! may do is in [`link`]: look a connection up in the [`registry`], and put [`commands`] into the reactor's queue. What
 //! the reactor has to say goes out through a [`delivery`]: to callbacks on its own thread, or in batches of [`events`]
 //! to the host's.
@@ -16,6 +17,7 @@ pub mod pool;
 pub mod reactor;
 pub mod registry;
 pub mod request;
+pub mod seat;
 pub mod stats;
 pub mod timers;
-mod turn;
+pub mod turn;

@@ -4,6 +4,7 @@
 //! shared between their outboxes. One call sends up to 64 of them. A connection has an outbox only while it
 //! has something to send; empty ones go back to a pool, with the buffer they have grown.
 
+use crate::sys::copy;
 use crate::sys::socket::Socket;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -68,12 +69,12 @@ impl Outbox {
         self.queued += bytes.len();
         if let Some(Piece::Gathered(last)) = self.pieces.back_mut() {
             if last.len() + bytes.len() <= GATHERED_MAX {
-                last.extend_from_slice(bytes);
+                copy::append(last, bytes);
                 return;
             }
         }
         let mut buffer = std::mem::take(&mut self.spare);
-        buffer.extend_from_slice(bytes);
+        copy::append(&mut buffer, bytes);
         self.pieces.push_back(Piece::Gathered(buffer));
     }
 

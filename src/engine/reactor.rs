@@ -1,4 +1,4 @@
-//! A reactor: one thread, one epoll, and the connections that are its own.
+//! A reactor: one epoll, and the connections that are its own. One thread at a time runs it (see [`super::seat`]).
 //!
 //! A turn goes: wait; receive from every connection that has something, decode, and deliver; hand the batch over; take
 //! the commands of other threads; send what has gathered, one call per connection; look at the deadlines that came up.
@@ -34,29 +34,23 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Descriptors that one wait reports.
 const EVENTS: usize = 512;
 
-/// How long to wait awake for a host that is at work.
-const LINGER: Duration = Duration::from_micros(20);
-
 /// How long to sleep at most while the host is at work, in milliseconds.
 const LOOK_MS: i32 = 1;
-
-/// After so many waits in vain, only one in [`RETRY`] is tried.
-const MISSES: u32 = 4;
-const RETRY: u32 = 64;
 
 const WAKE: u64 = u64::MAX;
 const LISTENER: u64 = 1 << 63;
 
-/// A reactor, on its own thread.
+/// A reactor.
 pub struct Reactor {
     link: Arc<Link>,
     delivery: Delivery,
     epoll: Epoll,
+    ready: Events,
     listeners: Vec<Listening>,
     connections: Vec<Option<Box<Connection>>>,
     ids: IdAllocator,
@@ -72,6 +66,8 @@ pub struct Reactor {
     /// When reading last began again after the host had been behind.
     awake: Tick,
     host_behind: bool,
+    /// The host itself runs the reactor, and wants no more at a time than it can take: one batch.
+    for_host: bool,
     /// Connections with bytes to read, for the next turn.
     unread: VecDeque<ConnId>,
     /// The same, but they have to wait for the host to catch up.
@@ -85,15 +81,7 @@ pub struct Reactor {
     #[allow(clippy::vec_box, reason = "a connection holds its outbox in this very box")]
     outboxes: Vec<Box<Outbox>>,
     due: Vec<(ConnId, Tick)>,
-    patience: Patience,
     stopping: Option<Tick>,
-}
-
-/// What waiting for the host has come to so far.
-#[derive(Debug, Default)]
-struct Patience {
-    tries: u32,
-    misses: u32,
 }
 
 struct Listening {
@@ -129,6 +117,7 @@ impl Reactor {
             link,
             delivery,
             epoll,
+            ready: Events::with_capacity(EVENTS),
             listeners: listeners.map(|listener| Listening { listener, waiting: false, paused_until: None }).collect(),
             connections: Vec::new(),
             ids: IdAllocator::default(),
@@ -140,6 +129,7 @@ impl Reactor {
             looked_ms: 0,
             awake: now,
             host_behind: false,
+            for_host: false,
             unread: VecDeque::new(),
             held: VecDeque::new(),
             dirty: Vec::new(),
@@ -148,30 +138,55 @@ impl Reactor {
             pool: Pool::default(),
             outboxes: Vec::new(),
             due: Vec::new(),
-            patience: Patience::default(),
             stopping: None,
         })
     }
 
-    /// Serves until it is told to stop.
-    pub fn run(&mut self) {
-        self.link.begin_thread();
-        let mut events = Events::with_capacity(EVENTS);
-        while !self.is_done() {
-            self.wait(&mut events);
-            for index in 0..events.len() {
-                self.on_ready(events.get(index));
-            }
-            self.go_on_reading();
-            self.delivery.flush(&mut self.pool);
-            let look = self.is_time_to_look();
-            self.take_commands(look);
-            self.let_leave();
-            self.flush_dirty();
-            self.look_at_deadlines();
-            self.flush_dirty();
-            self.delivery.flush(&mut self.pool);
+    /// Takes a turn. It waits for something to do for at most `limit`; `None` is without end.
+    ///
+    /// # Errors
+    /// `Interrupted` if the wait was ended by a signal handler. The turn was taken all the same.
+    pub fn turn(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        let waited = self.wait(limit);
+        self.go_on_reading();
+        for index in 0..self.ready.len() {
+            self.on_ready(self.ready.get(index));
         }
+        self.delivery.flush(&mut self.pool);
+        let look = self.is_time_to_look();
+        self.send_pushed(look);
+        self.look_at_deadlines();
+        self.flush_dirty();
+        self.delivery.flush(&mut self.pool);
+        waited
+    }
+
+    /// Says whether the turns to come are taken by a host that waits for events, and not beside it.
+    pub const fn serve_host(&mut self, serves: bool) {
+        self.for_host = serves;
+    }
+
+    /// Sends what was pushed, with what was pushed quietly if that is wanted.
+    pub fn send_pushed(&mut self, with_quiet: bool) {
+        self.take_commands(with_quiet);
+        self.let_leave();
+        self.flush_dirty();
+    }
+
+    /// Whether it was told to stop.
+    #[must_use]
+    pub const fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
+    /// Whether it was told to stop and has.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.stopping.is_some_and(|deadline| self.ids.live() == 0 || until(deadline, self.now) == 0)
+    }
+
+    /// Cuts what is left, after its last turn.
+    pub fn finish(&mut self) {
         let left: Vec<ConnId> = self.connections.iter().flatten().map(|conn| conn.wire.id).collect();
         for id in left {
             self.with(id, |_, _| Fate::Ends);
@@ -180,48 +195,32 @@ impl Reactor {
         self.link.commands.close();
     }
 
-    fn is_done(&self) -> bool {
-        self.stopping.is_some_and(|deadline| self.ids.live() == 0 || until(deadline, self.now) == 0)
-    }
-
-    fn wait(&mut self, events: &mut Events) {
+    fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
         // Whether the host is behind is asked anew: it may have caught up since this turn began.
-        let caught_up = self.host_behind && !self.delivery.is_full();
+        let behind = self.host_behind && self.delivery.is_full();
         let may_accept = |listening: &Listening| listening.waiting && listening.paused_until.is_none();
-        let busy = !self.unread.is_empty() || caught_up || !self.host_behind && self.listeners.iter().any(may_accept);
+        let may_go_on = || !self.held.is_empty() || self.listeners.iter().any(may_accept);
+        let busy = !self.unread.is_empty() || !behind && may_go_on();
         let mut timeout = if busy { 0 } else { self.next_deadline_ms() };
-        if timeout != 0 && self.delivery.awaits_host() {
-            self.linger();
-            timeout = if timeout < 0 { LOOK_MS } else { timeout.min(LOOK_MS) };
+        let shorter = |timeout: i32, other: i32| if timeout < 0 { other } else { timeout.min(other) };
+        if let Some(limit) = limit {
+            timeout = shorter(timeout, i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
         }
-        if timeout != 0 && !self.link.commands.fall_asleep() {
+        if timeout != 0 && self.delivery.awaits_host() {
+            timeout = shorter(timeout, LOOK_MS);
+        }
+        if timeout != 0 && !self.link.commands.begin_wait() {
             timeout = 0;
         }
-        if let Err(error) = self.epoll.wait(events, timeout) {
-            // epoll_wait fails only for arguments that are wrong, and these are not.
-            unreachable!("epoll_wait: {error}");
-        }
-        self.link.commands.awake();
+        let waited = self.epoll.wait(&mut self.ready, timeout);
+        self.link.commands.begin_run();
         self.now_ms = clock::now_ms();
         self.now = tick_of(self.now_ms);
-    }
-
-    /// Waits awake, for a moment, until a host at work is done with what it was given: a wake-up costs more than most
-    /// handlers take. With a host that takes longer it is hardly ever tried.
-    fn linger(&mut self) {
-        self.patience.tries = self.patience.tries.wrapping_add(1);
-        if self.patience.misses >= MISSES && self.patience.tries % RETRY != 0 {
-            return;
+        match waited {
+            // epoll_wait fails for nothing else but arguments that are wrong, and these are not.
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => unreachable!("epoll_wait: {error}"),
+            waited => waited,
         }
-        let start = Instant::now();
-        while !self.link.commands.is_waiting() && self.delivery.awaits_host() {
-            if start.elapsed() > LINGER {
-                self.patience.misses = self.patience.misses.saturating_add(1);
-                return;
-            }
-            std::hint::spin_loop();
-        }
-        self.patience.misses = 0;
     }
 
     /// Whether to look for what a host at work has pushed quietly: once a millisecond.

@@ -114,16 +114,16 @@ impl Registry {
         self.find(id).map(|slot| Standing::from_bits(slot.state.load(Ordering::Acquire)))
     }
 
-    /// Adds `bytes` to what waits for a connection, if it is in `phase` and less than `most` waits for it already.
+    /// Adds `bytes` to what waits for a connection, if it is open and less than `most` waits for it already.
     ///
     /// # Errors
     /// How it stands if it does not take them, or `None` if it is gone.
     #[inline]
-    pub fn add_queued(&self, id: ConnId, bytes: u64, phase: Phase, most: u64) -> Result<(), Option<Standing>> {
+    pub fn add_queued(&self, id: ConnId, bytes: u64, most: u64) -> Result<(), Option<Standing>> {
         let slot = self.find(id).ok_or(None)?;
         let standing = Standing::from_bits(slot.state.fetch_add(bytes, Ordering::AcqRel));
         let same = slot.id.load(Ordering::Acquire) == id;
-        if same && standing.phase == phase && standing.queued < most {
+        if same && standing.phase == Phase::Open && standing.queued < most {
             return Ok(());
         }
         slot.state.fetch_sub(bytes, Ordering::AcqRel);
@@ -285,15 +285,15 @@ mod tests {
         let registry = Registry::new(0, 1, 10);
         let mut ids = IdAllocator::default();
         let id = ids.take(&registry).unwrap();
-        assert_eq!(registry.add_queued(id, 5, Phase::Open, 10).unwrap_err().unwrap().phase, Phase::Shut);
+        assert_eq!(registry.add_queued(id, 5, 10).unwrap_err().unwrap().phase, Phase::Shut);
         assert!(registry.change_phase(id, Phase::Shut, Phase::Open));
-        assert!(registry.add_queued(id, 9, Phase::Open, 10).is_ok());
-        assert!(registry.add_queued(id, 9, Phase::Open, 10).is_ok());
-        assert_eq!(registry.add_queued(id, 9, Phase::Open, 10).unwrap_err().unwrap().queued, 18);
+        assert!(registry.add_queued(id, 9, 10).is_ok());
+        assert!(registry.add_queued(id, 9, 10).is_ok());
+        assert_eq!(registry.add_queued(id, 9, 10).unwrap_err().unwrap().queued, 18);
         registry.sub_queued(id, 9);
         assert_eq!(registry.standing(id).unwrap().queued, 9);
         ids.give_back(&registry, id);
-        assert!(registry.add_queued(id, 1, Phase::Open, 10).unwrap_err().is_none());
+        assert!(registry.add_queued(id, 1, 10).unwrap_err().is_none());
         registry.sub_queued(id, 9);
         assert_eq!(registry.open().count(), 0);
     }

@@ -30,7 +30,7 @@ struct Turn {
 }
 
 /// Answers with at least this much payload are sent from where they are, in bytes.
-const DIRECT_MIN: usize = 8 * 1024;
+pub const DIRECT_MIN: usize = 8 * 1024;
 
 /// A buffer that grew beyond this is not kept, in bytes.
 const KEPT_MAX: usize = 512 * 1024;

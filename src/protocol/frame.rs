@@ -5,6 +5,7 @@
 //! allocated for it.
 
 use super::{Role, Violation, mask};
+use crate::sys::copy;
 
 /// The longest header: two bytes, a 64-bit length, a masking key.
 pub const MAX_HEADER: usize = 14;
@@ -185,7 +186,7 @@ pub fn write(out: &mut Vec<u8>, opcode: Opcode, fin: bool, mask: Option<mask::Ke
     out.reserve(length + payload.len());
     out.extend_from_slice(&buffer[..length]);
     let start = out.len();
-    out.extend_from_slice(payload);
+    copy::append(out, payload);
     if let Some(key) = mask {
         let _ = mask::apply(&mut out[start..], key);
     }

@@ -3,21 +3,25 @@
 use super::{Setup, lock};
 use crate::engine::commands::Command;
 use crate::engine::delivery::Delivery;
-use crate::engine::events::{BatchWriter, EventQueue};
+use crate::engine::events::{BatchWriter, EventQueue, Reactors, Served};
 use crate::engine::link::Link;
 use crate::engine::reactor::Reactor;
+use crate::engine::registry::ConnId;
+use crate::engine::seat::Seat;
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
+use crate::protocol::frame::Opcode;
 use crate::sys::process;
 use crate::sys::socket::{Address, Listener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is there from the start on.
 pub(super) struct Running {
     pub(super) links: Vec<Arc<Link>>,
+    seats: Vec<Arc<Seat>>,
     pub(super) events: Option<Arc<EventQueue>>,
     pub(super) ports: Vec<u16>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -44,7 +48,7 @@ impl Running {
         };
         let admitted = Arc::default();
         let mut links = Vec::new();
-        let mut ready = Vec::new();
+        let mut seats = Vec::new();
         for (index, listeners) in per_reactor.into_iter().enumerate() {
             let link = Arc::new(Link::new(index, &options, &admitted, events.as_ref()).map_err(system("eventfd"))?);
             let delivery = match (&setup.handler, &events) {
@@ -52,14 +56,15 @@ impl Running {
                 (None, Some(events)) => Delivery::Batches(BatchWriter::new(Arc::clone(events))),
                 (None, None) => unreachable!("one of the two is set above"),
             };
-            ready.push(Reactor::new(Arc::clone(&link), listeners, delivery).map_err(system("epoll"))?);
+            let reactor = Reactor::new(Arc::clone(&link), listeners, delivery).map_err(system("epoll"))?;
+            seats.push(Arc::new(Seat::new(&link, reactor, events.is_some() && reactors == 1)));
             links.push(link);
         }
         let alive = Arc::new(Alive::new(reactors));
         let running =
-            Self { links, events, ports, threads: Mutex::default(), alive, forks: process::fork_generation() };
-        for (index, reactor) in ready.into_iter().enumerate() {
-            if let Err(error) = running.spawn(index, reactor) {
+            Self { links, seats, events, ports, threads: Mutex::default(), alive, forks: process::fork_generation() };
+        for (index, seat) in running.seats.iter().enumerate() {
+            if let Err(error) = running.spawn(index, Arc::clone(seat)) {
                 running.alive.leave(reactors - index);
                 running.links.iter().for_each(|link| drop(link.enqueue(Command::Stop(Duration::ZERO))));
                 running.join();
@@ -69,14 +74,13 @@ impl Running {
         Ok(running)
     }
 
-    fn spawn(&self, index: usize, mut reactor: Reactor) -> std::io::Result<()> {
+    fn spawn(&self, index: usize, seat: Arc<Seat>) -> std::io::Result<()> {
         let alive = Arc::clone(&self.alive);
         let events = self.events.clone();
         let thread = process::spawn(format!("wspush-{index}"), move || {
             // Dropped last, and also if the reactor comes to its end by a panic.
             let _leaving = Leaving { alive, events };
-            reactor.run();
-            drop(reactor);
+            seat.keep();
         })?;
         lock(&self.threads).push(thread);
         Ok(())
@@ -86,6 +90,20 @@ impl Running {
         self.events.as_deref().ok_or_else(|| {
             Error::new(Status::WS_ERR_STATE, "poll: callbacks are set, and take the events on the reactor threads")
         })
+    }
+
+    /// The descriptor that is readable while events wait. A host that waits for it does not wait in a poll, so that the
+    /// reactors are left to their keepers.
+    pub(super) fn event_fd(&self) -> Result<std::os::fd::RawFd> {
+        let fd = self.events()?.fd();
+        self.seats.iter().for_each(|seat| seat.keep_alone());
+        Ok(fd)
+    }
+
+    /// Sends a large message of the thread that works on a batch at once, if the reactor is free.
+    pub(super) fn send_directly(&self, conn: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Result<()>> {
+        let ([seat], Some(events)) = (&self.seats[..], &self.events) else { return None };
+        if events.is_worker() { seat.send(conn, opcode, payload) } else { None }
     }
 
     pub(super) fn is_in_callback(&self) -> bool {
@@ -98,6 +116,37 @@ impl Running {
         for thread in threads {
             let _ = thread.join();
         }
+    }
+}
+
+impl Reactors for Running {
+    fn enter(&self) {
+        self.seats.iter().for_each(|seat| seat.enter());
+    }
+
+    fn leave(&self) {
+        self.seats.iter().for_each(|seat| seat.leave());
+    }
+
+    fn serve(&self, deadline: Option<Instant>) -> Served {
+        let ([seat], Some(events)) = (&self.seats[..], &self.events) else { return Served::Elsewhere };
+        match seat.serve(events, deadline) {
+            Ok(true) => Served::Here,
+            Ok(false) => Served::Elsewhere,
+            Err(_) => Served::Interrupted,
+        }
+    }
+
+    fn ask_to_serve(&self) {
+        self.seats.iter().for_each(|seat| seat.ask());
+    }
+
+    fn take_pushes(&self) {
+        self.links.iter().for_each(|link| link.commands.call());
+    }
+
+    fn go_on(&self) {
+        self.links.iter().for_each(|link| link.commands.nudge());
     }
 }
 

@@ -88,20 +88,15 @@ impl Epoll {
     /// Waits for at most `timeout_ms` milliseconds (-1: without end) and fills `events`.
     ///
     /// # Errors
-    /// None that a caller could cause; an interrupted wait counts as one that found nothing.
+    /// `Interrupted` after a signal handler ran, and none besides that a caller could cause.
     pub fn wait(&self, events: &mut Events, timeout_ms: i32) -> io::Result<()> {
         events.list.clear();
         let room = i32::try_from(events.list.capacity()).unwrap_or(i32::MAX);
         // SAFETY: the list has room for `room` events, of which the kernel fills the first `count`.
         let count = unsafe { libc::epoll_wait(self.fd.as_raw_fd(), events.list.as_mut_ptr(), room, timeout_ms) };
-        match check(count) {
-            Ok(count) => {
-                // SAFETY: the kernel has written `count` events, and `count` is at most the capacity.
-                unsafe { events.list.set_len(count as usize) };
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) => Err(error),
-        }
+        let count = check(count)?;
+        // SAFETY: the kernel has written `count` events, and `count` is at most the capacity.
+        unsafe { events.list.set_len(count as usize) };
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 //! A scripting language runs its signal handlers between its own steps; a wait that swallowed `EINTR` would keep
 //! Ctrl-C waiting with it.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How a wait ended.
@@ -17,12 +17,44 @@ pub enum Waited {
     Interrupted,
 }
 
+/// Something to wait for: one thread sleeps on it, any thread rings it. To ring costs a system call only while somebody
+/// sleeps.
+#[derive(Debug, Default)]
+pub struct Bell {
+    rings: AtomicU32,
+    sleeping: AtomicBool,
+}
+
+impl Bell {
+    /// How often it has rung: for [`Bell::wait`], and to be asked before looking whether there is a reason to wait.
+    #[must_use]
+    pub fn heard(&self) -> u32 {
+        self.rings.load(Ordering::SeqCst)
+    }
+
+    /// Sleeps until it has rung since `heard`, for at most `limit`.
+    pub fn wait(&self, heard: u32, limit: Option<Duration>) -> Waited {
+        self.sleeping.store(true, Ordering::SeqCst);
+        let waited = wait(&self.rings, heard, limit);
+        self.sleeping.store(false, Ordering::Relaxed);
+        waited
+    }
+
+    /// Wakes whoever sleeps, now or by a [`Bell::heard`] of before.
+    pub fn ring(&self) {
+        self.rings.fetch_add(1, Ordering::SeqCst);
+        if self.sleeping.load(Ordering::SeqCst) {
+            wake_all(&self.rings);
+        }
+    }
+}
+
 /// The longest that one wait lasts. A wait without a time limit would be restarted by the kernel after a handler that
 /// was installed with `SA_RESTART`, as most are.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Sleeps while `word` holds `expected`, for at most `limit` (`None`: an hour, after which it reads as woken).
-pub fn wait(word: &AtomicU32, expected: u32, limit: Option<Duration>) -> Waited {
+fn wait(word: &AtomicU32, expected: u32, limit: Option<Duration>) -> Waited {
     let span = limit.map_or(LONGEST, |limit| limit.min(LONGEST));
     let timeout = libc::timespec { tv_sec: span.as_secs() as libc::time_t, tv_nsec: span.subsec_nanos().into() };
     let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
@@ -40,7 +72,7 @@ pub fn wait(word: &AtomicU32, expected: u32, limit: Option<Duration>) -> Waited 
 }
 
 /// Wakes every thread that waits on `word`.
-pub fn wake_all(word: &AtomicU32) {
+fn wake_all(word: &AtomicU32) {
     let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: the kernel uses the address of the word as a name and does not write to it.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, i32::MAX, 0_usize, 0_usize, 0) };

@@ -4,6 +4,7 @@
 //! `exec`, and no call raises `SIGPIPE`. The floors above hold no `unsafe` for the sake of the kernel.
 
 pub mod clock;
+pub mod copy;
 pub mod epoll;
 pub mod eventfd;
 pub mod futex;

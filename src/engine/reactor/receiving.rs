@@ -25,6 +25,8 @@ impl Reactor {
         if self.host_behind && !self.delivery.is_full() {
             self.host_behind = false;
             self.awake = self.now;
+        }
+        if !self.host_behind {
             self.unread.append(&mut self.held);
         }
         self.accept();
@@ -75,7 +77,7 @@ impl Reactor {
     /// take what it was sent, and one that is leaving for its end.
     fn may_read(&mut self, wire: &mut Wire) -> bool {
         let brings_events = matches!(wire.state, State::Handshake(_) | State::Open);
-        if brings_events && self.is_host_behind() {
+        if brings_events && (self.is_host_behind() || self.for_host && self.delivery.has_news()) {
             if !wire.flags.listed {
                 wire.flags.listed = true;
                 self.held.push_back(wire.id);

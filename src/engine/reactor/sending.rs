@@ -3,14 +3,15 @@
 use super::super::commands::Command;
 use super::super::connection::{Connection, State, Wire};
 use super::super::outbox::Outbox;
-use super::super::registry::{ConnId, Registry};
+use super::super::registry::{ConnId, Registry, Standing};
 use super::super::stats::Stats;
 use super::super::timers::{Tick, ticks_in, until};
 use super::super::turn;
 use super::{Fate, Reactor};
 use crate::protocol::close;
+use crate::protocol::frame::{self, Header, Opcode};
 use crate::protocol::handshake::Refusal;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 /// Bytes for one connection that are worth a call of their own, rather than being copied to go with others.
@@ -166,7 +167,51 @@ impl Reactor {
         }
     }
 
-    /// The same for a large frame that has a buffer of its own.
+    /// Sends a large message of the host at once, from where the host has it, behind all that it has pushed before.
+    ///
+    /// # Errors
+    /// How the connection stands if it does not take the message, or `None` if it is gone.
+    pub fn send_directly(&mut self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<(), Option<Standing>> {
+        self.take_commands(true);
+        let length = frame::length(payload.len(), false) as u64;
+        self.link.registry.add_queued(to, length, self.link.options.max_queued_bytes)?;
+        let mut left = length;
+        self.with(to, |reactor, conn| reactor.send_frame(&mut conn.wire, opcode, payload, &mut left));
+        self.link.registry.sub_queued(to, left);
+        self.link.stats.messages_out.add(u64::from(left == 0));
+        Ok(())
+    }
+
+    /// Sends a frame behind what waits, and has it wait too as far as there is no room. Takes off `left` what it has seen to.
+    fn send_frame(&mut self, wire: &mut Wire, opcode: Opcode, payload: &[u8], left: &mut u64) -> Fate {
+        if !takes_messages(wire) || wire.outbox.is_some() && self.flush(wire) == Fate::Ends {
+            return if wire.flags.broken { Fate::Ends } else { Fate::Lives };
+        }
+        let mut buffer = [0; frame::MAX_HEADER];
+        let header = Header { fin: true, opcode, mask: None, length: payload.len() as u64 };
+        let header_length = header.write(&mut buffer);
+        let header = &buffer[..header_length];
+        let mut sent = 0;
+        if wire.outbox.is_none() {
+            sent = sent_now(wire, &self.link.stats, |wire| {
+                wire.socket.send_pieces(&[IoSlice::new(header), IoSlice::new(payload)])
+            });
+            if wire.flags.broken {
+                return Fate::Ends;
+            }
+            self.link.registry.sub_queued(wire.id, sent as u64);
+        }
+        if sent < header.len() + payload.len() {
+            let outbox = outbox_of(wire, &mut self.outboxes);
+            outbox.gather(&header[sent.min(header.len())..]);
+            outbox.append(payload[sent.saturating_sub(header.len())..].to_vec());
+            wire.flags.blocked = true;
+        }
+        *left = 0;
+        Fate::Lives
+    }
+
+    /// Sends a large frame that has a buffer of its own, and was counted in the same way.
     fn send_whole(&mut self, to: ConnId, bytes: Vec<u8>) {
         let Some(wire) = receiver(&mut self.connections, &self.link.registry, to) else {
             return self.drop_queued(to, bytes.len());
@@ -262,12 +307,22 @@ fn receiver<'a>(
     to: ConnId,
 ) -> Option<&'a mut Wire> {
     let conn = connections.get_mut(registry.slot_of(to))?.as_mut().filter(|conn| conn.wire.id == to)?;
-    matches!(conn.wire.state, State::Open | State::Leaving(_)).then_some(&mut conn.wire)
+    takes_messages(&conn.wire).then_some(&mut conn.wire)
+}
+
+/// Whether what the host has pushed may still be sent.
+const fn takes_messages(wire: &Wire) -> bool {
+    matches!(wire.state, State::Open | State::Leaving(_))
 }
 
 /// Sends what there is room for, past an empty queue, and returns how much that was.
 fn send_now(wire: &mut Wire, stats: &Stats, bytes: &[u8]) -> usize {
-    match wire.socket.send(bytes) {
+    sent_now(wire, stats, |wire| wire.socket.send(bytes))
+}
+
+/// Notes what a call to send says of the connection, and returns how much it has sent.
+fn sent_now(wire: &mut Wire, stats: &Stats, send: impl FnOnce(&Wire) -> io::Result<usize>) -> usize {
+    match send(wire) {
         Ok(count) => {
             stats.bytes_out.add(count as u64);
             count
