@@ -564,13 +564,11 @@ int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
  *
  * 0 means that the time was up. One thread at a time may poll a server; pushing from others meanwhile is fine.
  *
- * Errors: `WS_ERR_INTERRUPTED` if a signal handler ran on this thread or the process was continued after a stop (call again), `WS_ERR_STOPPED` once the server
- * has stopped and every event was taken, `WS_ERR_STATE` before the start or if callbacks are set,
- * `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ * Errors: `WS_ERR_INTERRUPTED` if a signal handler ran on this thread or the process was stopped and continued (call
+ * again), `WS_ERR_STOPPED` once the server has stopped and every event was taken, `WS_ERR_STATE` before the start or if
+ * callbacks are set, `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
  */
-int ws_server_poll(ws_server *server,
-                   const ws_event **events,
-                   int timeout_ms);
+int ws_server_poll(ws_server *server, const ws_event **events, int timeout_ms);
 
 /**
  * A file descriptor that is readable while events wait, for an event loop of the host's own (poll, epoll, libuv,
