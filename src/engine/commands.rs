@@ -11,9 +11,11 @@
 use super::outbox::GATHER_MAX;
 use super::pool::Pool;
 use super::registry::ConnId;
+use super::worker;
 use crate::protocol::frame::{self, Opcode};
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::Bell;
+use crate::sys::ring::{Consumer, Producer, ring};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,6 +63,8 @@ pub struct Commands {
     pub frames: Vec<u8>,
     /// Buffers for large frames.
     pub pool: Pool,
+    /// Up to where the ring of the worker is older than these commands.
+    pub after: usize,
     bytes: usize,
     closed: bool,
 }
@@ -85,8 +89,12 @@ impl Commands {
         self.frames.shrink_to(KEPT_MAX);
         self.list.shrink_to(KEPT_MAX / size_of::<Command>());
         self.bytes = 0;
+        self.after = 0;
     }
 }
+
+/// What fits into the ring of a worker, in bytes.
+const RING: usize = 128 * 1024;
 
 /// Quiet pushes call the reactor once this much waits, in bytes.
 const QUIET_MAX: usize = 16 * 1024;
@@ -108,9 +116,10 @@ const WAITING: u8 = 1;
 const VACANT: u8 = 2;
 
 /// The queue of one reactor.
-#[derive(Debug)]
 pub struct CommandQueue {
     commands: Mutex<Commands>,
+    /// Whether there are commands; changed under the lock alone.
+    filled: AtomicBool,
     /// Whether the reactor is called to look; changed under the lock alone.
     waiting: AtomicBool,
     /// Whether there are commands that it was not called for; changed under the lock alone.
@@ -119,6 +128,9 @@ pub struct CommandQueue {
     reactor: AtomicU8,
     wake: EventFd,
     bell: Bell,
+    /// The worker's end of its ring, until there is a worker.
+    ring: Mutex<Option<Producer>>,
+    ring_is_free: AtomicBool,
     max_bytes: usize,
 }
 
@@ -130,13 +142,53 @@ impl CommandQueue {
     pub fn new(max_bytes: u64) -> io::Result<Self> {
         Ok(Self {
             commands: Mutex::default(),
+            filled: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
             reactor: AtomicU8::new(RUNNING),
             wake: EventFd::new()?,
             bell: Bell::default(),
+            ring: Mutex::default(),
+            ring_is_free: AtomicBool::new(false),
             max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
         })
+    }
+
+    /// Makes the ring of a worker, and returns the reactor's end of it.
+    pub fn make_ring(&self) -> Consumer {
+        let (producer, consumer) = ring(RING);
+        *self.ring.lock().unwrap_or_else(PoisonError::into_inner) = Some(producer);
+        self.ring_is_free.store(true, Ordering::Release);
+        consumer
+    }
+
+    /// Gives the ring to the calling thread, which begins to work on batches, if no other has it.
+    #[inline]
+    pub fn give_ring(&self) {
+        if self.ring_is_free.load(Ordering::Acquire) {
+            let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+            worker::own(self.name(), &mut ring);
+            self.ring_is_free.store(ring.is_some(), Ordering::Release);
+        }
+    }
+
+    /// The name of this queue, for its worker.
+    fn name(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Has the worker send a message, without a call for now. Whether it has: it takes no messages that are too large for
+    /// its ring, nor any while there are others in the queue, which it would overtake.
+    #[inline]
+    pub fn push_quietly(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> bool {
+        if self.filled.load(Ordering::Relaxed) {
+            return false;
+        }
+        let Some(waiting) = worker::push(self.name(), to, opcode, payload) else { return false };
+        if waiting >= QUIET_MAX && !self.is_waiting() {
+            self.announce(self.lock(), Call::Now);
+        }
+        true
     }
 
     /// Encodes a message and asks to send it.
@@ -225,6 +277,7 @@ impl CommandQueue {
         let mut commands = self.lock();
         self.waiting.store(false, Ordering::Release);
         self.quiet.store(false, Ordering::Release);
+        self.filled.store(false, Ordering::Release);
         std::mem::swap(&mut *commands, empty);
         true
     }
@@ -262,7 +315,7 @@ impl CommandQueue {
     /// Calls the reactor if there are commands that it was not called for.
     #[inline]
     pub fn call(&self) {
-        if self.quiet.load(Ordering::Acquire) {
+        if self.quiet.load(Ordering::Acquire) || worker::has_pushed(self.name()) {
             self.announce(self.lock(), Call::Now);
         }
     }
@@ -293,7 +346,11 @@ impl CommandQueue {
 
     /// Lets go of the lock and sees to it that the reactor comes to look.
     #[inline]
-    fn announce(&self, commands: MutexGuard<'_, Commands>, call: Call) {
+    fn announce(&self, mut commands: MutexGuard<'_, Commands>, call: Call) {
+        if !commands.list.is_empty() {
+            commands.after = worker::position(self.name()).unwrap_or(commands.after);
+            self.filled.store(true, Ordering::Relaxed);
+        }
         // The flags only change under the lock, so that looking is enough for all but the first.
         let called = self.waiting.load(Ordering::Relaxed);
         let first = !called && (call == Call::Now || commands.bytes >= QUIET_MAX);
@@ -342,6 +399,40 @@ mod tests {
         assert_eq!(queue.push_frame(1, Opcode::Binary, &[], Call::Now), Err(Refused::Full));
         assert_eq!(queue.push_frame(1, Opcode::Binary, &[0; GATHER_MAX + 1], Call::Now), Err(Refused::Full));
         queue.push(Command::Disconnect(1), Call::Now).unwrap();
+    }
+
+    #[test]
+    fn what_a_worker_pushes_through_ring_and_queue_stays_in_order() {
+        let queue = CommandQueue::new(1 << 20).unwrap();
+        let mut ring = queue.make_ring();
+        assert!(!queue.push_quietly(1, Opcode::Text, b"nobody is the worker yet"));
+        queue.give_ring();
+        assert!(queue.push_quietly(1, Opcode::Text, b"a"));
+        assert!(!queue.push_quietly(1, Opcode::Text, &[b'b'; RING]));
+        queue.push_frame(1, Opcode::Text, b"b", Call::Later).unwrap();
+        assert!(!queue.push_quietly(1, Opcode::Text, b"would overtake"));
+        let mut taken = Commands::default();
+        assert!(queue.take(&mut taken, true));
+        assert!(queue.push_quietly(1, Opcode::Text, b"c"));
+        let older = ring.next(taken.after).and_then(worker::read).map(|(to, frame)| (to, frame.to_vec()));
+        assert_eq!(older, Some((1, b"\x81\x01a".to_vec())));
+        assert!(ring.next(taken.after).is_none());
+        assert_eq!(taken.frames, b"\x81\x01b");
+        let end = ring.end();
+        assert_eq!(ring.next(end).and_then(worker::read), Some((1, &b"\x81\x01c"[..])));
+    }
+
+    #[test]
+    fn a_full_ring_calls_the_reactor() {
+        let queue = CommandQueue::new(1 << 20).unwrap();
+        let _ring = queue.make_ring();
+        queue.give_ring();
+        while !queue.is_waiting() {
+            assert!(queue.push_quietly(1, Opcode::Binary, &[0; 1000]));
+        }
+        assert!(queue.take(&mut Commands::default(), false));
+        queue.call();
+        assert!(queue.is_waiting());
     }
 
     #[test]

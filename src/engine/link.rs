@@ -17,7 +17,6 @@ use std::sync::atomic::AtomicU64;
 pub const TURNED_AWAY: u64 = 64;
 
 /// The shared part of a reactor.
-#[derive(Debug)]
 pub struct Link {
     /// Its connections.
     pub registry: Registry,
@@ -93,7 +92,11 @@ impl Link {
         self.registry
             .add_queued(to, bytes, self.options.max_queued_bytes)
             .map_err(|standing| self.refusal(to, standing, Phase::Open))?;
-        if let Err(refused) = self.commands.push_frame(to, opcode, payload, self.when_to_call()) {
+        let call = self.when_to_call();
+        if call == Call::Later && self.commands.push_quietly(to, opcode, payload) {
+            return Ok(());
+        }
+        if let Err(refused) = self.commands.push_frame(to, opcode, payload, call) {
             self.registry.sub_queued(to, bytes);
             return Err(self.not_taken(refused));
         }

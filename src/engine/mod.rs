@@ -21,3 +21,4 @@ pub mod seat;
 pub mod stats;
 pub mod timers;
 pub mod turn;
+mod worker;

@@ -27,6 +27,7 @@ use crate::protocol::decoder::Limits;
 use crate::protocol::handshake::HeadLimits;
 use crate::sys::clock;
 use crate::sys::epoll::{Epoll, Events, Ready};
+use crate::sys::ring::Consumer;
 use crate::sys::socket::Listener;
 use std::collections::VecDeque;
 use std::io;
@@ -74,6 +75,8 @@ pub struct Reactor {
     held: VecDeque<ConnId>,
     dirty: Vec<ConnId>,
     commands: Commands,
+    /// What the host pushes while it works on a batch.
+    ring: Option<Consumer>,
     /// Connections that wait for the host before they end.
     leaving: Vec<ConnId>,
     /// Buffers for large messages on their way in.
@@ -134,12 +137,18 @@ impl Reactor {
             held: VecDeque::new(),
             dirty: Vec::new(),
             commands: Commands::default(),
+            ring: None,
             leaving: Vec::new(),
             pool: Pool::default(),
             outboxes: Vec::new(),
             due: Vec::new(),
             stopping: None,
         })
+    }
+
+    /// Has it take what the host pushes from a ring, too.
+    pub fn open_ring(&mut self) {
+        self.ring = Some(self.link.commands.make_ring());
     }
 
     /// Takes a turn. It waits for something to do for at most `limit`; `None` is without end.

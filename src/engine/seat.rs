@@ -127,6 +127,7 @@ impl Seat {
 
     /// The host comes to wait for events.
     pub fn enter(&self) {
+        self.link.commands.give_ring();
         self.visits.fetch_add(1, Ordering::SeqCst);
     }
 

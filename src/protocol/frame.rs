@@ -192,6 +192,13 @@ pub fn write(out: &mut Vec<u8>, opcode: Opcode, fin: bool, mask: Option<mask::Ke
     }
 }
 
+/// Whether these bytes begin with a control frame.
+#[inline]
+#[must_use]
+pub fn is_control(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| first & 0x8 != 0)
+}
+
 /// The longest control frame of a server, in bytes.
 pub const MAX_CONTROL_FRAME: usize = 2 + MAX_CONTROL_PAYLOAD;
 

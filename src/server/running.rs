@@ -56,8 +56,12 @@ impl Running {
                 (None, Some(events)) => Delivery::Batches(BatchWriter::new(Arc::clone(events))),
                 (None, None) => unreachable!("one of the two is set above"),
             };
-            let reactor = Reactor::new(Arc::clone(&link), listeners, delivery).map_err(system("epoll"))?;
-            seats.push(Arc::new(Seat::new(&link, reactor, events.is_some() && reactors == 1)));
+            let mut reactor = Reactor::new(Arc::clone(&link), listeners, delivery).map_err(system("epoll"))?;
+            let shared = events.is_some() && reactors == 1;
+            if shared {
+                reactor.open_ring();
+            }
+            seats.push(Arc::new(Seat::new(&link, reactor, shared)));
             links.push(link);
         }
         let alive = Arc::new(Alive::new(reactors));

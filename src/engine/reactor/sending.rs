@@ -6,7 +6,7 @@ use super::super::outbox::Outbox;
 use super::super::registry::{ConnId, Registry, Standing};
 use super::super::stats::Stats;
 use super::super::timers::{Tick, ticks_in, until};
-use super::super::turn;
+use super::super::{turn, worker};
 use super::{Fate, Reactor};
 use crate::protocol::close;
 use crate::protocol::frame::{self, Header, Opcode};
@@ -129,7 +129,9 @@ impl Reactor {
 
     pub(super) fn take_commands(&mut self, with_quiet: bool) {
         let mut commands = std::mem::take(&mut self.commands);
-        if self.link.commands.take(&mut commands, with_quiet) {
+        let called = self.link.commands.take(&mut commands, with_quiet);
+        if called {
+            self.take_ring(Some(commands.after));
             let mut at = 0;
             for command in commands.list.drain(..) {
                 match command {
@@ -148,6 +150,20 @@ impl Reactor {
             commands.clear();
         }
         self.commands = commands;
+        if called || with_quiet {
+            self.take_ring(None);
+        }
+    }
+
+    /// Takes what the host has pushed through the ring, up to a position or all of it.
+    fn take_ring(&mut self, end: Option<usize>) {
+        let Some(mut ring) = self.ring.take() else { return };
+        let end = end.unwrap_or_else(|| ring.end());
+        while let Some((to, frame)) = ring.next(end).and_then(worker::read) {
+            self.send_gathered(to, frame);
+            self.link.stats.messages_out.add(u64::from(!frame::is_control(frame)));
+        }
+        self.ring = Some(ring);
     }
 
     /// Sends bytes, which whoever pushed them has counted: at once, if they are many and nothing waits before them, and
