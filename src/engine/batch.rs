@@ -4,6 +4,7 @@ use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
 use crate::protocol::decoder::Kind;
+use crate::protocol::message::Message;
 use crate::sys::copy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,10 @@ const ARENA: usize = 256 * 1024;
 
 /// Payloads larger than this get a buffer of their own, in bytes.
 const ARENA_PAYLOAD_MAX: usize = ARENA / 4;
+
+/// Once large payloads of so many bytes are in a batch, it is full. It is better for the host to have them soon, and to use
+/// their buffers again while they are in the processor's cache.
+const OWN_MAX: usize = ARENA;
 
 /// Events that a batch holds at most.
 const EVENTS_MAX: usize = 4096;
@@ -51,7 +56,7 @@ pub enum Span {
 pub struct Batch {
     events: Vec<Event>,
     arena: Vec<u8>,
-    own: Vec<Vec<u8>>,
+    own: Vec<Message>,
     /// Buffers of messages that the host is done with.
     used: Pool,
     bytes: usize,
@@ -85,7 +90,7 @@ impl Batch {
     pub fn payload(&self, span: Span) -> &[u8] {
         match span {
             Span::Arena(start, length) => &self.arena[start as usize..][..length as usize],
-            Span::Own(index) => &self.own[index as usize],
+            Span::Own(index) => self.own[index as usize].payload(),
         }
     }
 
@@ -98,7 +103,7 @@ impl Batch {
     pub(super) fn seal(&mut self, number: BatchNumber, done: &Arc<AtomicU64>) {
         self.bytes += BATCH_COST
             + self.arena.len()
-            + self.own.iter().map(Vec::capacity).sum::<usize>()
+            + self.own.iter().map(Message::capacity).sum::<usize>()
             + self.events.len() * EVENT_COST;
         self.number = number;
         self.done = Arc::clone(done);
@@ -118,13 +123,14 @@ impl Batch {
     pub(super) fn clear(&mut self) {
         self.events.clear();
         self.arena.clear();
-        self.own.drain(..).for_each(|buffer| self.used.give(buffer));
+        self.own.drain(..).for_each(|message| self.used.give(message.into_buffer()));
         self.bytes = 0;
     }
 
     /// Whether an event with a payload of this length still fits.
     pub(super) fn has_room(&self, length: usize) -> bool {
         self.events.len() < EVENTS_MAX
+            && self.own.iter().map(Message::len).sum::<usize>() < OWN_MAX
             && (length > ARENA_PAYLOAD_MAX || self.arena.len() + copy::MAX_GAP + length <= self.arena.capacity())
     }
 
@@ -145,11 +151,11 @@ impl Batch {
     }
 
     /// Adds a message with the buffer that it is in, unless it is small.
-    pub(super) fn push_assembled(&mut self, conn: ConnId, kind: Kind, payload: &mut Vec<u8>) {
-        if payload.len() <= ARENA_PAYLOAD_MAX {
-            return self.push_message(conn, kind, payload);
+    pub(super) fn push_assembled(&mut self, conn: ConnId, kind: Kind, message: &mut Message) {
+        if message.len() <= ARENA_PAYLOAD_MAX {
+            return self.push_message(conn, kind, message.payload());
         }
-        let span = self.put_own(std::mem::take(payload));
+        let span = self.put_own(std::mem::take(message));
         self.events.push(Event::Message(conn, kind, span));
     }
 
@@ -160,7 +166,7 @@ impl Batch {
 
     fn put(&mut self, payload: &[u8]) -> Span {
         if payload.len() > ARENA_PAYLOAD_MAX {
-            return self.put_own(payload.to_vec());
+            return self.put_own(Message::from(payload));
         }
         if payload.len() >= copy::LONG {
             let gap = copy::gap(self.arena.as_ptr().addr() + self.arena.len());
@@ -171,8 +177,8 @@ impl Batch {
         Span::Arena(start, payload.len() as u32)
     }
 
-    fn put_own(&mut self, payload: Vec<u8>) -> Span {
-        self.own.push(payload);
+    fn put_own(&mut self, message: Message) -> Span {
+        self.own.push(message);
         Span::Own(self.own.len() as u32 - 1)
     }
 }

@@ -6,6 +6,7 @@ use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
 use crate::protocol::decoder::Kind;
+use crate::protocol::message::Message;
 use std::sync::Arc;
 
 /// A host that is called on the reactor's thread. It may push, close and stop from there, and must not block: the
@@ -75,10 +76,10 @@ impl Delivery {
     }
 
     /// A message arrived, and lies in a buffer that may be taken.
-    pub fn assembled(&mut self, conn: ConnId, kind: Kind, payload: &mut Vec<u8>) {
+    pub fn assembled(&mut self, conn: ConnId, kind: Kind, message: &mut Message) {
         match self {
-            Self::Callbacks(handler) => handler.message(conn, kind, payload),
-            Self::Batches(writer) => writer.batch(payload.len()).push_assembled(conn, kind, payload),
+            Self::Callbacks(handler) => handler.message(conn, kind, message.payload()),
+            Self::Batches(writer) => writer.batch(message.len()).push_assembled(conn, kind, message),
         }
     }
 

@@ -363,6 +363,7 @@ mod tests {
     use super::super::batch::Event;
     use super::*;
     use crate::protocol::decoder::Kind;
+    use crate::protocol::message::Message;
 
     /// Reactors that run on threads of their own.
     #[derive(Default)]
@@ -401,7 +402,7 @@ mod tests {
         writer.flush(&mut Pool::default());
         assert!(texts(&queue).is_empty());
         writer.batch(3).push_message(1, Kind::Text, b"one");
-        writer.batch(300_000).push_assembled(1, Kind::Binary, &mut vec![7; 300_000]);
+        writer.batch(300_000).push_assembled(1, Kind::Binary, &mut Message::from(&[7; 300_000][..]));
         writer.batch(3).push_close(1, 1000, "bye");
         writer.flush(&mut Pool::default());
         assert_eq!(texts(&queue), [b"one".to_vec(), vec![7; 300_000], b"bye".to_vec()]);

@@ -10,6 +10,7 @@
 //! the next bytes can be received straight into it.
 
 use super::frame::{Header, Opcode};
+use super::message::Message;
 use super::{Role, Violation, close, mask, utf8};
 
 /// What an endpoint takes from its peer.
@@ -47,8 +48,8 @@ impl From<Kind> for Opcode {
 pub enum Event<'a> {
     /// A whole message that stood whole in the input.
     Message(Kind, &'a [u8]),
-    /// A whole message that was assembled. Whoever wants to keep it may take the buffer.
-    Assembled(Kind, &'a mut Vec<u8>),
+    /// A whole message that was assembled. Whoever wants to keep it may take it.
+    Assembled(Kind, &'a mut Message),
     /// To be answered with a pong of the same payload.
     Ping(&'a [u8]),
     /// An answer to a ping, or unasked.
@@ -76,7 +77,7 @@ struct Open {
 /// The decoder of one connection.
 #[derive(Debug)]
 pub struct Decoder {
-    message: Vec<u8>,
+    message: Message,
     open: Option<Open>,
     partial: Option<Partial>,
     role: Role,
@@ -92,7 +93,7 @@ impl Decoder {
     /// A decoder for an endpoint of this role, at the start of the stream of frames.
     #[must_use]
     pub const fn new(role: Role) -> Self {
-        Self { message: Vec::new(), open: None, partial: None, role }
+        Self { message: Message::new(), open: None, partial: None, role }
     }
 
     /// Takes at most one frame, or a piece of one, from the start of `input`. Returns how many bytes it took and what
@@ -130,11 +131,7 @@ impl Decoder {
     pub fn direct(&mut self) -> Option<(&mut Vec<u8>, usize)> {
         let partial = self.partial.as_ref().filter(|partial| partial.remaining >= DIRECT_MIN)?;
         let remaining = usize::try_from(partial.remaining).unwrap_or(usize::MAX);
-        if self.message.len() == self.message.capacity() {
-            self.message.reserve_exact(self.message.len().max(DIRECT_STEP).min(remaining));
-        }
-        let room = self.message.capacity() - self.message.len();
-        Some((&mut self.message, room.min(remaining)))
+        Some(self.message.room(DIRECT_STEP, remaining))
     }
 
     /// Says that `count` bytes were appended to the buffer that [`Decoder::direct`] lent.
@@ -154,7 +151,7 @@ impl Decoder {
     /// Lends a buffer to assemble the next message in, if the decoder has none.
     pub fn supply(&mut self, take: impl FnOnce() -> Vec<u8>) {
         if self.message.capacity() == 0 {
-            self.message = take();
+            self.message = Message::within(take());
         }
     }
 
@@ -162,7 +159,7 @@ impl Decoder {
     #[inline]
     pub fn release(&mut self, give: impl FnOnce(Vec<u8>)) {
         if self.message.capacity() > 0 && self.is_idle() {
-            give(std::mem::take(&mut self.message));
+            give(std::mem::take(&mut self.message).into_buffer());
         }
     }
 
@@ -206,7 +203,7 @@ impl Decoder {
     fn resume(&mut self, input: &[u8]) -> Result<(usize, Option<Event<'_>>), Violation> {
         let Some(partial) = &self.partial else { return Ok((0, None)) };
         let count = usize::try_from(partial.remaining).unwrap_or(usize::MAX).min(input.len());
-        self.message.extend_from_slice(&input[..count]);
+        self.message.append(&input[..count]);
         Ok((count, self.absorb(count)?))
     }
 
@@ -215,8 +212,7 @@ impl Decoder {
         let (Some(partial), Some(open)) = (&mut self.partial, &mut self.open) else {
             return Ok(None);
         };
-        let start = self.message.len() - count;
-        let fresh = &mut self.message[start..];
+        let fresh = self.message.last(count);
         if let Some(key) = &mut partial.key {
             *key = mask::apply(fresh, *key);
         }

@@ -8,6 +8,7 @@ pub mod decoder;
 pub mod frame;
 pub mod handshake;
 pub mod mask;
+pub mod message;
 pub mod utf8;
 
 /// Which end of the connection we are. It decides who masks (RFC 6455 section 5.1).

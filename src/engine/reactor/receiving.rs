@@ -245,8 +245,8 @@ impl Reactor {
                 self.delivery.message(wire.id, kind, payload);
                 self.note_message(wire);
             }
-            Event::Assembled(kind, payload) if self.expects_message(wire) => {
-                self.delivery.assembled(wire.id, kind, payload);
+            Event::Assembled(kind, message) if self.expects_message(wire) => {
+                self.delivery.assembled(wire.id, kind, message);
                 self.note_message(wire);
             }
             Event::Ping(payload) if matches!(wire.state, State::Open) => {

@@ -21,7 +21,7 @@ impl From<Event<'_>> for Seen {
     fn from(event: Event<'_>) -> Self {
         match event {
             Event::Message(kind, payload) => Self::Message(kind, payload.to_vec()),
-            Event::Assembled(kind, payload) => Self::Message(kind, payload.clone()),
+            Event::Assembled(kind, message) => Self::Message(kind, message.payload().to_vec()),
             Event::Ping(payload) => Self::Ping(payload.to_vec()),
             Event::Pong(payload) => Self::Pong(payload.to_vec()),
             Event::Close(code, reason) => Self::Close(code, reason.to_owned()),
@@ -186,7 +186,7 @@ fn nothing_is_allocated_for_a_declared_length() {
     assert_eq!((taken, event), (used, None));
     assert_eq!(decoder.message.capacity(), 0);
     let (room, most) = decoder.direct().unwrap();
-    assert!(room.capacity() <= DIRECT_STEP && most <= DIRECT_STEP);
+    assert!(room.capacity() < 2 * DIRECT_STEP && most <= DIRECT_STEP);
 }
 
 #[test]
