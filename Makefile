@@ -45,13 +45,15 @@ test: ## install what is missing, then run every test
 lint: build ## formatting, warnings, documentation, headers, exported symbols
 	scripts/lint
 
-.PHONY: test-rust test-c test-php test-clients test-browser test-autobahn
+.PHONY: test-rust test-c test-php test-bench test-clients test-browser test-autobahn
 test-rust: ## unit and property tests of the crate
 	scripts/rust-tests
 test-c: build ## the C API, plainly and under valgrind
 	scripts/c-tests
 test-php: build ## PHPUnit
 	scripts/php-tests
+test-bench: examples ## that the benchmarks run, not how fast
+	scripts/bench-tests
 test-clients: examples ## clients by others, and clients that misbehave
 	scripts/client-tests
 test-browser: build ## the chat page in headless Chromium
@@ -60,7 +62,9 @@ test-autobahn: examples ## Autobahn's fuzzingclient against both echo examples
 	scripts/autobahn-tests
 
 .PHONY: bench
-bench: examples ## the speed table
+bench: ## install what is missing, then print the speed table, in a few minutes
+	scripts/setup bench
+	@$(MAKE) --no-print-directory examples
 	benches/run
 
 .PHONY: clean

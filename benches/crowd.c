@@ -7,8 +7,11 @@
  * and of the kernel's, where half belongs to this program's ends of the same connections. With --raw the server is a
  * plain TCP echo, and its echo of the upgrade request counts as the answer.
  *
- * With --fan-out N one connection then sends N messages, one after the other, to a server that broadcasts, and each is
- * awaited on every connection. The result is one line of key=value. */
+ * With --fan-out SECONDS one connection then sends messages, one after the other, to a server that broadcasts, and each
+ * is awaited on every connection; a plain TCP server is sent the very bytes that a WebSocket server sends to all. While
+ * a message spreads this program never sleeps in epoll, but looks again after a pause of its own: to be woken by the
+ * kernel would be at the sender's expense, the more often the faster this side is. The time is that of the server as long
+ * as load_cpu stays well below 1. The result is one line of key=value. */
 #define _GNU_SOURCE
 #include "common.h"
 
@@ -17,12 +20,12 @@
 #include <stdbool.h>
 #include <sys/epoll.h>
 
-enum { ANSWER = 1024 };
+enum { ANSWER = 1024, PAUSE_NS = 50000, STALLED_AFTER_MS = 10000 };
 
 static struct {
-    int connections, window, pid, fan_out;
+    int connections, window, pid;
     size_t payload;
-    double seconds;
+    double seconds, fan_out;
     bool raw;
 } options = {.connections = 10000, .window = 64, .payload = 64, .seconds = 3};
 
@@ -94,9 +97,9 @@ static void open_until(const struct addrinfo *address, int wanted)
     while (opened < wanted) {
         while (begun < wanted && begun - opened < options.window)
             begin_one(address, &all[begun++]);
-        int n = epoll_wait(epoll, events, 256, 10000);
+        int n = epoll_wait(epoll, events, 256, STALLED_AFTER_MS);
         if (n <= 0)
-            die("no answer for 10 s (after %d)", opened);
+            die("no answer for %d s (after %d)", STALLED_AFTER_MS / 1000, opened);
         for (int i = 0; i < n; i++)
             if (!((struct connection *)events[i].data.ptr)->open)
                 go_on(events[i].data.ptr, events[i].events);
@@ -139,32 +142,40 @@ static void rest(double seconds)
     nanosleep(&time, NULL);
 }
 
+static void take_delivery(struct connection *c, size_t expected, int *missing)
+{
+    static unsigned char buffer[65536];
+    ssize_t got = recv(c->fd, buffer, sizeof buffer, 0);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0)
+        die("the server hung up");
+    c->received += (uint64_t)got;
+    if (c->received > expected || memcmp(buffer + got - 1, "m", 1) != 0)
+        die("something else was delivered: %zd bytes, %02x %02x", got, buffer[0], buffer[1]);
+    *missing -= c->received == expected;
+}
+
 /* Sends one message and reads until every connection has got it. */
 static void send_to_all(const unsigned char *frame, size_t frame_length, size_t expected)
 {
-    static unsigned char buffer[65536];
-    struct epoll_event events[512];
+    struct epoll_event events[1024];
     int missing = options.connections;
+    uint64_t last = now_ns();
     for (int i = 0; i < options.connections; i++)
         all[i].received = 0;
     if (send(all[0].fd, frame, frame_length, MSG_NOSIGNAL) != (ssize_t)frame_length)
         die("send: %s", strerror(errno));
     while (missing > 0) {
-        int n = epoll_wait(epoll, events, 512, 10000);
-        if (n <= 0)
-            die("no answer for 10 s, and %d connections still wait for theirs", missing);
-        for (int i = 0; i < n; i++) {
-            struct connection *c = events[i].data.ptr;
-            ssize_t got = recv(c->fd, buffer, sizeof buffer, 0);
-            if (got < 0 && errno == EAGAIN)
-                continue;
-            if (got <= 0)
-                die("the server hung up");
-            c->received += (uint64_t)got;
-            if (c->received > expected || memcmp(buffer + got - 1, "m", 1) != 0)
-                die("something else was delivered: %zd bytes, %02x %02x", got, buffer[0], buffer[1]);
-            missing -= c->received == expected;
-        }
+        int n = epoll_wait(epoll, events, 1024, 0);
+        for (int i = 0; i < n; i++)
+            take_delivery(events[i].data.ptr, expected, &missing);
+        if (n > 0)
+            last = now_ns();
+        else if (now_ns() - last > STALLED_AFTER_MS * 1000000ull)
+            die("no answer for %d s, and %d connections still wait for theirs", STALLED_AFTER_MS / 1000, missing);
+        else
+            rest(PAUSE_NS / 1e9);
     }
 }
 
@@ -180,20 +191,42 @@ static void fan_out(void)
 {
     static const unsigned char mask[4] = {0};
     unsigned char *frame = allocate(MAX_CLIENT_HEAD + options.payload);
-    size_t head = frame_head(frame, 1, options.payload, mask), length = head + options.payload;
+    size_t head = frame_head(frame, 1, options.payload, options.raw ? NULL : mask), length = head + options.payload;
     size_t expected = options.raw ? length : length - sizeof mask;
+    uint64_t messages = 0;
     memset(frame + head, 'm', options.payload);
     drain(); /* notices of who joined */
     send_to_all(frame, length, expected);
+
     uint64_t start = now_ns(), cpu = options.pid ? cpu_ns(options.pid) : 0;
-    for (int i = 0; i < options.fan_out; i++)
+    double own = own_cpu(), seconds;
+    do {
         send_to_all(frame, length, expected);
-    double seconds = (double)(now_ns() - start) / 1e9, deliveries = (double)options.fan_out * options.connections;
-    printf(" fan_out_messages=%d payload=%zu deliveries_per_second=%.0f", options.fan_out, options.payload,
-           deliveries / seconds);
-    if (options.pid)
-        printf(" server_cpu_us_per_delivery=%.3f", (double)(cpu_ns(options.pid) - cpu) / 1e3 / deliveries);
+        messages++;
+        seconds = (double)(now_ns() - start) / 1e9;
+    } while (seconds < options.fan_out);
+    own = own_cpu() - own;
+
+    double deliveries = (double)messages * options.connections;
+    printf(" fan_out_messages=%llu payload=%zu deliveries_per_second=%.0f load_cpu=%.2f", (unsigned long long)messages,
+           options.payload, deliveries / seconds, own / seconds);
+    if (options.pid) {
+        cpu = cpu_ns(options.pid) - cpu;
+        printf(" server_cpu=%.2f server_cpu_us_per_message=%.3f", (double)cpu / 1e9 / seconds,
+               (double)cpu / 1e3 / deliveries);
+    }
     free(frame);
+}
+
+/* Ends all connections by a reset. Otherwise each would hold its port for a minute (TIME_WAIT), and the crowd that comes next
+ * would spend its time looking for free ones. */
+static void hang_up(void)
+{
+    static const struct linger reset = {.l_onoff = 1};
+    for (int i = 0; i < options.connections; i++) {
+        setsockopt(all[i].fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        close(all[i].fd);
+    }
 }
 
 static void usage(FILE *to)
@@ -202,7 +235,7 @@ static void usage(FILE *to)
                 "  -c, --connections N   connections (10000)\n"
                 "  -w, --window N        on their way at any time (64)\n"
                 "  -t, --time SECONDS    idle (3)\n"
-                "  -f, --fan-out N       then broadcast so many messages (none)\n"
+                "  -f, --fan-out SECONDS then broadcast for so long, one message at a time (0: not at all)\n"
                 "  -s, --size BYTES      payload of such a message (64)\n"
                 "  -r, --raw             a plain TCP server\n"
                 "  -P, --pid PID         of the server: memory and processor time\n");
@@ -218,7 +251,7 @@ int main(int argc, char **argv)
         case 'c': options.connections = atoi(optarg); break;
         case 'w': options.window = atoi(optarg); break;
         case 't': options.seconds = atof(optarg); break;
-        case 'f': options.fan_out = atoi(optarg); break;
+        case 'f': options.fan_out = atof(optarg); break;
         case 's': options.payload = (size_t)atoi(optarg); break;
         case 'r': options.raw = true; break;
         case 'P': options.pid = atoi(optarg); break;
@@ -247,14 +280,16 @@ int main(int argc, char **argv)
     printf("mode=%s connections=%d accepted_per_second=%.0f kernel_bytes_per_connection=%.0f",
            options.raw ? "raw" : "websocket", options.connections, count / seconds,
            (double)(int64_t)(kernel_bytes() - kernel) / count);
-    rest(options.seconds);
     if (options.pid)
-        printf(" user_bytes_per_connection=%.0f user_bytes_per_connection_of_the_second_half=%.0f idle_cpu=%.5f",
-               (double)(int64_t)(user_all - user) / count, (double)(int64_t)(user_all - user_half) / second_half,
-               (double)(cpu_ns(options.pid) - cpu) / 1e9 / options.seconds);
+        printf(" user_bytes_per_connection=%.0f user_bytes_per_connection_of_the_second_half=%.0f",
+               (double)(int64_t)(user_all - user) / count, (double)(int64_t)(user_all - user_half) / second_half);
+    rest(options.seconds);
+    if (options.pid && options.seconds > 0)
+        printf(" idle_cpu=%.5f", (double)(cpu_ns(options.pid) - cpu) / 1e9 / options.seconds);
     if (options.fan_out > 0)
         fan_out();
     printf("\n");
+    hang_up();
     freeaddrinfo(address);
     return 0;
 }

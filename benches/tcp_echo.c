@@ -1,14 +1,17 @@
 /* tcp_echo: a bare TCP echo, one thread, one epoll: the floor under any echo server, what the kernel alone costs.
  *
- *     tcp_echo [PORT [HOST]]
+ *     tcp_echo [PORT [broadcast]]
  *
  * One recv and one send per connection and turn, and nothing else. What the kernel does not take at once waits in a
- * buffer of that connection, which is not read again before it is gone. */
+ * buffer of that connection, which is not read again before it is gone.
+ *
+ * As a broadcaster, the floor under fan-out, it echoes only what a connection sends first, which stands for the upgrade;
+ * what comes later goes to all connections, in a bare loop of send. */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +19,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BUFFER = 512 * 1024 };
+enum { BUFFER = 512 * 1024, MOST = 65536 };
 
 struct connection {
     int fd;
+    int place; /* among all, when broadcasting; -1: not there yet */
     unsigned char *waiting; /* bytes read and not yet sent; NULL: none */
     size_t at, length;
 };
 
 static int epoll;
+static bool broadcasting;
+static struct connection *all[MOST];
+static int count;
 
 static void must(int ok, const char *what)
 {
@@ -42,6 +49,10 @@ static void watch(struct connection *c, int how, uint32_t events)
 
 static void drop(struct connection *c)
 {
+    if (c->place >= 0) {
+        all[c->place] = all[--count];
+        all[c->place]->place = c->place;
+    }
     close(c->fd);
     free(c->waiting);
     free(c);
@@ -56,6 +67,19 @@ static void keep(struct connection *c, const unsigned char *data, size_t length)
     watch(c, EPOLL_CTL_MOD, EPOLLOUT);
 }
 
+static void join(struct connection *c)
+{
+    must(count < MOST, "too many connections");
+    c->place = count;
+    all[count++] = c;
+}
+
+static void send_to_all(const unsigned char *data, size_t length)
+{
+    for (int i = 0; i < count; i++)
+        must(send(all[i]->fd, data, length, MSG_NOSIGNAL) == (ssize_t)length, "send");
+}
+
 static void on_readable(struct connection *c)
 {
     static unsigned char buffer[BUFFER];
@@ -64,6 +88,12 @@ static void on_readable(struct connection *c)
         drop(c);
         return;
     }
+    if (broadcasting && c->place >= 0) {
+        send_to_all(buffer, (size_t)got);
+        return;
+    }
+    if (broadcasting)
+        join(c);
     ssize_t sent = send(c->fd, buffer, (size_t)got, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN)
         drop(c);
@@ -95,25 +125,26 @@ static void on_client(int listener)
     struct connection *c = calloc(1, sizeof *c);
     must(c != NULL, "calloc");
     c->fd = fd;
+    c->place = -1;
     watch(c, EPOLL_CTL_ADD, EPOLLIN);
 }
 
 int main(int argc, char **argv)
 {
-    const char *host = argc > 2 ? argv[2] : "127.0.0.1";
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 0))};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                  .sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 0))};
     socklen_t length = sizeof address;
     int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct epoll_event events[256], event = {.events = EPOLLIN, .data.ptr = NULL};
 
-    must(inet_pton(AF_INET, host, &address.sin_addr) == 1, host);
+    broadcasting = argc > 2 && strcmp(argv[2], "broadcast") == 0;
     must(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0, "SO_REUSEADDR");
     must(bind(listener, (struct sockaddr *)&address, sizeof address) == 0, "bind");
     must(listen(listener, 4096) == 0, "listen");
     must(getsockname(listener, (struct sockaddr *)&address, &length) == 0, "getsockname");
     must((epoll = epoll_create1(EPOLL_CLOEXEC)) >= 0, "epoll_create1");
     must(epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) == 0, "epoll_ctl");
-    printf("listening on %s:%d\n", host, ntohs(address.sin_port));
+    printf("listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
     fflush(stdout);
 
     for (;;) {

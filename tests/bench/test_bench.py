@@ -1,0 +1,141 @@
+"""The benchmarks: that they run and that what they print is what they measured. How fast anything is, is not asked here."""
+
+import contextlib
+import io
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "benches"))
+from bench import main, measure, picture, report, rows, servers  # noqa: E402
+
+OURS = ["wspush-c", "wspush-php"]
+
+
+class ShortRun(unittest.TestCase):
+    """Everything, but without the peers, which not every machine has, and with few connections, which it may not allow."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.directory.cleanup)
+        cls.files = {kind: os.path.join(cls.directory.name, f"speed.{kind}") for kind in ("json", "svg")}
+        cls.done = run_benches("--servers", ",".join(OURS), "--connections", "200", "--json", cls.files["json"],
+                               "--svg", cls.files["svg"])
+        if cls.done.returncode == 0:
+            cls.figures = json.loads(pathlib.Path(cls.files["json"]).read_text())
+
+    def setUp(self):
+        self.assertEqual(self.done.returncode, 0, self.done.stderr + self.done.stdout)
+
+    def test_every_row_has_a_figure_of_every_server(self):
+        self.assertEqual(list(self.figures["rows"]), [row.id for row in rows.rows(200)])
+        for row in report.measured_rows(self.figures):
+            for name in OURS:
+                with self.subTest(row=row.id, server=name):
+                    ratio, = report.ratios(self.figures["rows"][row.id][name], row.figure)
+                    self.assertGreater(ratio, 0)
+
+    def test_idle_connections_and_two_reactors_have_figures(self):
+        self.assertEqual(list(self.figures["idle"]), ["tcp_echo", *OURS])
+        for figures in self.figures["idle"].values():
+            self.assertEqual(figures["connections"], 200)
+            self.assertIn("user_bytes_per_connection", figures)
+        self.assertEqual(len(report.ratios(self.figures["reactors"], report.CPU)), 1)
+
+    def test_what_is_printed_has_every_row_and_says_where_it_was_measured(self):
+        self.assertNotIn("failed", self.done.stdout)
+        for words in [row.title for row in rows.rows(200)] + ["200 idle connections", "reactors=2", "TCP", "Linux", "PHP"]:
+            self.assertIn(words, self.done.stdout)
+
+    def test_a_run_that_was_kept_is_shown_again_for_the_readme(self):
+        shown = run_benches("--read", self.files["json"], "--markdown")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        table = [line for line in shown.stdout.splitlines() if line.startswith("|")]
+        self.assertEqual(len(table), 2 + len(rows.rows(200)) + 1)
+        self.assertEqual({line.count("|") for line in table}, {5})
+
+    def test_the_picture_is_a_drawing_with_a_bar_for_each_figure(self):
+        svg = xml.etree.ElementTree.parse(self.files["svg"]).getroot()
+        colours = [element.get("fill") for element in svg.iter("{http://www.w3.org/2000/svg}rect")]
+        for name in OURS:
+            self.assertEqual(colours.count(picture.COLOURS[name]), len(rows.rows(200)) + 1)
+
+
+class Rounds(unittest.TestCase):
+    def test_the_baseline_is_beside_every_server(self):
+        for count in range(1, 9):
+            others = list(range(count))
+            for turn in (0, 1):
+                groups = measure.neighbours("bare", others, turn)
+                self.assertEqual(sorted(server for group in groups for server in group if server != "bare"), others)
+                for group in groups:
+                    self.assertEqual(group.count("bare"), 1)
+                    self.assertLessEqual(max(abs(group.index("bare") - i) for i in range(len(group))), 1)
+
+    def test_every_other_round_goes_the_other_way_round(self):
+        forth, back = (sum(measure.neighbours("bare", ["a", "b", "c"], turn), []) for turn in (0, 1))
+        self.assertEqual(forth, ["a", "bare", "b", "c", "bare"])
+        self.assertEqual(back, forth[::-1])
+
+
+class Failures(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        servers.build([])
+
+    def test_a_server_that_dies_is_started_again(self):
+        load = rows.echo("-s", "20", "-c", "1")
+        with measure.Lineup([servers.BARE], rows.ECHO) as lineup:
+            process = lineup.processes["tcp_echo"].popen
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            with contextlib.redirect_stderr(io.StringIO()) as said:
+                self.assertIn("ended with -9", lineup.slice(servers.BARE, load, 0.05)["error"])
+            self.assertIn("ended with -9; started again", said.getvalue())
+            self.assertGreater(lineup.slice(servers.BARE, load, 0.05)["messages"], 0)
+
+    def test_a_server_that_never_listens_is_given_up(self):
+        broken = servers.Server("broken", "broken", {rows.ECHO: ("sh", "-c", "echo no such thing >&2; exit 3")})
+        with contextlib.redirect_stderr(io.StringIO()) as said, measure.Lineup([broken], rows.ECHO) as lineup:
+            self.assertEqual(lineup.slice(broken, rows.echo(), 0.05), {"error": "given up"})
+        self.assertIn("no such thing; given up", said.getvalue())
+
+    def test_a_server_that_is_not_here_is_left_out(self):
+        absent = servers.Server("absent", "absent", {rows.ECHO: ("/nowhere/at/all", "{port}")})
+        silent = servers.Server("silent", "silent", {rows.ECHO: ("sh",)}, version=("false",))
+        here = servers.Server("here", "here", {rows.ECHO: ("sh",)}, version=("echo", "1.2"))
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(servers.versions([absent, silent, here]), {"here": "1.2"})
+        self.assertIn("absent is left out: there is no /nowhere/at/all", said.getvalue())
+        self.assertIn("silent is left out", said.getvalue())
+
+    def test_a_slice_that_failed_makes_no_ratio_and_the_run_incomplete(self):
+        row = rows.rows(10)[0]
+        good = {"ours": {row.figure: 2.0, report.CPU: 1.0}, "bare": {row.figure: 4.0, report.CPU: 1.0}}
+        bad = {"ours": {"error": "gone"}, "bare": good["bare"]}
+        run = {"rows": {row.id: {"wspush-c": [good, bad]}}, "idle": {}, "reactors": [], "versions": {"wspush-c": "1"}}
+        self.assertEqual(report.ratios([good, bad], row.figure), [0.5])
+        self.assertIn("1 of 2 slices failed", report.cell(row, servers.WSPUSH_C, [good, bad]))
+        self.assertEqual(report.cell(row, servers.WSPUSH_C, [bad]), "failed")
+        self.assertTrue(main.incomplete(run))
+
+
+class Floors(unittest.TestCase):
+    def test_of_a_rate_are_least_and_of_a_time_greatest_ratios(self):
+        by_id = {row.id: row for row in rows.rows(10)}
+        self.assertEqual([by_id["20x1"].reaches("wspush-c", ratio) for ratio in (0.97, 0.98, 1.2)], [False, True, True])
+        self.assertEqual([by_id["p99"].reaches("wspush-php", ratio) for ratio in (0.9, 1.5, 1.51)], [True, True, False])
+        self.assertIsNone(by_id["20x1"].reaches("picows", 0.1))
+
+
+def run_benches(*arguments):
+    environment = {**os.environ, "ROUNDS": "1", "DURATION": "0.1"}
+    return subprocess.run([str(ROOT / "benches/run"), *arguments], env=environment, capture_output=True, text=True)
