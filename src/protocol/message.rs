@@ -50,19 +50,19 @@ impl Message {
 
     /// Bytes of payload.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.buffer.len().saturating_sub(LEAD)
     }
 
     /// Whether there is no payload.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// What the buffer takes of memory, in bytes.
     #[must_use]
-    pub const fn capacity(&self) -> usize {
+    pub fn capacity(&self) -> usize {
         self.buffer.capacity()
     }
 
