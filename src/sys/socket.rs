@@ -135,7 +135,7 @@ impl Socket {
     /// `WouldBlock` when nothing waits, and what breaks a connection.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         // SAFETY: the kernel writes at most the length of the buffer.
-        check_size(unsafe { libc::recv(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) })
+        check_size(unsafe { receive(&self.fd, buffer.as_mut_ptr(), buffer.len()) })
     }
 
     /// Receives at most `most` bytes behind what `buffer` holds, without growing it beyond its capacity.
@@ -146,7 +146,7 @@ impl Socket {
         let room = buffer.spare_capacity_mut();
         let most = most.min(room.len());
         // SAFETY: the kernel writes at most `most` bytes into the spare capacity.
-        let count = check_size(unsafe { libc::recv(self.fd.as_raw_fd(), room.as_mut_ptr().cast(), most, 0) })?;
+        let count = check_size(unsafe { receive(&self.fd, room.as_mut_ptr().cast(), most) })?;
         // SAFETY: the kernel has written `count` bytes behind the old length, within the capacity.
         unsafe { buffer.set_len(buffer.len() + count) };
         Ok(count)
@@ -157,8 +157,11 @@ impl Socket {
     /// # Errors
     /// `WouldBlock` when there is no room, and what breaks a connection.
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        const NOWHERE: usize = 0;
+        let (fd, flags) = (self.fd.as_raw_fd(), libc::MSG_NOSIGNAL);
         // SAFETY: the kernel reads the bytes of the slice and nothing else.
-        check_size(unsafe { libc::send(self.fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
+        let sent = unsafe { libc::syscall(libc::SYS_sendto, fd, bytes.as_ptr(), bytes.len(), flags, NOWHERE, NOWHERE) };
+        check_size(sent as libc::ssize_t)
     }
 
     /// Sends as much of several pieces as there is room for, in one call.
@@ -233,6 +236,20 @@ impl AsFd for Socket {
 #[must_use]
 pub fn is_out_of_resources(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// `recv`, but not the one of the C library. In a process with threads that is a point of cancellation, as `send` is,
+/// which costs two atomic operations each time, and nobody cancels these threads.
+///
+/// # Safety
+/// There is room for `length` bytes at `to`.
+unsafe fn receive(fd: &OwnedFd, to: *mut u8, length: usize) -> libc::ssize_t {
+    const NOWHERE: usize = 0;
+    const NO_FLAGS: libc::c_int = 0;
+    // SAFETY: the contract of this function; the address of the sender is not asked for.
+    unsafe {
+        libc::syscall(libc::SYS_recvfrom, fd.as_raw_fd(), to, length, NO_FLAGS, NOWHERE, NOWHERE) as libc::ssize_t
+    }
 }
 
 fn shut_down(fd: &OwnedFd, how: libc::c_int) {
