@@ -200,6 +200,28 @@ typedef void (*ws_close_fn)(ws_server *server,
 typedef void (*ws_request_fn)(ws_server *server, ws_conn conn, const ws_request *request, void *user_data);
 
 /**
+ * The arguments of `ws_push`, but for the data. They are as fixed as those are.
+ */
+typedef struct {
+  /**
+   * Whose connection it is.
+   */
+  ws_server *server;
+  /**
+   * To whom.
+   */
+  ws_conn conn;
+  /**
+   * Bytes of the payload.
+   */
+  size_t length;
+  /**
+   * `WS_TEXT` or `WS_BINARY`.
+   */
+  int opcode;
+} ws_push_arguments;
+
+/**
  * Something that happened on a connection.
  */
 typedef struct {
@@ -229,6 +251,35 @@ typedef struct {
    */
   int32_t code;
 } ws_event;
+
+/**
+ * A batch of events in numbers, as `ws_server_poll_packed` gives it. It may grow at its end in later versions: the
+ * caller says with `size` how much of it there is.
+ */
+typedef struct {
+  /**
+   * Set by the caller to `sizeof(ws_batch)`.
+   */
+  size_t size;
+  /**
+   * Four numbers for each event. Of a message: the connection, the opcode, where in `payloads` its payload begins,
+   * and the length of that. Of any other event, or if the message is too large to be among `payloads`: the
+   * connection, 0, its place in `others`, and 0. The address is the same for all batches of a server.
+   */
+  const uint64_t *numbers;
+  /**
+   * Where the payloads of messages lie, in one piece.
+   */
+  const void *payloads;
+  /**
+   * Bytes at `payloads`.
+   */
+  size_t payloads_length;
+  /**
+   * The events that are not told in numbers alone.
+   */
+  const ws_event *others;
+} ws_batch;
 
 /**
  * What a server has counted since its start, over all reactors. It may grow at its end in later versions: the caller
@@ -473,6 +524,14 @@ int ws_server_free(ws_server *server);
 int ws_push(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode);
 
 /**
+ * `ws_push` for hosts to which a field is cheaper to write than an argument is to pass, as is the way of PHP and other
+ * scripting languages. `arguments` is the caller's: it is read during the call, and may serve for the next one.
+ *
+ * Any thread, and any callback. Errors: those of `ws_push`.
+ */
+int ws_push_with(const ws_push_arguments *arguments, const void *data);
+
+/**
  * Sends a message to every open connection. It is encoded once. Connections whose queue is full are left out, and
  * counted in `pushes_refused`.
  *
@@ -569,6 +628,17 @@ int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
  * callbacks are set, `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
  */
 int ws_server_poll(ws_server *server, const ws_event **events, int timeout_ms);
+
+/**
+ * `ws_server_poll` for hosts to which a number in memory is cheap and a structure is not, as is the way of PHP and other
+ * scripting languages. It fills `batch`, of which `size` must be set, and returns the number of events. What `batch`
+ * points to stays as it is for as long as events of `ws_server_poll` do.
+ *
+ * Errors: those of `ws_server_poll`; `WS_ERR_ARGUMENT` for a `size` below that of the first version.
+ */
+int ws_server_poll_packed(ws_server *server,
+                          ws_batch *batch,
+                          int timeout_ms);
 
 /**
  * A file descriptor that is readable while events wait, for an event loop of the host's own (poll, epoll, libuv,

@@ -62,6 +62,13 @@ typedef void (*ws_close_fn)(ws_server *server,
 typedef void (*ws_request_fn)(ws_server *server, ws_conn conn, const ws_request *request, void *user_data);
 
 typedef struct {
+  ws_server *server;
+  ws_conn conn;
+  size_t length;
+  int opcode;
+} ws_push_arguments;
+
+typedef struct {
   ws_conn conn;
   const void *data;
   size_t length;
@@ -69,6 +76,14 @@ typedef struct {
   int32_t type;
   int32_t code;
 } ws_event;
+
+typedef struct {
+  size_t size;
+  const uint64_t *numbers;
+  const void *payloads;
+  size_t payloads_length;
+  const ws_event *others;
+} ws_batch;
 
 typedef struct {
   size_t size;
@@ -131,6 +146,8 @@ int ws_server_free(ws_server *server);
 
 int ws_push(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode);
 
+int ws_push_with(const ws_push_arguments *arguments, const void *data);
+
 int ws_broadcast(ws_server *server, const void *data, size_t length, int opcode);
 
 int ws_ping(ws_server *server, ws_conn conn, const void *data, size_t length);
@@ -148,6 +165,8 @@ int64_t ws_conn_queued_bytes(ws_server *server, ws_conn conn);
 int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
 
 int ws_server_poll(ws_server *server, const ws_event **events, int timeout_ms);
+
+int ws_server_poll_packed(ws_server *server, ws_batch *batch, int timeout_ms);
 
 int ws_server_event_fd(ws_server *server);
 

@@ -20,7 +20,7 @@ const ARENA_PAYLOAD_MAX: usize = ARENA / 4;
 const OWN_MAX: usize = ARENA;
 
 /// Events that a batch holds at most.
-const EVENTS_MAX: usize = 4096;
+pub const EVENTS_MAX: usize = 4096;
 
 /// What an event and a batch cost beside payloads and requests, for the bound on what may wait, in bytes.
 const EVENT_COST: usize = 64;
@@ -92,6 +92,12 @@ impl Batch {
             Span::Arena(start, length) => &self.arena[start as usize..][..length as usize],
             Span::Own(index) => self.own[index as usize].payload(),
         }
+    }
+
+    /// Where the payloads are that have no buffer of their own.
+    #[must_use]
+    pub fn arena(&self) -> &[u8] {
+        &self.arena
     }
 
     /// What it costs, in bytes.

@@ -56,6 +56,35 @@ pub unsafe extern "C" fn ws_push(
     })
 }
 
+/// The arguments of `ws_push`, but for the data. They are as fixed as those are.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct ws_push_arguments {
+    /// Whose connection it is.
+    pub server: *mut ws_server,
+    /// To whom.
+    pub conn: ws_conn,
+    /// Bytes of the payload.
+    pub length: usize,
+    /// `WS_TEXT` or `WS_BINARY`.
+    pub opcode: c_int,
+}
+
+/// `ws_push` for hosts to which a field is cheaper to write than an argument is to pass, as is the way of PHP and other
+/// scripting languages. `arguments` is the caller's: it is read during the call, and may serve for the next one.
+///
+/// Any thread, and any callback. Errors: those of `ws_push`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_push_with(arguments: *const ws_push_arguments, data: *const c_void) -> c_int {
+    if arguments.is_null() {
+        return guard(|| Err(null("arguments")));
+    }
+    // SAFETY: the contract of this function: what is not NULL leads to arguments.
+    let ws_push_arguments { server, conn, length, opcode } = unsafe { *arguments };
+    // SAFETY: the contract of this function: they are what `ws_push` may be called with.
+    unsafe { ws_push(server, conn, data, length, opcode) }
+}
+
 /// Sends a message to every open connection. It is encoded once. Connections whose queue is full are left out, and
 /// counted in `pushes_refused`.
 ///

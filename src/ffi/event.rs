@@ -1,9 +1,10 @@
 //! Poll mode: events taken by the host on its own thread.
 
-use super::handle::{self, ws_server};
+use super::handle::{self, BatchView, ws_server};
 use super::request::ws_request;
 use super::{guard, limit, null};
-use crate::engine::batch::{Batch, Event};
+use crate::engine::batch::{Batch, EVENTS_MAX, Event, Span};
+use crate::error::{Error, Result, Status};
 use std::ffi::{c_int, c_void};
 use std::sync::PoisonError;
 
@@ -99,16 +100,105 @@ pub unsafe extern "C" fn ws_server_poll(
         if events.is_null() {
             return Err(null("events"));
         }
-        let hosted = handle::get(server)?;
-        let read = |batch: &Batch| {
-            let mut list = hosted.events.lock().unwrap_or_else(PoisonError::into_inner);
-            list.0.clear();
-            list.0.extend(batch.events().iter().map(|event| ws_event::new(batch, event)));
-            (list.0.as_ptr(), list.0.len())
+        let read = |view: &mut BatchView, batch: &Batch| {
+            view.events.extend(batch.events().iter().map(|event| ws_event::new(batch, event)));
+            (view.events.as_ptr(), view.events.len())
         };
-        let Some((first, count)) = hosted.server.poll(limit(timeout_ms), read)? else { return Ok(0) };
+        let Some((first, count)) = poll(server, timeout_ms, read)? else { return Ok(0) };
         // SAFETY: the caller's pointer is not NULL and leads to room for a pointer.
         unsafe { *events = first };
+        Ok(c_int::try_from(count).unwrap_or(c_int::MAX))
+    })
+}
+
+/// Takes a batch and has it read into an empty view, which stays until the next batch.
+fn poll<T>(
+    server: *mut ws_server,
+    timeout_ms: c_int,
+    read: impl FnOnce(&mut BatchView, &Batch) -> T,
+) -> Result<Option<T>> {
+    let hosted = handle::get(server)?;
+    hosted.server.poll(limit(timeout_ms), |batch| {
+        let mut view = hosted.batch.lock().unwrap_or_else(PoisonError::into_inner);
+        view.events.clear();
+        view.numbers.clear();
+        read(&mut view, batch)
+    })
+}
+
+/// A batch of events in numbers, as `ws_server_poll_packed` gives it. It may grow at its end in later versions: the
+/// caller says with `size` how much of it there is.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct ws_batch {
+    /// Set by the caller to `sizeof(ws_batch)`.
+    pub size: usize,
+    /// Four numbers for each event. Of a message: the connection, the opcode, where in `payloads` its payload begins,
+    /// and the length of that. Of any other event, or if the message is too large to be among `payloads`: the
+    /// connection, 0, its place in `others`, and 0. The address is the same for all batches of a server.
+    pub numbers: *const u64,
+    /// Where the payloads of messages lie, in one piece.
+    pub payloads: *const c_void,
+    /// Bytes at `payloads`.
+    pub payloads_length: usize,
+    /// The events that are not told in numbers alone.
+    pub others: *const ws_event,
+}
+
+/// Numbers that an event is told in.
+const NUMBERS: usize = 4;
+
+impl BatchView {
+    fn pack(&mut self, batch: &Batch) -> ws_batch {
+        // The most that there can ever be, so that they never move.
+        self.numbers.reserve_exact(NUMBERS * EVENTS_MAX);
+        for event in batch.events() {
+            let numbers: [u64; NUMBERS] = match *event {
+                Event::Message(conn, kind, Span::Arena(start, length)) => {
+                    [conn, kind as u64, start.into(), length.into()]
+                }
+                Event::Message(conn, ..) | Event::Close(conn, ..) | Event::Open(conn, _) | Event::Request(conn, _) => {
+                    self.events.push(ws_event::new(batch, event));
+                    [conn, 0, self.events.len() as u64 - 1, 0]
+                }
+            };
+            self.numbers.extend(numbers);
+        }
+        ws_batch {
+            size: size_of::<ws_batch>(),
+            numbers: self.numbers.as_ptr(),
+            payloads: batch.arena().as_ptr().cast(),
+            payloads_length: batch.arena().len(),
+            others: self.events.as_ptr(),
+        }
+    }
+}
+
+/// `ws_server_poll` for hosts to which a number in memory is cheap and a structure is not, as is the way of PHP and other
+/// scripting languages. It fills `batch`, of which `size` must be set, and returns the number of events. What `batch`
+/// points to stays as it is for as long as events of `ws_server_poll` do.
+///
+/// Errors: those of `ws_server_poll`; `WS_ERR_ARGUMENT` for a `size` below that of the first version.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_server_poll_packed(
+    server: *mut ws_server,
+    batch: *mut ws_batch,
+    timeout_ms: c_int,
+) -> c_int {
+    guard(|| {
+        if batch.is_null() {
+            return Err(null("batch"));
+        }
+        // SAFETY: the caller's pointer leads to at least the size, which is its first field.
+        let size = unsafe { (*batch).size };
+        if size < size_of::<ws_batch>() {
+            let detail = format!("batch.size is {size}: set it to sizeof(ws_batch), {}", size_of::<ws_batch>());
+            return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
+        }
+        let read = |view: &mut BatchView, batch: &Batch| (view.pack(batch), batch.events().len());
+        let Some((packed, count)) = poll(server, timeout_ms, read)? else { return Ok(0) };
+        // SAFETY: the caller says with `size` that there is room for all of it.
+        unsafe { *batch = packed };
         Ok(c_int::try_from(count).unwrap_or(c_int::MAX))
     })
 }

@@ -21,17 +21,20 @@ pub struct ws_server {
 pub(super) struct Hosted {
     pub(super) server: Server,
     pub(super) callbacks: Mutex<Callbacks>,
-    /// The events of the batch that the host reads, in poll mode.
-    pub(super) events: Mutex<EventList>,
+    /// The batch that the host reads, in poll mode.
+    pub(super) batch: Mutex<BatchView>,
 }
 
-/// A list of events whose pointers lead into a batch.
+/// A batch as hosts see it: events whose pointers lead into it, and numbers in place of those that are packed.
 #[derive(Default)]
-pub(super) struct EventList(pub(super) Vec<ws_event>);
+pub(super) struct BatchView {
+    pub(super) events: Vec<ws_event>,
+    pub(super) numbers: Vec<u64>,
+}
 
 // SAFETY: the pointers lead to memory that the server owns, which only moves from thread to thread with the list; they
 // are followed by the host alone, under the contract of `ws_server_poll`.
-unsafe impl Send for EventList {}
+unsafe impl Send for BatchView {}
 
 struct Place {
     generation: usize,

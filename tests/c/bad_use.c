@@ -6,6 +6,8 @@ static void null_everywhere(void)
     ws_server *server = new_server();
     const ws_event *events;
     ws_stats stats = {.size = sizeof stats};
+    ws_batch batch = {.size = sizeof batch};
+    ws_push_arguments arguments = {.server = NULL, .conn = 1, .opcode = WS_TEXT};
 
     CHECK_STATUS(WS_ERR_NULL, ws_server_set(NULL, "reactors", "1"));
     CHECK_STATUS(WS_ERR_NULL, ws_server_set(server, NULL, "1"));
@@ -23,8 +25,11 @@ static void null_everywhere(void)
     CHECK_STATUS(WS_ERR_NULL, ws_server_stop(NULL, 0));
     CHECK_OK(ws_server_free(NULL));
     CHECK_STATUS(WS_ERR_NULL, ws_server_poll(NULL, &events, 0));
+    CHECK_STATUS(WS_ERR_NULL, ws_server_poll_packed(NULL, &batch, 0));
     CHECK_STATUS(WS_ERR_NULL, ws_server_event_fd(NULL));
     CHECK_STATUS(WS_ERR_NULL, ws_push(NULL, 1, "", 0, WS_TEXT));
+    CHECK_STATUS(WS_ERR_NULL, ws_push_with(NULL, ""));
+    CHECK_STATUS(WS_ERR_NULL, ws_push_with(&arguments, ""));
     CHECK_STATUS(WS_ERR_NULL, ws_broadcast(NULL, "", 0, WS_TEXT));
     CHECK_STATUS(WS_ERR_NULL, ws_ping(NULL, 1, "", 0));
     CHECK_STATUS(WS_ERR_NULL, ws_close(NULL, 1, 1000, NULL, 0));
@@ -45,6 +50,7 @@ static void null_everywhere(void)
 
     start(server);
     CHECK_STATUS(WS_ERR_NULL, ws_server_poll(server, NULL, 0));
+    CHECK_STATUS(WS_ERR_NULL, ws_server_poll_packed(server, NULL, 0));
     CHECK_STATUS(WS_ERR_NULL, ws_push(server, 1, NULL, 5, WS_TEXT));
     CHECK_STATUS(WS_ERR_NULL, ws_broadcast(server, NULL, 5, WS_TEXT));
     CHECK_STATUS(WS_ERR_NULL, ws_ping(server, 1, NULL, 5));
@@ -123,11 +129,13 @@ static void at_the_wrong_time(void)
 {
     ws_server *server = new_server();
     const ws_event *events;
+    ws_batch batch = {.size = sizeof batch};
 
     CHECK_STATUS(WS_ERR_STATE, ws_server_stop(server, 0));
     CHECK_STATUS(WS_ERR_STATE, ws_server_wait(server));
     CHECK_STATUS(WS_ERR_STATE, ws_server_port(server, 0));
     CHECK_STATUS(WS_ERR_STATE, ws_server_poll(server, &events, 0));
+    CHECK_STATUS(WS_ERR_STATE, ws_server_poll_packed(server, &batch, 0));
     CHECK_STATUS(WS_ERR_STATE, ws_push(server, 1, "x", 1, WS_TEXT));
     CHECK_STATUS(WS_ERR_STATE, ws_broadcast(server, "x", 1, WS_TEXT));
     CHECK_STATUS(WS_ERR_STATE, ws_server_start(server)); /* nothing to listen on */
@@ -145,6 +153,7 @@ static void at_the_wrong_time(void)
     server = recorded_server(&record, record_message);
     start(server);
     CHECK_STATUS(WS_ERR_STATE, ws_server_poll(server, &events, 0)); /* its events go to the callbacks */
+    CHECK_STATUS(WS_ERR_STATE, ws_server_poll_packed(server, &batch, 0));
     CHECK_STATUS(WS_ERR_STATE, ws_server_event_fd(server));
     CHECK_OK(ws_server_stop(server, 0));
     CHECK(ws_push(server, 1, "x", 1, WS_TEXT) < 0);
@@ -205,11 +214,14 @@ static void arguments(void)
     close(fd);
 }
 
-static void stats_size(void)
+static void sizes_of_structures(void)
 {
     ws_server *server = new_server();
     ws_stats stats = {.size = 0};
+    ws_batch batch = {.size = 0};
     CHECK_STATUS(WS_ERR_ARGUMENT, ws_server_stats(server, &stats));
+    CHECK_STATUS(WS_ERR_ARGUMENT, ws_server_poll_packed(server, &batch, 0));
+    CHECK_CONTAINS("sizeof", ws_last_error());
     stats.size = 1 << 20;
     CHECK(ws_server_stats(server, &stats) != WS_ERR_PANIC);
     CHECK_OK(ws_server_free(server));
@@ -293,7 +305,7 @@ int main(void)
     addresses();
     at_the_wrong_time();
     arguments();
-    stats_size();
+    sizes_of_structures();
     inside_a_callback();
     two_threads_polling();
     return 0;
