@@ -187,6 +187,50 @@ final class ServerTest extends TestCase
         self::assertNotSame($one, $two);
     }
 
+    /** @return iterable<string, array{list<int>}> */
+    public static function lengths(): iterable
+    {
+        yield 'small ones' => [[20, 0, 1, 125, 126, 20, 20, 0]];
+        yield 'larger ones' => [[16_384, 0, 2047, 2048, 65_536, 20]];
+        yield 'some that have buffers of their own' => [[20, 65_537, 0, 300_000, 5, 70_000]];
+    }
+
+    /**
+     * @dataProvider lengths
+     *
+     * @param list<int> $lengths
+     */
+    #[\PHPUnit\Framework\Attributes\DataProvider('lengths')]
+    public function testEachMessageOfABatchIsWholeAndItsHandlersOwn(array $lengths): void
+    {
+        [$client, $conn] = $this->connected();
+        $sent = $kept = [];
+        foreach ($lengths as $number => $length) {
+            $sent[] = [Client::BINARY, substr(str_repeat("$number\0\xff", $length), 0, $length)];
+        }
+        $this->server->on('message', function (Server $server, int $from, string $data, int $opcode) use (&$kept, $conn): void {
+            self::assertSame($conn, $from);
+            $kept[] = [$opcode, $data];
+            $server->push($from, $data, $opcode);
+            $data .= 'changed';
+            $data[0] = '!';
+            throw new \RuntimeException('which costs the next one nothing');
+        });
+        foreach ([1, 2] as $time) {
+            foreach ($sent as [$opcode, $data]) {
+                $client->send($data, $opcode);
+            }
+            $this->pollUntil(function () use (&$kept, $sent, $time): bool {
+                return count($kept) === $time * count($sent);
+            });
+            foreach ($sent as $message) {
+                self::assertSame($message, $client->receive());
+            }
+        }
+        self::assertSame([...$sent, ...$sent], $kept);
+        self::assertCount(count($kept), $this->log);
+    }
+
     public function testALoggerThatThrowsHarmsNothing(): void
     {
         $sink = (string) tempnam(sys_get_temp_dir(), 'wspush');
