@@ -18,18 +18,6 @@ class Frame implements \Stringable
     /** Messages arrive whole: true in all that come in */
     public ?bool $finish = null;
 
-    /** @internal */
-    public static function received(int $fd, string $data, int $opcode): self
-    {
-        $frame = new self();
-        $frame->fd = $fd;
-        $frame->data = $data;
-        $frame->opcode = $opcode;
-        $frame->finish = true;
-
-        return $frame;
-    }
-
     /** The frame as it goes over the wire from a server, as in Swoole. The payload is $frame->data. */
     public function __toString(): string
     {

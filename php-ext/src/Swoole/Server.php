@@ -122,7 +122,12 @@ class Server extends HttpServer
         $engine->listen($unix ? "unix:$this->host" : $this->host, $this->port);
         $this->useLogFile($engine);
         $engine->on('message', function (Engine $engine, int $fd, string $data, int $opcode) use ($message): void {
-            $message($this, Frame::received($fd, $data, $opcode));
+            $frame = new Frame();
+            $frame->fd = $fd;
+            $frame->data = $data;
+            $frame->opcode = $opcode;
+            $frame->finish = true;
+            $message($this, $frame);
         });
         $this->passOn($engine);
         $this->engine = $engine;
