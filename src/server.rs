@@ -11,7 +11,7 @@ use crate::engine::delivery::Handler;
 use crate::engine::link::Link;
 use crate::engine::registry::{ConnId, Phase, reactor_of};
 use crate::engine::stats::Stats;
-use crate::engine::turn::DIRECT_MIN;
+use crate::engine::turn::{self, DIRECT_MIN};
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::decoder::Kind;
@@ -343,7 +343,7 @@ impl Drop for Server {
 }
 
 fn check_text(kind: Kind, payload: &[u8]) -> Result<()> {
-    if kind == Kind::Text && !utf8::is_valid(payload) {
+    if kind == Kind::Text && !turn::is_lent(payload) && !utf8::is_valid(payload) {
         return Err(Error::new(Status::WS_ERR_UTF8, "a text message must be UTF-8; send other bytes as WS_BINARY"));
     }
     Ok(())

@@ -4,13 +4,14 @@ use super::commands::{Call, Command, CommandQueue, Refused};
 use super::events::EventQueue;
 use super::registry::{ConnId, Phase, Registry, Standing};
 use super::stats::Stats;
-use super::turn;
+use super::turn::{self, Answer, Host};
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::frame::{self, Opcode};
+use crate::sys::socket::Socket;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Connections beyond `max_connections` that a reactor keeps until they have read that there are too many. Any more are
 /// dropped without a word.
@@ -30,6 +31,9 @@ pub struct Link {
     pub options: Arc<Options>,
     /// The queue to the host, in poll mode.
     pub events: Option<Arc<EventQueue>>,
+    /// The connection of this turn was open when the turn began, and no callback has used the queue since. Only the
+    /// reactor's thread reads and writes it.
+    steady: AtomicBool,
 }
 
 impl Link {
@@ -50,6 +54,7 @@ impl Link {
             admitted: Arc::clone(admitted),
             options: Arc::clone(options),
             events: events.map(Arc::clone),
+            steady: AtomicBool::new(false),
         })
     }
 
@@ -58,9 +63,38 @@ impl Link {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Says that the calling thread runs this reactor.
-    pub fn begin_thread(&self) {
-        turn::begin_thread(self.name());
+    /// Says that the calling thread runs this reactor, for this host.
+    pub fn begin_thread(&self, host: Host) {
+        turn::begin_thread(self.name(), host);
+    }
+
+    /// How many bytes of answers a connection takes: none if it is not open.
+    #[must_use]
+    pub fn room(&self, conn: ConnId) -> u64 {
+        match self.registry.standing(conn) {
+            Some(Standing { phase: Phase::Open, queued }) => self.options.max_queued_bytes.saturating_sub(queued),
+            _ => 0,
+        }
+    }
+
+    /// Begins the turn of a connection, as [`turn::begin`].
+    pub fn begin_turn(&self, conn: ConnId, socket: Option<&Socket>) {
+        let room = self.room(conn);
+        self.steady.store(room > 0, Ordering::Relaxed);
+        turn::begin(conn, socket, room);
+    }
+
+    /// Whether the connection of this turn is open for sure: nothing was done in the turn that could have closed it.
+    #[inline]
+    #[must_use]
+    pub fn is_steady(&self) -> bool {
+        self.steady.load(Ordering::Relaxed)
+    }
+
+    fn divert(&self) {
+        if turn::divert(self.name()) {
+            self.steady.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Whether the calling thread runs this reactor, so that a callback is on its stack.
@@ -75,16 +109,11 @@ impl Link {
     /// `WS_ERR_CLOSED`, `WS_ERR_QUEUE_FULL`.
     #[inline]
     pub fn send(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<()> {
-        let most = self.options.max_queued_bytes;
-        let judge = |answers: u64| match self.registry.standing(to) {
-            Some(Standing { phase: Phase::Open, queued }) if queued + answers < most => Ok(()),
-            standing => Err(standing),
-        };
-        let result = match turn::answer(self.name(), to, opcode, payload, judge) {
-            Some(result) => result.inspect(|()| self.stats.messages_out.add(u64::from(!opcode.is_control()))),
-            None => return self.enqueue_frame(to, opcode, payload),
-        };
-        result.map_err(|standing| self.refusal(to, standing, Phase::Open))
+        match turn::answer(self.name(), to, opcode, payload) {
+            Answer::Taken => Ok(()),
+            Answer::NoRoom => Err(self.refusal(to, self.registry.standing(to), Phase::Open)),
+            Answer::Elsewhere => self.enqueue_frame(to, opcode, payload),
+        }
     }
 
     fn enqueue_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<()> {
@@ -100,7 +129,7 @@ impl Link {
             self.registry.sub_queued(to, bytes);
             return Err(self.not_taken(refused));
         }
-        turn::divert(self.name());
+        self.divert();
         Ok(())
     }
 
@@ -166,7 +195,7 @@ impl Link {
     pub fn enqueue(&self, command: Command) -> Result<()> {
         let call = if matches!(command, Command::Broadcast(_)) { self.when_to_call() } else { Call::Now };
         self.commands.push(command, call).map_err(|refused| self.not_taken(refused))?;
-        turn::divert(self.name());
+        self.divert();
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! the reactor has to say goes out through a [`delivery`]: to callbacks on its own thread, or in batches of [`events`]
 //! to the host's.
 
+pub mod answers;
 pub mod batch;
 pub mod commands;
 pub mod connection;

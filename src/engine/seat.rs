@@ -17,6 +17,7 @@ use super::events::EventQueue;
 use super::link::Link;
 use super::reactor::Reactor;
 use super::registry::{ConnId, Phase};
+use super::turn::Host;
 use crate::error::Result;
 use crate::protocol::frame::Opcode;
 use crate::sys::futex::Waited;
@@ -33,6 +34,8 @@ pub struct Seat {
     /// `None` when the reactor has stopped.
     reactor: Mutex<Option<Reactor>>,
     link: Arc<Link>,
+    /// What the host that is called goes by.
+    host: Host,
     /// Counts each coming and each going of the host: odd while it is in a poll.
     visits: AtomicU32,
     /// The host is in a poll and asks for the seat.
@@ -48,6 +51,7 @@ impl Seat {
     #[must_use]
     pub fn new(link: &Arc<Link>, reactor: Reactor, shared: bool) -> Self {
         Self {
+            host: reactor.host(),
             reactor: Mutex::new(Some(reactor)),
             link: Arc::clone(link),
             visits: AtomicU32::new(0),
@@ -61,7 +65,7 @@ impl Seat {
 
     /// What the keeper does: serves whenever the host does not, until the reactor has stopped.
     pub fn keep(&self) {
-        self.link.begin_thread();
+        self.link.begin_thread(self.host);
         loop {
             let mut place = self.reactor.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(reactor) = place.as_mut() else { return };

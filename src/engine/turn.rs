@@ -1,88 +1,104 @@
 //! The short way for an answer: a push from inside a callback to the very connection whose message is being handled.
 //!
-//! Such a push needs no queue and no lock. The frame of a small answer is written into a buffer of the reactor's
-//! thread, which is sent when the bytes that were received are worked off, so that many answers leave in one call. A
-//! large answer is sent at once from where the callback has it, behind the small ones before it, and is not copied at
-//! all. The order of what one thread pushes is kept: as soon as the callback has put anything into the reactor's
-//! queue, later pushes of the same turn take the queue too.
+//! Such a push needs no queue, no lock and no look-up but that of the thread's own [`Turn`]. The frame of a small answer is
+//! written into a buffer of the reactor's thread, which is sent when the bytes that were received are worked off, so
+//! that many answers leave in one call. A large answer is sent at once from where the callback has it, behind the small
+//! ones before it, and is not copied at all.
+//!
+//! What is cheap here was dear once: how much the connection takes is asked when its turn begins, and what the turn has
+//! done is counted when it ends. The order of what one thread pushes is kept: as soon as the callback has put anything
+//! into the reactor's queue, later pushes of the same turn take the queue too.
 
+use super::answers::Answers;
 use super::registry::ConnId;
-use crate::protocol::frame::{self, Header, Opcode};
+use crate::protocol::decoder::Kind;
+use crate::protocol::frame::{self, Opcode};
+use crate::protocol::utf8;
+use crate::sys::process;
 use crate::sys::socket::{Alias, Socket};
-use std::cell::{Cell, RefCell};
-use std::io::IoSlice;
+use std::cell::RefCell;
+use std::num::NonZeroUsize;
 
 thread_local! {
-    /// The link of the reactor that runs on this thread, as a name, or 0 on any other thread.
-    static REACTOR: Cell<usize> = const { Cell::new(0) };
     static TURN: RefCell<Turn> = const { RefCell::new(Turn::new()) };
 }
 
-/// What a turn of one connection has gathered.
+/// What a host calls its server, if it has a short name for it: the C API has its handle. Pushes that come with it find
+/// the turn without looking the server up. It must be good as long as the reactors run.
+pub type Host = Option<NonZeroUsize>;
+
+/// The reactor of this thread, and its turn of one connection.
 struct Turn {
+    /// The link of the reactor, as a name, or 0 on any other thread.
+    reactor: usize,
+    host: Host,
+    /// How often the process had forked when the reactor began: a child has no reactor, though it has this memory.
+    forks: u32,
+    /// The connection; 0 between turns, and as soon as its answers have to take the queue.
     conn: ConnId,
+    /// Answers are taken as long as fewer bytes of them wait.
+    room: usize,
     /// The socket, while nothing waits to be sent to it but the answers here.
     direct: Option<Alias>,
-    /// A push of this turn has used the queue.
-    diverted: bool,
-    answers: Vec<u8>,
-    sent: usize,
+    lent: Option<Lent>,
+    answers: Answers,
+    done: Done,
+}
+
+/// Where the text message lies that the host is being told of. It is known to be UTF-8, should the host pass it on.
+#[derive(Debug, Clone, Copy)]
+struct Lent {
+    address: usize,
+    length: usize,
+}
+
+/// What a turn has done before its end.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Done {
+    /// Messages taken, whether they are sent already or not.
+    pub messages: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+}
+
+/// What becomes of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It is on its way.
+    Taken,
+    /// The connection takes no more, or is not open.
+    NoRoom,
+    /// It is no answer and must take the queue.
+    Elsewhere,
 }
 
 /// Answers with at least this much payload are sent from where they are, in bytes.
 pub const DIRECT_MIN: usize = 8 * 1024;
 
-/// A buffer that grew beyond this is not kept, in bytes.
-const KEPT_MAX: usize = 512 * 1024;
-
-/// Says that this thread runs a reactor.
-pub fn begin_thread(reactor: usize) {
-    REACTOR.set(reactor);
+/// Says that this thread runs a reactor, for this host.
+pub fn begin_thread(reactor: usize, host: Host) {
+    TURN.with_borrow_mut(|turn| *turn = Turn { reactor, host, forks: process::fork_generation(), ..Turn::new() });
 }
 
 /// Whether this thread runs that reactor.
-#[inline]
+#[must_use]
 pub fn is_thread_of(reactor: usize) -> bool {
-    REACTOR.get() == reactor
+    TURN.with_borrow(|turn| turn.reactor == reactor)
 }
 
-/// Begins to handle what a connection has sent. `socket` is given if nothing waits to be sent to it; it must live until
-/// [`end`].
-pub fn begin(conn: ConnId, socket: Option<&Socket>) {
+/// Begins to handle what a connection has sent that takes `room` bytes of answers. `socket` is given if nothing waits to
+/// be sent to it; it must live until [`end`].
+pub fn begin(conn: ConnId, socket: Option<&Socket>, room: u64) {
     TURN.with_borrow_mut(|turn| {
         turn.conn = conn;
         turn.direct = socket.map(Socket::alias);
-        turn.diverted = false;
+        turn.room = usize::try_from(room).unwrap_or(usize::MAX);
     });
 }
 
-/// Says that this thread has used the queue of a reactor.
-#[inline]
-pub fn divert(reactor: usize) {
-    if is_thread_of(reactor) {
-        TURN.with_borrow_mut(|turn| turn.diverted = true);
-    }
-}
-
-/// If this is an answer: sends its frame or keeps it to be sent, unless `judge` refuses it given the bytes of answers
-/// that are kept. `None` if it is not an answer and must take the queue.
-#[inline]
-pub fn answer<E>(
-    reactor: usize,
-    conn: ConnId,
-    opcode: Opcode,
-    payload: &[u8],
-    judge: impl FnOnce(u64) -> Result<(), E>,
-) -> Option<Result<(), E>> {
-    if !is_thread_of(reactor) {
-        return None;
-    }
-    TURN.with_borrow_mut(|turn| {
-        if turn.conn != conn || turn.diverted {
-            return None;
-        }
-        Some(judge(turn.answers.len() as u64).map(|()| turn.add(opcode, payload)))
-    })
+/// Says that the connection has opened meanwhile, and takes `room` bytes of answers.
+pub fn admit(room: u64) {
+    TURN.with_borrow_mut(|turn| turn.room = usize::try_from(room).unwrap_or(usize::MAX));
 }
 
 /// Says that something now waits to be sent to the connection, which answers must not overtake.
@@ -90,55 +106,137 @@ pub fn hold_back() {
     TURN.with_borrow_mut(|turn| turn.direct = None);
 }
 
-/// Ends the handling and lends the answers that were kept to `send`, if there are any. Returns how many bytes were sent
-/// before that.
-pub fn end(send: impl FnOnce(&[u8])) -> usize {
-    let (mut answers, sent) = TURN.with_borrow_mut(|turn| {
-        turn.conn = 0;
-        turn.direct = None;
-        (std::mem::take(&mut turn.answers), std::mem::take(&mut turn.sent))
-    });
-    if !answers.is_empty() {
-        send(&answers);
-        answers.clear();
-        answers.shrink_to(KEPT_MAX);
+/// Says that the queue of a reactor was used. Whether it is the one of this thread.
+#[inline]
+pub fn divert(reactor: usize) -> bool {
+    TURN.with_borrow_mut(|turn| {
+        let ours = turn.reactor == reactor;
+        if ours {
+            turn.conn = 0;
+            turn.room = 0;
+        }
+        ours
+    })
+}
+
+/// Sends a frame or keeps it to be sent, if it goes to the connection whose turn it is.
+#[inline]
+pub fn answer(reactor: usize, conn: ConnId, opcode: Opcode, payload: &[u8]) -> Answer {
+    TURN.with_borrow_mut(|turn| {
+        if turn.reactor != reactor || turn.conn != conn {
+            return Answer::Elsewhere;
+        }
+        if turn.answers.len() >= turn.room {
+            return Answer::NoRoom;
+        }
+        turn.take(opcode, payload);
+        Answer::Taken
+    })
+}
+
+/// Takes a message of a host that names itself, if it is in order and goes to the connection whose turn it is. `false`
+/// says no more than that it is to be pushed the long way, where whatever is wrong with it comes to light.
+#[inline]
+#[must_use]
+pub fn answer_of(host: NonZeroUsize, conn: ConnId, kind: Kind, payload: &[u8]) -> bool {
+    TURN.with_borrow_mut(|turn| {
+        let ours = turn.conn == conn && turn.host == Some(host);
+        let may = turn.answers.len() < turn.room && turn.forks == process::fork_generation();
+        ours && may && turn.take_message(kind, payload)
+    })
+}
+
+/// Says that the host is told of this message now, until [`end_loan`].
+pub fn lend(kind: Kind, payload: &[u8]) {
+    if kind == Kind::Text && payload.len() >= DIRECT_MIN {
+        let lent = Lent { address: payload.as_ptr().addr(), length: payload.len() };
+        TURN.with_borrow_mut(|turn| turn.lent = Some(lent));
     }
-    TURN.with_borrow_mut(|turn| turn.answers = answers);
-    sent
+}
+
+/// Says that the host has been told.
+pub fn end_loan() {
+    TURN.with_borrow_mut(|turn| turn.lent = None);
+}
+
+/// Whether these bytes are a long text message that the host is being told of, and so known to be UTF-8.
+#[must_use]
+pub fn is_lent(bytes: &[u8]) -> bool {
+    bytes.len() >= DIRECT_MIN && TURN.with_borrow(|turn| turn.lent.is_some_and(|lent| lent.is(bytes)))
+}
+
+/// Ends the handling and lends the answers that were kept to `send`, if there are any. Returns what was done before
+/// that. Nothing else of this module can be used in `send`.
+pub fn end(send: impl FnOnce(&[u8])) -> Done {
+    TURN.with_borrow_mut(|turn| {
+        turn.conn = 0;
+        turn.room = 0;
+        turn.direct = None;
+        turn.lent = None;
+        if !turn.answers.is_empty() {
+            send(turn.answers.bytes());
+            turn.answers.clear();
+        }
+        std::mem::take(&mut turn.done)
+    })
 }
 
 impl Turn {
     const fn new() -> Self {
-        Self { conn: 0, direct: None, diverted: false, answers: Vec::new(), sent: 0 }
+        Self {
+            reactor: 0,
+            host: None,
+            forks: 0,
+            conn: 0,
+            room: 0,
+            direct: None,
+            lent: None,
+            answers: Answers::new(),
+            done: Done { messages: 0, bytes: 0 },
+        }
     }
 
+    /// Takes a message, unless it is text that is not UTF-8.
     #[inline]
-    fn add(&mut self, opcode: Opcode, payload: &[u8]) {
+    fn take_message(&mut self, kind: Kind, payload: &[u8]) -> bool {
+        if payload.len() <= frame::MAX_SHORT_PAYLOAD {
+            let taken = self.answers.add_short_message(kind, payload);
+            self.done.messages += u64::from(taken);
+            return taken;
+        }
+        self.take_long_message(kind, payload)
+    }
+
+    fn take_long_message(&mut self, kind: Kind, payload: &[u8]) -> bool {
+        let known = kind == Kind::Binary || self.lent.is_some_and(|lent| lent.is(payload));
+        let valid = known || utf8::is_valid(payload);
+        if valid {
+            self.take(kind.into(), payload);
+        }
+        valid
+    }
+
+    fn take(&mut self, opcode: Opcode, payload: &[u8]) {
+        self.done.messages += u64::from(!opcode.is_control());
         match self.direct {
             Some(socket) if payload.len() >= DIRECT_MIN => self.send(socket, opcode, payload),
-            _ => frame::write(&mut self.answers, opcode, true, None, payload),
+            _ => self.answers.add(opcode, payload),
         }
     }
 
     /// Sends the answers that were kept and this one, and keeps what there was no room for.
     fn send(&mut self, socket: Alias, opcode: Opcode, payload: &[u8]) {
-        let mut buffer = [0; frame::MAX_HEADER];
-        let length = Header { fin: true, opcode, mask: None, length: payload.len() as u64 }.write(&mut buffer);
-        let header = &buffer[..length];
-        let pieces = [&self.answers, header, payload].map(IoSlice::new);
         // A broken connection shows when what is kept is sent.
-        let sent = socket.send_pieces(&pieces).unwrap_or(0);
-        self.sent += sent;
-        let kept = sent.min(self.answers.len());
-        self.answers.drain(..kept);
-        let mut past = sent - kept;
-        for piece in [header, payload] {
-            let skip = past.min(piece.len());
-            past -= skip;
-            self.answers.extend_from_slice(&piece[skip..]);
-        }
+        let sent = self.answers.send_with(opcode, payload, |pieces| socket.send_pieces(pieces).unwrap_or(0));
+        self.done.bytes += sent as u64;
         if !self.answers.is_empty() {
             self.direct = None;
         }
+    }
+}
+
+impl Lent {
+    fn is(&self, bytes: &[u8]) -> bool {
+        self.address == bytes.as_ptr().addr() && self.length == bytes.len()
     }
 }

@@ -2,10 +2,13 @@
 
 use super::event::ws_conn;
 use super::handle::{self, ws_server};
-use super::{bytes, guard, null, text};
+use super::{bytes, guard, lent, null, text};
+use crate::engine::turn;
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Kind;
 use std::ffi::{c_char, c_int, c_void};
+use std::num::NonZeroUsize;
+use std::panic::catch_unwind;
 
 /// The type of a message (RFC 6455 section 11.8).
 #[repr(C)]
@@ -18,14 +21,19 @@ pub enum ws_opcode {
     WS_BINARY = 2,
 }
 
-fn kind(opcode: c_int) -> Result<Kind> {
+const fn known_kind(opcode: c_int) -> Option<Kind> {
     const TEXT: c_int = ws_opcode::WS_TEXT as c_int;
     const BINARY: c_int = ws_opcode::WS_BINARY as c_int;
     match opcode {
-        TEXT => Ok(Kind::Text),
-        BINARY => Ok(Kind::Binary),
-        _ => Err(Error::new(Status::WS_ERR_ARGUMENT, format!("opcode {opcode}: WS_TEXT (1) or WS_BINARY (2)"))),
+        TEXT => Some(Kind::Text),
+        BINARY => Some(Kind::Binary),
+        _ => None,
     }
+}
+
+fn kind(opcode: c_int) -> Result<Kind> {
+    known_kind(opcode)
+        .ok_or_else(|| Error::new(Status::WS_ERR_ARGUMENT, format!("opcode {opcode}: WS_TEXT (1) or WS_BINARY (2)")))
 }
 
 const OK: c_int = Status::WS_OK as c_int;
@@ -48,6 +56,21 @@ pub unsafe extern "C" fn ws_push(
     length: usize,
     opcode: c_int,
 ) -> c_int {
+    // SAFETY: the contract of this function: `data` leads to `length` bytes.
+    let payload = unsafe { lent(data, length) };
+    if let (Some(host), Some(payload), Some(kind)) = (NonZeroUsize::new(server.addr()), payload, known_kind(opcode)) {
+        let answered = catch_unwind(|| turn::answer_of(host, conn, kind, payload));
+        if answered.is_ok_and(|answered| answered) {
+            return OK;
+        }
+    }
+    // SAFETY: as above.
+    unsafe { push(server, conn, data, length, opcode) }
+}
+
+/// [`ws_push`] for all but answers, which shall not pay for what they do not need: hence a function of its own.
+#[inline(never)]
+unsafe fn push(server: *mut ws_server, conn: ws_conn, data: *const c_void, length: usize, opcode: c_int) -> c_int {
     guard(|| {
         // SAFETY: the contract of this function: `data` leads to `length` bytes.
         let payload = unsafe { bytes(data, length, "data")? };

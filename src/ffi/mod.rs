@@ -56,23 +56,33 @@ fn null(what: &str) -> Error {
     Error::new(Status::WS_ERR_NULL, format!("{what} is NULL"))
 }
 
-/// The bytes that a host lends for the length of a call. NULL is fine where there are none.
+/// The bytes that a host lends for the length of a call. NULL is fine where there are none. `None` if they cannot be.
 ///
 /// # Safety
 /// `data` points to `length` bytes that do not change during the call, or `length` is 0.
 #[inline]
-unsafe fn bytes<'a>(data: *const c_void, length: usize, what: &str) -> Result<&'a [u8]> {
+unsafe fn lent<'a>(data: *const c_void, length: usize) -> Option<&'a [u8]> {
     if length == 0 {
-        return Ok(&[]);
+        return Some(&[]);
     }
-    if data.is_null() {
-        return Err(null(what));
-    }
-    if length > isize::MAX as usize / 2 {
-        return Err(Error::new(Status::WS_ERR_TOO_LARGE, format!("{what}: a length of {length} bytes")));
+    if data.is_null() || length > isize::MAX as usize / 2 {
+        return None;
     }
     // SAFETY: the caller's promise, for a pointer that is not NULL and a length that a slice can have.
-    Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
+    Some(unsafe { std::slice::from_raw_parts(data.cast(), length) })
+}
+
+/// The same for an argument called `what`.
+///
+/// # Safety
+/// As for [`lent`].
+unsafe fn bytes<'a>(data: *const c_void, length: usize, what: &str) -> Result<&'a [u8]> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { lent(data, length) };
+    bytes.ok_or_else(|| match data.is_null() {
+        true => null(what),
+        false => Error::new(Status::WS_ERR_TOO_LARGE, format!("{what}: a length of {length} bytes")),
+    })
 }
 
 /// A NUL-terminated UTF-8 string that a host lends for the length of a call.

@@ -6,9 +6,11 @@ use super::request::ws_request;
 use super::{guard, limit, text};
 use crate::engine::delivery::Handler;
 use crate::engine::request::Request;
+use crate::engine::turn::Host;
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Kind;
 use std::ffi::{c_char, c_int, c_void};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -87,6 +89,10 @@ impl Callbacks {
 }
 
 impl Handler for Callbacks {
+    fn host(&self) -> Host {
+        NonZeroUsize::new(self.handle)
+    }
+
     fn open(&self, conn: ws_conn, request: &Request) {
         if let (Some(callback), data) = self.open {
             // SAFETY: the host's function, called as its type says.

@@ -13,9 +13,9 @@ pub const MAX_HEADER: usize = 14;
 /// The longest payload of a control frame, in bytes (section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
-const FIN: u8 = 0x80;
+pub(super) const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
-const MASKED: u8 = 0x80;
+pub(super) const MASKED: u8 = 0x80;
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
 
@@ -199,16 +199,22 @@ pub fn is_control(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|first| first & 0x8 != 0)
 }
 
-/// The longest control frame of a server, in bytes.
-pub const MAX_CONTROL_FRAME: usize = 2 + MAX_CONTROL_PAYLOAD;
+/// The longest payload of a short frame, in bytes: its length has room in the second byte of the header.
+pub const MAX_SHORT_PAYLOAD: usize = 125;
 
-/// Writes a whole unmasked control frame into `buffer` and returns its length. A longer payload is cut.
-pub fn write_control(buffer: &mut [u8; MAX_CONTROL_FRAME], opcode: Opcode, payload: &[u8]) -> usize {
-    let payload = &payload[..payload.len().min(MAX_CONTROL_PAYLOAD)];
-    buffer[0] = opcode as u8 | FIN;
-    buffer[1] = payload.len() as u8;
-    buffer[2..2 + payload.len()].copy_from_slice(payload);
-    2 + payload.len()
+/// The longest short frame of a server, in bytes.
+pub const MAX_SHORT_FRAME: usize = 2 + MAX_SHORT_PAYLOAD;
+
+/// Writes a whole unmasked frame with a short payload into `buffer`: its length, and whether the payload is ASCII. A
+/// longer payload is cut.
+#[inline(always)]
+pub fn write_short(buffer: &mut [u8; MAX_SHORT_FRAME], opcode: Opcode, payload: &[u8]) -> (usize, bool) {
+    let payload = &payload[..payload.len().min(MAX_SHORT_PAYLOAD)];
+    let [first, second, room @ ..] = buffer;
+    *first = FIN | opcode as u8;
+    *second = payload.len() as u8;
+    let ascii = mask::copy(&mut room[..payload.len()], payload);
+    (2 + payload.len(), ascii)
 }
 
 #[cfg(test)]

@@ -4,18 +4,17 @@
 //! `simdutf8` does the work. What is added here is the seam between pieces: the up to three bytes of a character
 //! that has begun are kept and completed from the next piece.
 
+use super::mask;
+
 /// The bytes so far are not a prefix of any UTF-8 text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidUtf8;
-
-/// Texts shorter than this are looked at for ASCII first, in bytes: `simdutf8` is made for longer ones.
-const SHORT: usize = 64;
 
 /// Whether a whole text is UTF-8.
 #[inline]
 #[must_use]
 pub fn is_valid(text: &[u8]) -> bool {
-    (text.len() < SHORT && text.is_ascii()) || simdutf8::basic::from_utf8(text).is_ok()
+    mask::is_ascii(text) || simdutf8::basic::from_utf8(text).is_ok()
 }
 
 /// A validator for text that arrives in pieces.

@@ -22,6 +22,17 @@ pub fn append(to: &mut Vec<u8>, from: &[u8]) {
     }
 }
 
+/// Copies `from` to `to`, which is as long.
+#[inline]
+pub fn copy(to: &mut [u8], from: &[u8]) {
+    if from.len() < LONG {
+        return to.copy_from_slice(from);
+    }
+    for (to, from) in to.chunks_mut(PIECE).zip(from.chunks(PIECE)) {
+        to.copy_from_slice(from);
+    }
+}
+
 fn append_long(to: &mut Vec<u8>, from: &[u8]) {
     to.reserve(from.len());
     for piece in from.chunks(PIECE) {
@@ -53,6 +64,9 @@ mod tests {
             let mut to = b"before".to_vec();
             append(&mut to, &from);
             assert_eq!(to, [b"before", &from[..]].concat(), "{length} bytes");
+            to.fill(0);
+            copy(&mut to[6..], &from);
+            assert_eq!(to, [&[0; 6], &from[..]].concat(), "{length} bytes");
         }
     }
 

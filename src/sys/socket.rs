@@ -157,11 +157,7 @@ impl Socket {
     /// # Errors
     /// `WouldBlock` when there is no room, and what breaks a connection.
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        const NOWHERE: usize = 0;
-        let (fd, flags) = (self.fd.as_raw_fd(), libc::MSG_NOSIGNAL);
-        // SAFETY: the kernel reads the bytes of the slice and nothing else.
-        let sent = unsafe { libc::syscall(libc::SYS_sendto, fd, bytes.as_ptr(), bytes.len(), flags, NOWHERE, NOWHERE) };
-        check_size(sent as libc::ssize_t)
+        self.alias().send(bytes)
     }
 
     /// Sends as much of several pieces as there is room for, in one call.
@@ -204,6 +200,18 @@ impl Socket {
 }
 
 impl Alias {
+    /// Sends as much of `bytes` as there is room for.
+    ///
+    /// # Errors
+    /// As [`Socket::send`].
+    pub fn send(self, bytes: &[u8]) -> io::Result<usize> {
+        const NOWHERE: usize = 0;
+        let (fd, flags) = (self.0, libc::MSG_NOSIGNAL);
+        // SAFETY: the kernel reads the bytes of the slice and nothing else.
+        let sent = unsafe { libc::syscall(libc::SYS_sendto, fd, bytes.as_ptr(), bytes.len(), flags, NOWHERE, NOWHERE) };
+        check_size(sent as libc::ssize_t)
+    }
+
     /// Sends as much of several pieces as there is room for, in one call.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::super::connection::{State, Wire};
 use super::super::registry::{ConnId, Phase};
 use super::super::request::Request;
+use super::super::turn;
 use super::{Fate, Reactor};
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::handshake::{Body, Judgement, Refusal, RequestHead, judge};
@@ -24,6 +25,7 @@ impl Reactor {
                 self.queue(wire, &response);
                 self.enter(wire, State::Open);
                 self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Open);
+                turn::admit(self.link.room(wire.id));
                 wire.flags.announced = true;
                 self.delivery.open(wire.id, self.describe(wire, head));
                 wire.mark = self.delivery.mark();
@@ -90,7 +92,7 @@ impl Reactor {
             self.link.registry.shut(wire.id);
             return self.enter(wire, State::Ending);
         }
-        let mut buffer = [0; frame::MAX_CONTROL_FRAME];
+        let mut buffer = [0; frame::MAX_SHORT_FRAME];
         let close = encode_close(&mut buffer, code, reason);
         if wire.mark != 0 {
             self.delivery.begin_leaving();
@@ -157,7 +159,7 @@ impl Reactor {
         self.leave(wire);
         if matches!(wire.state, State::Open) {
             self.link.registry.change_phase(wire.id, Phase::Open, Phase::Closing);
-            let mut buffer = [0; frame::MAX_CONTROL_FRAME];
+            let mut buffer = [0; frame::MAX_SHORT_FRAME];
             self.queue(wire, encode_close(&mut buffer, code, reason));
             self.enter(wire, State::Closing);
         }
@@ -190,9 +192,9 @@ impl Reactor {
     }
 }
 
-fn encode_close<'a>(buffer: &'a mut [u8; frame::MAX_CONTROL_FRAME], code: Option<u16>, reason: &str) -> &'a [u8] {
+fn encode_close<'a>(buffer: &'a mut [u8; frame::MAX_SHORT_FRAME], code: Option<u16>, reason: &str) -> &'a [u8] {
     let mut payload = [0; frame::MAX_CONTROL_PAYLOAD];
     let length = close::write(&mut payload, code, reason);
-    let length = frame::write_control(buffer, Opcode::Close, &payload[..length]);
+    let (length, _) = frame::write_short(buffer, Opcode::Close, &payload[..length]);
     &buffer[..length]
 }

@@ -1,10 +1,12 @@
 //! Receiving, and taking apart what was received: the way of a message to the host.
 
 use super::super::connection::{Connection, State, Wire};
+use super::super::delivery::Delivery;
 use super::super::pool::POOLED_MIN;
 use super::super::registry::Phase;
 use super::super::turn;
 use super::{Fate, Reactor};
+use crate::protocol::Violation;
 use crate::protocol::decoder::Event;
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::handshake::HeadStatus;
@@ -47,7 +49,7 @@ impl Reactor {
         if writable && conn.wire.outbox.is_some() && self.flush(&mut conn.wire) == Fate::Ends {
             return Fate::Ends;
         }
-        turn::begin(conn.wire.id, conn.wire.outbox.is_none().then_some(&conn.wire.socket));
+        self.link.begin_turn(conn.wire.id, conn.wire.outbox.is_none().then_some(&conn.wire.socket));
         let fate = self.receive(conn);
         self.send_answers(&mut conn.wire);
         if fate == Fate::Ends || conn.wire.flags.broken {
@@ -127,10 +129,12 @@ impl Reactor {
             buffer = vec![0; LEFTOVER + RECEIVE];
         }
         let kept = conn.pending.len();
-        buffer[..kept].copy_from_slice(&conn.pending);
+        if kept > 0 {
+            buffer[..kept].copy_from_slice(&conn.pending);
+        }
         let received = conn.wire.socket.receive(&mut buffer[kept..kept + RECEIVE]);
         let fate = match self.judge_receive(&mut conn.wire, received, RECEIVE) {
-            Some(count) => self.digest(conn, &mut buffer[..kept + count], kept),
+            Some(count) => self.digest(conn, &mut buffer[..kept + count]),
             None => self.after_end_of_stream(&mut conn.wire),
         };
         self.buffer = buffer;
@@ -178,8 +182,8 @@ impl Reactor {
         }
     }
 
-    /// Works off what was received: `kept` bytes from before and the rest fresh.
-    fn digest(&mut self, conn: &mut Connection, input: &mut [u8], kept: usize) -> Fate {
+    /// Works off what was received, with what was kept from before in front of it.
+    fn digest(&mut self, conn: &mut Connection, input: &mut [u8]) -> Fate {
         let mut used = 0;
         if let State::Handshake(reader) = &mut conn.wire.state {
             match reader.read(input, &self.head_limits) {
@@ -198,13 +202,7 @@ impl Reactor {
             // Bytes behind a plain request, or after the end, are of no interest.
             State::Request | State::Leaving(_) | State::Ending => used = input.len(),
         }
-        if used != 0 || input.len() != kept {
-            conn.pending.clear();
-            conn.pending.extend_from_slice(&input[used..]);
-            if conn.pending.is_empty() {
-                conn.pending = Vec::new();
-            }
-        }
+        keep(&mut conn.pending, &input[used..]);
         fate
     }
 
@@ -213,8 +211,11 @@ impl Reactor {
             // What does not fit a receive is likely to be the beginning of a large message.
             conn.decoder.supply(|| self.pool.take());
         }
-        loop {
-            let step = conn.decoder.step(&mut input[*used..], &self.limits);
+        while *used < input.len() {
+            let step = match self.deliver_short(conn, &mut input[*used..]) {
+                Ok(0) => conn.decoder.step(&mut input[*used..], &self.limits),
+                taken => taken.map(|taken| (taken, None)),
+            };
             match step {
                 Ok((0, _)) => break,
                 Ok((taken, None)) => *used += taken,
@@ -238,20 +239,54 @@ impl Reactor {
         Fate::Lives
     }
 
+    /// Delivers the short messages at the start of `input`, as long as it is sure that they are expected. Returns how
+    /// many bytes they took.
     #[inline]
+    fn deliver_short(&mut self, conn: &mut Connection, input: &mut [u8]) -> Result<usize, Violation> {
+        if !self.link.is_steady() || !matches!(conn.wire.state, State::Open) {
+            return Ok(0);
+        }
+        let (link, id) = (&*self.link, conn.wire.id);
+        let taken = match &mut self.delivery {
+            Delivery::Callbacks(handler) => {
+                let handler = &**handler;
+                conn.decoder.short_messages(input, &self.limits, |kind, payload| {
+                    link.stats.messages_in.add(1);
+                    handler.message(id, kind, payload);
+                    link.is_steady()
+                })?
+            }
+            Delivery::Batches(writer) => conn.decoder.short_messages(input, &self.limits, |kind, payload| {
+                link.stats.messages_in.add(1);
+                writer.batch(payload.len()).push_message(id, kind, payload);
+                true
+            })?,
+        };
+        if taken > 0 {
+            self.note_message(&mut conn.wire);
+        }
+        Ok(taken)
+    }
+
     fn on_event(&mut self, wire: &mut Wire, event: Event<'_>) -> Fate {
         match event {
             Event::Message(kind, payload) if self.expects_message(wire) => {
+                self.link.stats.messages_in.add(1);
+                turn::lend(kind, payload);
                 self.delivery.message(wire.id, kind, payload);
+                turn::end_loan();
                 self.note_message(wire);
             }
             Event::Assembled(kind, message) if self.expects_message(wire) => {
+                self.link.stats.messages_in.add(1);
+                turn::lend(kind, message.payload());
                 self.delivery.assembled(wire.id, kind, message);
+                turn::end_loan();
                 self.note_message(wire);
             }
             Event::Ping(payload) if matches!(wire.state, State::Open) => {
-                let mut pong = [0; frame::MAX_CONTROL_FRAME];
-                let length = frame::write_control(&mut pong, Opcode::Pong, payload);
+                let mut pong = [0; frame::MAX_SHORT_FRAME];
+                let (length, _) = frame::write_short(&mut pong, Opcode::Pong, payload);
                 self.queue(wire, &pong[..length]);
             }
             Event::Close(code, reason) => self.on_close_frame(wire, code, reason),
@@ -279,6 +314,17 @@ impl Reactor {
     fn note_message(&self, wire: &mut Wire) {
         wire.message_at = self.now;
         wire.mark = self.delivery.mark();
-        self.link.stats.messages_in.add(1);
+    }
+}
+
+/// Keeps what was not worked off for the next time. A connection that has nothing left over has no buffer for it.
+fn keep(pending: &mut Vec<u8>, left: &[u8]) {
+    if left.is_empty() {
+        if pending.capacity() > 0 {
+            *pending = Vec::new();
+        }
+    } else {
+        pending.clear();
+        pending.extend_from_slice(left);
     }
 }

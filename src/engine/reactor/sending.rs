@@ -26,6 +26,11 @@ impl Reactor {
     /// Adds bytes of our own to what waits for a connection.
     pub(super) fn queue(&mut self, wire: &mut Wire, bytes: &[u8]) {
         turn::hold_back();
+        self.keep(wire, bytes);
+    }
+
+    /// Has bytes wait for room.
+    fn keep(&mut self, wire: &mut Wire, bytes: &[u8]) {
         self.link.registry.note_queued(wire.id, bytes.len() as u64);
         outbox_of(wire, &mut self.outboxes).gather(bytes);
     }
@@ -39,17 +44,14 @@ impl Reactor {
 
     /// Sends what callbacks have pushed in answer to what was received.
     pub(super) fn send_answers(&mut self, wire: &mut Wire) {
-        let sent = turn::end(|answers| {
-            if wire.outbox.is_some() {
-                self.queue(wire, answers);
-                return;
-            }
-            let sent = send_now(wire, &self.link.stats, answers);
+        let done = turn::end(|answers| {
+            let sent = if wire.outbox.is_none() { send_now(wire, &self.link.stats, answers) } else { 0 };
             if sent < answers.len() && !wire.flags.broken {
-                self.queue(wire, &answers[sent..]);
+                self.keep(wire, &answers[sent..]);
             }
         });
-        self.link.stats.bytes_out.add(sent as u64);
+        self.link.stats.messages_out.add(done.messages);
+        self.link.stats.bytes_out.add(done.bytes);
     }
 
     /// Sends what waits for a connection, as far as there is room.
@@ -128,6 +130,9 @@ impl Reactor {
     // ---- commands ----------------------------------------------------------------------------------
 
     pub(super) fn take_commands(&mut self, with_quiet: bool) {
+        if !with_quiet && !self.link.commands.is_waiting() {
+            return;
+        }
         let mut commands = std::mem::take(&mut self.commands);
         let called = self.link.commands.take(&mut commands, with_quiet);
         if called {

@@ -238,6 +238,46 @@ proptest! {
     }
 
     #[test]
+    fn short_messages_are_what_steps_would_have_given(
+        list in prop::collection::vec(any_frame(), 0..8),
+        end in 0_usize..900,
+        wanted in 0_usize..4,
+        max_message in prop::sample::select(vec![10, 100, 1 << 20]),
+    ) {
+        let list: Vec<(Opcode, bool, &[u8])> =
+            list.iter().map(|(opcode, fin, payload)| (*opcode, *fin, payload.as_slice())).collect();
+        let mut bytes = frames(&list, Role::Server);
+        bytes.truncate(end);
+        let limits = Limits { max_message, ..LIMITS };
+        let (mut decoder, mut seen, mut used, mut input) = (Decoder::new(Role::Server), Vec::new(), 0, bytes.clone());
+        loop {
+            let before = seen.len();
+            let taken = decoder.short_messages(&mut input[used..], &limits, |kind, payload| {
+                seen.push(Seen::Message(kind, payload.to_vec()));
+                seen.len() < before + wanted
+            });
+            match taken.and_then(|taken| {
+                used += taken;
+                decoder.step(&mut input[used..], &limits)
+            }) {
+                Ok((0, _)) => break,
+                Ok((taken, event)) => {
+                    used += taken;
+                    seen.extend(event.map(Seen::from));
+                }
+                Err(violation) => {
+                    seen.push(Seen::Violation(violation.code));
+                    break;
+                }
+            }
+            if matches!(seen.last(), Some(Seen::Close(..))) {
+                break;
+            }
+        }
+        prop_assert_eq!(seen, decode(&bytes, &[], Role::Server, &limits));
+    }
+
+    #[test]
     fn any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), cut in 0_usize..300) {
         for role in [Role::Server, Role::Client] {
             let cut = cut.min(bytes.len());

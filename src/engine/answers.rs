@@ -1,0 +1,118 @@
+//! Frames end to end, in a buffer that is written once for each and never moved: what a turn has to send.
+//!
+//! The buffer is full of bytes all the time, and only a number says how many of them count. So a frame is written into
+//! it with plain stores, and one that turns out not to be fit to send is left there and not counted.
+
+use crate::protocol::decoder::Kind;
+use crate::protocol::frame::{self, Header, Opcode};
+use crate::protocol::utf8;
+use crate::sys::copy;
+use std::io::IoSlice;
+
+/// Frames end to end.
+#[derive(Debug, Default)]
+pub struct Answers {
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+/// A buffer that grew beyond this is not kept, in bytes.
+const KEPT_MAX: usize = 512 * 1024;
+
+/// The least that a buffer has room for, in bytes.
+const ROOM_MIN: usize = 4 * 1024;
+
+impl Answers {
+    /// No frames, and no buffer.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { bytes: Vec::new(), length: 0 }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Bytes of all frames.
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// The frames.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// Adds a short message, unless it is text that is not UTF-8. Whether it was added.
+    #[inline]
+    pub fn add_short_message(&mut self, kind: Kind, payload: &[u8]) -> bool {
+        let Some(room) = self.bytes.get_mut(self.length..).and_then(<[u8]>::first_chunk_mut) else {
+            return self.grow_and_add(kind, payload);
+        };
+        let (length, ascii) = frame::write_short(room, kind.into(), payload);
+        let valid = ascii || kind == Kind::Binary || utf8::is_valid(payload);
+        if valid {
+            self.length += length;
+        }
+        valid
+    }
+
+    #[cold]
+    fn grow_and_add(&mut self, kind: Kind, payload: &[u8]) -> bool {
+        self.grow(frame::MAX_SHORT_FRAME);
+        self.add_short_message(kind, payload)
+    }
+
+    /// Adds a frame.
+    pub fn add(&mut self, opcode: Opcode, payload: &[u8]) {
+        let mut buffer = [0; frame::MAX_HEADER];
+        let length = Header { fin: true, opcode, mask: None, length: payload.len() as u64 }.write(&mut buffer);
+        self.add_bytes(&buffer[..length]);
+        self.add_bytes(payload);
+    }
+
+    fn add_bytes(&mut self, bytes: &[u8]) {
+        if self.bytes.len() - self.length < bytes.len() {
+            self.grow(bytes.len());
+        }
+        copy::copy(&mut self.bytes[self.length..][..bytes.len()], bytes);
+        self.length += bytes.len();
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let least = self.length + more;
+        self.bytes.resize(least.max(2 * self.bytes.len()).max(ROOM_MIN), 0);
+    }
+
+    /// Lends all frames and one more to `send`, in pieces. Keeps what it does not take, and returns how much it took.
+    pub fn send_with(&mut self, opcode: Opcode, payload: &[u8], send: impl FnOnce(&[IoSlice<'_>]) -> usize) -> usize {
+        let mut buffer = [0; frame::MAX_HEADER];
+        let length = Header { fin: true, opcode, mask: None, length: payload.len() as u64 }.write(&mut buffer);
+        let header = &buffer[..length];
+        let sent = send(&[self.bytes(), header, payload].map(IoSlice::new));
+        let kept = sent.min(self.length);
+        self.bytes.copy_within(kept..self.length, 0);
+        self.length -= kept;
+        let mut past = sent - kept;
+        for piece in [header, payload] {
+            let skip = past.min(piece.len());
+            past -= skip;
+            self.add_bytes(&piece[skip..]);
+        }
+        sent
+    }
+
+    /// Forgets the frames.
+    pub fn clear(&mut self) {
+        self.length = 0;
+        if self.bytes.len() > KEPT_MAX {
+            self.bytes = Vec::new();
+        }
+    }
+}
