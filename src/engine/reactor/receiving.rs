@@ -247,6 +247,7 @@ impl Reactor {
             return Ok(0);
         }
         let (link, id) = (&*self.link, conn.wire.id);
+        let before = link.stats.messages_in.get();
         let taken = match &mut self.delivery {
             Delivery::Callbacks(handler) => {
                 let handler = &**handler;
@@ -254,18 +255,19 @@ impl Reactor {
                     link.stats.messages_in.add(1);
                     handler.message(id, kind, payload);
                     link.is_steady()
-                })?
+                })
             }
             Delivery::Batches(writer) => conn.decoder.short_messages(input, &self.limits, |kind, payload| {
                 link.stats.messages_in.add(1);
                 writer.batch(payload.len()).push_message(id, kind, payload);
                 true
-            })?,
+            }),
         };
-        if taken > 0 {
+        // Some may have been delivered before the one that breaks the protocol.
+        if self.link.stats.messages_in.get() > before {
             self.note_message(&mut conn.wire);
         }
-        Ok(taken)
+        taken
     }
 
     fn on_event(&mut self, wire: &mut Wire, event: Event<'_>) -> Fate {
