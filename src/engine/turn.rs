@@ -1,6 +1,6 @@
 //! The short way for an answer: a push from inside a callback to the very connection whose message is being handled.
 //!
-//! Such a push needs no queue, no lock and no look-up but that of the thread's own [`Turn`]. The frame of a small answer is
+//! Such a push needs no queue, no lock and no look-up but that of the thread's own `Turn`. The frame of a small answer is
 //! written into a buffer of the reactor's thread, which is sent when the bytes that were received are worked off, so
 //! that many answers leave in one call. A large answer is sent at once from where the callback has it, behind the small
 //! ones before it, and is not copied at all.
