@@ -116,3 +116,44 @@ impl Answers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_is_not_utf8_is_not_counted() {
+        let mut answers = Answers::new();
+        assert!(answers.add_short_message(Kind::Text, "grün".as_bytes()));
+        assert!(!answers.add_short_message(Kind::Text, b"\xff"));
+        assert!(answers.add_short_message(Kind::Binary, b"\xff"));
+        assert_eq!(answers.bytes(), b"\x81\x05gr\xc3\xbcn\x82\x01\xff");
+    }
+
+    #[test]
+    fn what_a_call_does_not_take_is_kept_wherever_it_stops() {
+        let payload: Vec<u8> = (0..5000_u32).map(|i| (i / 3) as u8).collect();
+        let mut all = Answers::new();
+        all.add(Opcode::Text, b"before");
+        all.add(Opcode::Binary, &payload);
+        for taken in (0..20).chain([100, 2049, all.len() - 1, all.len()]) {
+            let mut answers = Answers::new();
+            answers.add(Opcode::Text, b"before");
+            let sent = answers.send_with(Opcode::Binary, &payload, |pieces| {
+                assert_eq!(pieces.iter().map(|piece| piece.to_vec()).collect::<Vec<_>>().concat(), all.bytes());
+                taken
+            });
+            assert_eq!((sent, answers.bytes()), (taken, &all.bytes()[taken..]));
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_grew_is_not_kept_for_ever() {
+        let mut answers = Answers::new();
+        answers.add(Opcode::Binary, &vec![1; 2 * KEPT_MAX]);
+        answers.clear();
+        assert!(answers.is_empty() && answers.bytes.is_empty());
+        (0..1000).for_each(|_| assert!(answers.add_short_message(Kind::Text, b"again")));
+        assert_eq!(answers.len(), 7000);
+    }
+}
