@@ -280,7 +280,7 @@ static void two_threads_polling(void)
     const ws_event *events;
     CHECK_INT(0, pthread_barrier_init(&waiting.ready, NULL, 2));
     int port = start(waiting.server), status;
-    int64_t deadline = now_ms() + 10000;
+    int64_t deadline = now_ms() + scaled(10000, 60000);
     pthread_t thread = spawn(poll_forever, &waiting);
     pthread_barrier_wait(&waiting.ready);
     while ((status = ws_server_poll(waiting.server, &events, 0)) == 0) { /* until the other thread is inside */

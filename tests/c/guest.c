@@ -56,7 +56,7 @@ static void a_broken_pipe(int port, struct record *record, ws_server *server)
     int opened = record->opens, fd = client_open(port);
     WAIT_FOR(record, opens, opened + 1);
     reset(fd);
-    while (ws_push(server, record->conn, "into the void", 13, WS_TEXT) != WS_ERR_CLOSED)
+    for (; ws_push(server, record->conn, "into the void", 13, WS_TEXT) != WS_ERR_CLOSED; give_way())
         ; /* SIGPIPE would end the program */
 }
 
@@ -86,8 +86,8 @@ int main(void)
         close(fd);
     }
     CHECK_INT(before, open_descriptors(0));
-    int64_t deadline = now_ms() + 10000;
-    while (threads(&unblocked) != threads_before) /* a thread that was joined may take a moment to leave the list */
+    int64_t deadline = now_ms() + scaled(10000, 60000);
+    for (; threads(&unblocked) != threads_before; give_way()) /* one that was joined may take a moment to leave the list */
         CHECK(now_ms() < deadline);
     return 0;
 }

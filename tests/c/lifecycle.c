@@ -117,8 +117,8 @@ static void wait_and_run(void)
     server = recorded_server(&record, echo_message);
     CHECK_OK(ws_server_listen(server, "127.0.0.1", 0));
     pthread_t running = spawn(run_server, server);
-    int64_t deadline = now_ms() + 10000;
-    while (ws_server_stop(server, 1000) == WS_ERR_STATE) /* until the other thread has started it */
+    int64_t deadline = now_ms() + scaled(10000, 60000);
+    for (; ws_server_stop(server, 1000) == WS_ERR_STATE; give_way()) /* until the other thread has started it */
         CHECK(now_ms() < deadline);
     join(running);
     CHECK_OK(ws_server_free(server));

@@ -102,6 +102,7 @@ static void serve(const char *reactors)
     ws_stats stats = {.size = sizeof stats};
     int64_t deadline = now_ms() + scaled(10000, 60000);
     do {
+        give_way();
         CHECK_OK(ws_server_stats(server, &stats));
         CHECK(now_ms() < deadline);
     } while (stats.connections_open > 0);
