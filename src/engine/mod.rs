@@ -12,6 +12,7 @@ pub mod commands;
 pub mod connection;
 pub mod delivery;
 pub mod events;
+pub mod inbox;
 pub mod link;
 pub mod outbox;
 pub mod pool;

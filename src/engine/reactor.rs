@@ -16,6 +16,7 @@ mod sending;
 use super::commands::Commands;
 use super::connection::{Connection, State};
 use super::delivery::Delivery;
+use super::inbox::Inbox;
 use super::link::Link;
 use super::outbox::Outbox;
 use super::pool::Pool;
@@ -58,7 +59,7 @@ pub struct Reactor {
     turned_away: u64,
     limits: Limits,
     head_limits: HeadLimits,
-    buffer: Vec<u8>,
+    inbox: Inbox,
     wheel: Wheel,
     now: Tick,
     now_ms: u64,
@@ -125,7 +126,7 @@ impl Reactor {
             connections: Vec::new(),
             ids: IdAllocator::default(),
             turned_away: 0,
-            buffer: Vec::new(),
+            inbox: Inbox::default(),
             wheel: Wheel::new(now),
             now,
             now_ms: 0,

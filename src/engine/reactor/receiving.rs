@@ -2,6 +2,7 @@
 
 use super::super::connection::{Connection, State, Wire};
 use super::super::delivery::Delivery;
+use super::super::inbox::RECEIVE;
 use super::super::pool::POOLED_MIN;
 use super::super::registry::Phase;
 use super::super::turn;
@@ -11,12 +12,6 @@ use crate::protocol::decoder::Event;
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::handshake::HeadStatus;
 use std::io;
-
-/// Bytes that one call receives at most.
-const RECEIVE: usize = 256 * 1024;
-
-/// Room in front of them for what a connection has left over.
-const LEFTOVER: usize = 64 * 1024 + 1024;
 
 /// Calls to receive that one connection gets in a turn.
 const RECEIVES_PER_TURN: usize = 4;
@@ -124,20 +119,15 @@ impl Reactor {
                 return fate;
             }
         }
-        let mut buffer = std::mem::take(&mut self.buffer);
-        if buffer.is_empty() {
-            buffer = vec![0; LEFTOVER + RECEIVE];
-        }
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let input = inbox.behind(&conn.pending);
         let kept = conn.pending.len();
-        if kept > 0 {
-            buffer[..kept].copy_from_slice(&conn.pending);
-        }
-        let received = conn.wire.socket.receive(&mut buffer[kept..kept + RECEIVE]);
+        let received = conn.wire.socket.receive(&mut input[kept..]);
         let fate = match self.judge_receive(&mut conn.wire, received, RECEIVE) {
-            Some(count) => self.digest(conn, &mut buffer[..kept + count]),
+            Some(count) => self.digest(conn, &mut input[..kept + count]),
             None => self.after_end_of_stream(&mut conn.wire),
         };
-        self.buffer = buffer;
+        self.inbox = inbox;
         fate
     }
 
