@@ -11,7 +11,7 @@
 use super::outbox::GATHER_MAX;
 use super::pool::Pool;
 use super::registry::ConnId;
-use super::worker;
+use super::worker::{self, Waiting};
 use crate::protocol::frame::{self, Opcode};
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::Bell;
@@ -94,10 +94,12 @@ impl Commands {
 }
 
 /// What fits into the ring of a worker, in bytes.
-const RING: usize = 128 * 1024;
+const RING: usize = 512 * 1024;
 
-/// Quiet pushes call the reactor once this much waits, in bytes.
-const QUIET_MAX: usize = 16 * 1024;
+/// Quiet pushes call the reactor once so much waits. It is then worth having a second thread send while the host goes on
+/// with its batch: many messages have taken the host a while, and more to come will take as long; many bytes fill the
+/// ring.
+const QUIET: Waiting = Waiting { messages: 400, bytes: RING / 2 };
 
 /// Whether a push calls the reactor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,7 +187,7 @@ impl CommandQueue {
             return false;
         }
         let Some(waiting) = worker::push(self.name(), to, opcode, payload) else { return false };
-        if waiting >= QUIET_MAX && !self.is_waiting() {
+        if (waiting.messages >= QUIET.messages || waiting.bytes >= QUIET.bytes) && !self.is_waiting() {
             self.announce(self.lock(), Call::Now);
         }
         true
@@ -353,7 +355,7 @@ impl CommandQueue {
         }
         // The flags only change under the lock, so that looking is enough for all but the first.
         let called = self.waiting.load(Ordering::Relaxed);
-        let first = !called && (call == Call::Now || commands.bytes >= QUIET_MAX);
+        let first = !called && (call == Call::Now || commands.bytes >= QUIET.bytes);
         if first {
             self.waiting.store(true, Ordering::SeqCst);
         } else if !called && !self.quiet.load(Ordering::Relaxed) {
@@ -482,7 +484,7 @@ mod tests {
         queue.call();
         assert!(queue.take(&mut taken, false));
         taken.clear();
-        queue.push_frame(1, Opcode::Text, &[b'a'; QUIET_MAX], Call::Later).unwrap();
+        queue.push_frame(1, Opcode::Text, &[b'a'; QUIET.bytes], Call::Later).unwrap();
         assert!(queue.is_waiting());
     }
 }
