@@ -60,6 +60,8 @@ pub struct Wire {
     pub mark: BatchNumber,
     /// When its entry in the wheel comes up.
     pub timer: Option<Tick>,
+    /// Frames for it in what is just being taken from the host, as far as they were counted.
+    pub pushed: u8,
     /// The flags below.
     pub flags: Flags,
 }
@@ -108,6 +110,7 @@ impl Connection {
             message_at: now,
             mark: 0,
             timer: None,
+            pushed: 0,
             flags: Flags::default(),
         };
         Self { decoder: Decoder::new(crate::protocol::Role::Server), pending: Vec::new(), wire }

@@ -10,6 +10,7 @@
 mod accepting;
 mod deadlines;
 mod handshakes;
+mod obeying;
 mod receiving;
 mod sending;
 

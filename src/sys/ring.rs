@@ -167,34 +167,59 @@ impl Consumer {
         self.memory.written.0.load(Ordering::Acquire)
     }
 
-    /// Reads the next record before the position `end`, which must be a position of the producer, or of [`Consumer::end`].
-    /// The record before it is given back.
+    /// Reads the records before the position `end`, which must be one of the producer's, or of [`Consumer::end`]. When
+    /// `action` returns, they are given back.
     #[inline]
-    pub fn next(&mut self, end: usize) -> Option<&[u8]> {
-        self.memory.read.0.store(self.read, Ordering::Release);
-        if self.read == end || end.wrapping_sub(self.read) > self.end().wrapping_sub(self.read) {
+    pub fn read<T>(&mut self, end: usize, action: impl FnOnce(Records<'_>) -> T) -> T {
+        // A position may be one that was read up to before.
+        let is_ahead = end.wrapping_sub(self.read) <= self.end().wrapping_sub(self.read);
+        let end = if is_ahead { end } else { self.read };
+        let result = action(Records { memory: &self.memory, at: self.read, end });
+        self.read = end;
+        self.memory.read.0.store(end, Ordering::Release);
+        result
+    }
+}
+
+/// The records that a [`Consumer`] reads.
+#[derive(Clone)]
+pub struct Records<'a> {
+    /// Between `at` and `end` everything was written, and is the consumer's as long as this is borrowed.
+    memory: &'a Memory,
+    at: usize,
+    end: usize,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.at == self.end {
             return None;
         }
-        // SAFETY: up to `end` everything was written and belongs to this side until the mark moves, which is at the
-        // next call; records stand whole, and `self.read` is where one begins.
+        // SAFETY: records stand whole between the two positions, and one begins at the first, or it is left out up to the
+        // end of the memory, where one begins.
         unsafe {
             if self.length() == SKIP {
                 let size = self.memory.size();
-                self.read += size - (self.read & (size - 1));
+                self.at += size - (self.at & (size - 1));
             }
             let length = self.length() as usize;
-            let start = self.read + LENGTH;
-            self.read += (LENGTH + length).next_multiple_of(ALIGN);
+            let start = self.at + LENGTH;
+            self.at += (LENGTH + length).next_multiple_of(ALIGN);
             Some(self.memory.read(start, length))
         }
     }
+}
 
+impl Records<'_> {
     /// # Safety
-    /// A record begins here.
+    /// A record begins here, or is left out.
     unsafe fn length(&self) -> u32 {
         let mut bytes = [0; LENGTH];
         // SAFETY: the contract of this function.
-        bytes.copy_from_slice(unsafe { self.memory.read(self.read, LENGTH) });
+        bytes.copy_from_slice(unsafe { self.memory.read(self.at, LENGTH) });
         u32::from_ne_bytes(bytes)
     }
 }
@@ -204,8 +229,7 @@ mod tests {
     use super::*;
 
     fn take_all(consumer: &mut Consumer) -> Vec<Vec<u8>> {
-        let end = consumer.end();
-        std::iter::from_fn(|| consumer.next(end).map(<[u8]>::to_vec)).collect()
+        consumer.read(consumer.end(), |records| records.map(<[u8]>::to_vec).collect())
     }
 
     #[test]
@@ -242,10 +266,7 @@ mod tests {
             for _ in 0..2 {
                 assert!(producer.push([b"12345678", b"", b""]));
             }
-            let end = consumer.end();
-            while let Some(record) = consumer.next(end) {
-                places.insert(record.as_ptr().addr());
-            }
+            consumer.read(consumer.end(), |records| places.extend(records.map(|record| record.as_ptr().addr())));
         }
         assert_eq!(places.len(), 1024 / 2 / 16);
     }
@@ -256,10 +277,10 @@ mod tests {
         assert!(producer.push([b"one", b"", b""]));
         let end = producer.position();
         assert!(producer.push([b"two", b"", b""]));
-        assert_eq!(consumer.next(end), Some(&b"one"[..]));
-        assert_eq!(consumer.next(end), None);
-        assert_eq!(take_all(&mut consumer), [b"two"]);
-        assert_eq!(consumer.next(end), None);
+        assert!(consumer.read(end, |records| records.eq([b"one"])));
+        assert!(consumer.read(end, |mut records| records.next().is_none()));
+        assert!(consumer.read(consumer.end(), |records| records.clone().eq([b"two"]) && records.eq([b"two"])));
+        assert!(consumer.read(end, |mut records| records.next().is_none()));
     }
 
     #[test]
@@ -276,13 +297,14 @@ mod tests {
         });
         let mut expected = 0_u32;
         while expected < COUNT {
-            let end = consumer.end();
-            while let Some(record) = consumer.next(end) {
-                let body = vec![expected as u8; (expected % 97) as usize];
-                let number = expected.to_ne_bytes();
-                assert_eq!(record, [&number[..], &body, &number].concat());
-                expected += 1;
-            }
+            consumer.read(consumer.end(), |records| {
+                for record in records {
+                    let body = vec![expected as u8; (expected % 97) as usize];
+                    let number = expected.to_ne_bytes();
+                    assert_eq!(record, [&number[..], &body, &number].concat());
+                    expected += 1;
+                }
+            });
             std::thread::yield_now();
         }
         writer.join().unwrap();

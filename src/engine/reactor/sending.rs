@@ -1,28 +1,17 @@
-//! Sending: the way of a message to the peer, and the commands of other threads.
+//! Sending: the way of a message to the peer, and what becomes of what the kernel does not take.
 
-use super::super::commands::Command;
-use super::super::connection::{Connection, State, Wire};
+use super::super::connection::{State, Wire};
 use super::super::outbox::Outbox;
-use super::super::registry::{ConnId, Registry, Standing};
+use super::super::registry::ConnId;
 use super::super::stats::Stats;
-use super::super::timers::{Tick, ticks_in, until};
-use super::super::{turn, worker};
+use super::super::turn;
 use super::{Fate, Reactor};
-use crate::protocol::close;
-use crate::protocol::frame::{self, Header, Opcode};
-use crate::protocol::handshake::Refusal;
-use std::io::{self, IoSlice};
-use std::sync::Arc;
-
-/// Bytes for one connection that are worth a call of their own, rather than being copied to go with others.
-const AT_ONCE_MIN: usize = 4 * 1024;
+use std::io;
 
 /// Empty outboxes that are kept for reuse.
 const SPARE_OUTBOXES: usize = 256;
 
 impl Reactor {
-    // ---- sending -----------------------------------------------------------------------------------
-
     /// Adds bytes of our own to what waits for a connection.
     pub(super) fn queue(&mut self, wire: &mut Wire, bytes: &[u8]) {
         turn::hold_back();
@@ -126,223 +115,15 @@ impl Reactor {
         }
         self.dirty = dirty;
     }
-
-    // ---- commands ----------------------------------------------------------------------------------
-
-    pub(super) fn take_commands(&mut self, with_quiet: bool) {
-        if !with_quiet && !self.link.commands.is_waiting() {
-            return;
-        }
-        let mut commands = std::mem::take(&mut self.commands);
-        let called = self.link.commands.take(&mut commands, with_quiet);
-        if called {
-            self.take_ring(Some(commands.after));
-            let mut at = 0;
-            for command in commands.list.drain(..) {
-                match command {
-                    Command::Send { to, length, messages } => {
-                        self.send_gathered(to, &commands.frames[at..at + length]);
-                        self.link.stats.messages_out.add(u64::from(messages));
-                        at += length;
-                    }
-                    Command::SendWhole(to, bytes) => {
-                        self.send_whole(to, bytes);
-                        self.link.stats.messages_out.add(1);
-                    }
-                    other => self.obey(other),
-                }
-            }
-            commands.clear();
-        }
-        self.commands = commands;
-        if called || with_quiet {
-            self.take_ring(None);
-        }
-    }
-
-    /// Takes what the host has pushed through the ring, up to a position or all of it.
-    fn take_ring(&mut self, end: Option<usize>) {
-        let Some(mut ring) = self.ring.take() else { return };
-        let end = end.unwrap_or_else(|| ring.end());
-        while let Some((to, frame)) = ring.next(end).and_then(worker::read) {
-            self.send_gathered(to, frame);
-            self.link.stats.messages_out.add(u64::from(!frame::is_control(frame)));
-        }
-        self.ring = Some(ring);
-    }
-
-    /// Sends bytes, which whoever pushed them has counted: at once, if they are many and nothing waits before them, and
-    /// otherwise together with what else this turn has for the connection.
-    fn send_gathered(&mut self, to: ConnId, bytes: &[u8]) {
-        let Some(wire) = receiver(&mut self.connections, &self.link.registry, to) else {
-            return self.drop_queued(to, bytes.len());
-        };
-        let mut sent = 0;
-        if bytes.len() >= AT_ONCE_MIN && wire.outbox.is_none() {
-            sent = send_now(wire, &self.link.stats, bytes);
-            self.link.registry.sub_queued(to, sent as u64);
-        }
-        if sent < bytes.len() {
-            outbox_of(wire, &mut self.outboxes).gather(&bytes[sent..]);
-            mark_dirty(wire, &mut self.dirty);
-        }
-    }
-
-    /// Sends a large message of the host at once, from where the host has it, behind all that it has pushed before.
-    ///
-    /// # Errors
-    /// How the connection stands if it does not take the message, or `None` if it is gone.
-    pub fn send_directly(&mut self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<(), Option<Standing>> {
-        self.take_commands(true);
-        let length = frame::length(payload.len(), false) as u64;
-        self.link.registry.add_queued(to, length, self.link.options.max_queued_bytes)?;
-        let mut left = length;
-        self.with(to, |reactor, conn| reactor.send_frame(&mut conn.wire, opcode, payload, &mut left));
-        self.link.registry.sub_queued(to, left);
-        self.link.stats.messages_out.add(u64::from(left == 0));
-        Ok(())
-    }
-
-    /// Sends a frame behind what waits, and has it wait too as far as there is no room. Takes off `left` what it has seen to.
-    fn send_frame(&mut self, wire: &mut Wire, opcode: Opcode, payload: &[u8], left: &mut u64) -> Fate {
-        if !takes_messages(wire) || wire.outbox.is_some() && self.flush(wire) == Fate::Ends {
-            return if wire.flags.broken { Fate::Ends } else { Fate::Lives };
-        }
-        let mut buffer = [0; frame::MAX_HEADER];
-        let header = Header { fin: true, opcode, mask: None, length: payload.len() as u64 };
-        let header_length = header.write(&mut buffer);
-        let header = &buffer[..header_length];
-        let mut sent = 0;
-        if wire.outbox.is_none() {
-            sent = sent_now(wire, &self.link.stats, |wire| {
-                wire.socket.send_pieces(&[IoSlice::new(header), IoSlice::new(payload)])
-            });
-            if wire.flags.broken {
-                return Fate::Ends;
-            }
-            self.link.registry.sub_queued(wire.id, sent as u64);
-        }
-        if sent < header.len() + payload.len() {
-            let outbox = outbox_of(wire, &mut self.outboxes);
-            outbox.gather(&header[sent.min(header.len())..]);
-            outbox.append(payload[sent.saturating_sub(header.len())..].to_vec());
-            wire.flags.blocked = true;
-        }
-        *left = 0;
-        Fate::Lives
-    }
-
-    /// Sends a large frame that has a buffer of its own, and was counted in the same way.
-    fn send_whole(&mut self, to: ConnId, bytes: Vec<u8>) {
-        let Some(wire) = receiver(&mut self.connections, &self.link.registry, to) else {
-            return self.drop_queued(to, bytes.len());
-        };
-        outbox_of(wire, &mut self.outboxes).append(bytes);
-        mark_dirty(wire, &mut self.dirty);
-    }
-
-    fn drop_queued(&self, to: ConnId, length: usize) {
-        self.link.registry.sub_queued(to, length as u64);
-    }
-
-    fn obey(&mut self, command: Command) {
-        match command {
-            Command::Send { .. } | Command::SendWhole(..) => {}
-            Command::Broadcast(frame) => {
-                let open: Vec<ConnId> = self.link.registry.open().collect();
-                for id in open {
-                    self.with(id, |reactor, conn| reactor.share(&mut conn.wire, &frame));
-                }
-            }
-            Command::Close(id, code, reason) => self.with(id, |reactor, conn| {
-                reactor.begin_close(&mut conn.wire, code, &reason);
-                reactor.flush(&mut conn.wire)
-            }),
-            Command::Disconnect(id) => self.with(id, |_, _| Fate::Ends),
-            Command::Respond { to, response, head } => self.respond(to, response, head),
-            Command::Stop(time) => self.begin_stop(self.now.wrapping_add(ticks_in(time))),
-        }
-    }
-
-    fn respond(&mut self, to: ConnId, mut response: Vec<u8>, head: usize) {
-        self.with(to, |reactor, conn| {
-            let wire = &mut conn.wire;
-            if matches!(wire.state, State::Request) {
-                if wire.flags.head_only {
-                    response.truncate(head);
-                }
-                reactor.link.registry.note_queued(to, response.len() as u64);
-                outbox_of(wire, &mut reactor.outboxes).append(response);
-                reactor.enter(wire, State::Ending);
-            }
-            reactor.flush(wire)
-        });
-    }
-
-    /// Sends a frame that many connections get to one of them.
-    fn share(&mut self, wire: &mut Wire, frame: &Arc<[u8]>) -> Fate {
-        if !matches!(wire.state, State::Open) {
-            return Fate::Lives;
-        }
-        if wire.queued() as u64 >= self.link.options.max_queued_bytes {
-            self.link.stats.pushes_refused.add_shared(1);
-            return Fate::Lives;
-        }
-        self.link.stats.messages_out.add(1);
-        let sent = if wire.outbox.is_none() { send_now(wire, &self.link.stats, frame) } else { 0 };
-        if sent < frame.len() && !wire.flags.broken {
-            self.link.registry.note_queued(wire.id, (frame.len() - sent) as u64);
-            outbox_of(wire, &mut self.outboxes).share(frame, sent);
-        }
-        Fate::Lives
-    }
-
-    fn begin_stop(&mut self, deadline: Tick) {
-        let sooner = self.stopping.is_none_or(|current| until(current, deadline) > 0);
-        if sooner {
-            self.stopping = Some(deadline);
-        }
-        self.listeners.clear();
-        let all: Vec<ConnId> = self.connections.iter().flatten().map(|conn| conn.wire.id).collect();
-        for id in all {
-            self.with(id, |reactor, conn| match conn.wire.state {
-                State::Handshake(_) => Fate::Ends,
-                State::Request => {
-                    reactor.link.registry.shut(id);
-                    reactor.refuse(&mut conn.wire, Refusal { status: 503, detail: "the server stops" });
-                    reactor.flush(&mut conn.wire)
-                }
-                _ => {
-                    reactor.begin_close(&mut conn.wire, Some(close::GOING_AWAY), "server stops");
-                    reactor.flush(&mut conn.wire)
-                }
-            });
-        }
-    }
-}
-
-/// The connection that messages to this id go to, if they may still be sent.
-fn receiver<'a>(
-    connections: &'a mut [Option<Box<Connection>>],
-    registry: &Registry,
-    to: ConnId,
-) -> Option<&'a mut Wire> {
-    let conn = connections.get_mut(registry.slot_of(to))?.as_mut().filter(|conn| conn.wire.id == to)?;
-    takes_messages(&conn.wire).then_some(&mut conn.wire)
-}
-
-/// Whether what the host has pushed may still be sent.
-const fn takes_messages(wire: &Wire) -> bool {
-    matches!(wire.state, State::Open | State::Leaving(_))
 }
 
 /// Sends what there is room for, past an empty queue, and returns how much that was.
-fn send_now(wire: &mut Wire, stats: &Stats, bytes: &[u8]) -> usize {
+pub(super) fn send_now(wire: &mut Wire, stats: &Stats, bytes: &[u8]) -> usize {
     sent_now(wire, stats, |wire| wire.socket.send(bytes))
 }
 
 /// Notes what a call to send says of the connection, and returns how much it has sent.
-fn sent_now(wire: &mut Wire, stats: &Stats, send: impl FnOnce(&Wire) -> io::Result<usize>) -> usize {
+pub(super) fn sent_now(wire: &mut Wire, stats: &Stats, send: impl FnOnce(&Wire) -> io::Result<usize>) -> usize {
     match send(wire) {
         Ok(count) => {
             stats.bytes_out.add(count as u64);
@@ -358,7 +139,7 @@ fn sent_now(wire: &mut Wire, stats: &Stats, send: impl FnOnce(&Wire) -> io::Resu
 
 /// The outbox of a connection, which is given a spare one if it has none.
 #[allow(clippy::vec_box, reason = "a connection holds its outbox in this very box")]
-fn outbox_of<'a>(wire: &'a mut Wire, spares: &mut Vec<Box<Outbox>>) -> &'a mut Outbox {
+pub(super) fn outbox_of<'a>(wire: &'a mut Wire, spares: &mut Vec<Box<Outbox>>) -> &'a mut Outbox {
     wire.outbox.get_or_insert_with(|| spares.pop().unwrap_or_default())
 }
 
