@@ -11,7 +11,7 @@ use crate::engine::delivery::Handler;
 use crate::engine::link::Link;
 use crate::engine::registry::{ConnId, Phase, reactor_of};
 use crate::engine::stats::Stats;
-use crate::engine::turn::{self, DIRECT_MIN};
+use crate::engine::turn::{self, DIRECT_MIN, Host};
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::decoder::Kind;
@@ -104,11 +104,12 @@ impl Server {
     }
 
     /// Binds every address and starts the reactors. If anything fails, nothing stays behind, and it may be tried again.
+    /// A host with a short name for the server can push by that.
     ///
     /// # Errors
     /// `WS_ERR_STATE` if it was started already or has nowhere to listen; `WS_ERR_ADDRESS`, `WS_ERR_ADDRESS_IN_USE`,
     /// `WS_ERR_PERMISSION`, `WS_ERR_SYSTEM`.
-    pub fn start(&self) -> Result<()> {
+    pub fn start(&self, host: Host) -> Result<()> {
         let mut setup = self.setup("start")?;
         if setup.addresses.is_empty() {
             return Err(Error::new(Status::WS_ERR_STATE, "start: there is no address to listen on"));
@@ -117,7 +118,7 @@ impl Server {
         if setup.options.reactors > 1 {
             setup.options.reuse_port = true;
         }
-        let running = Running::start(&setup)?;
+        let running = Running::start(&setup, host)?;
         // The lock on the setup is held, so nobody else can have set it.
         let _ = self.running.set(running);
         Ok(())
@@ -312,6 +313,9 @@ impl Server {
         let _ = self.stop(Duration::ZERO);
         if let Some(events) = events {
             events.wait_for_poll();
+        }
+        if let Some(running) = self.running.get() {
+            running.part();
         }
     }
 

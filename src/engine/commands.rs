@@ -11,7 +11,7 @@
 use super::outbox::GATHER_MAX;
 use super::pool::Pool;
 use super::registry::ConnId;
-use super::worker::{self, Waiting};
+use super::worker::{self, QUIET_MAX};
 use crate::protocol::frame::{self, Opcode};
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::Bell;
@@ -94,12 +94,7 @@ impl Commands {
 }
 
 /// What fits into the ring of a worker, in bytes.
-const RING: usize = 512 * 1024;
-
-/// Quiet pushes call the reactor once so much waits. It is then worth having a second thread send while the host goes on
-/// with its batch: many messages have taken the host a while, and more to come will take as long; many bytes fill the
-/// ring.
-const QUIET: Waiting = Waiting { messages: 400, bytes: RING / 2 };
+const RING: usize = 2 * QUIET_MAX;
 
 /// Whether a push calls the reactor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,33 +159,28 @@ impl CommandQueue {
         consumer
     }
 
-    /// Gives the ring to the calling thread, which begins to work on batches, if no other has it.
+    /// Offers the ring to the calling thread, which begins to work on batches, if no other has it.
     #[inline]
-    pub fn give_ring(&self) {
+    pub fn give_ring(&self, take: impl FnOnce(&mut Option<Producer>)) {
         if self.ring_is_free.load(Ordering::Acquire) {
             let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-            worker::own(self.name(), &mut ring);
+            take(&mut ring);
             self.ring_is_free.store(ring.is_some(), Ordering::Release);
         }
     }
 
-    /// The name of this queue, for its worker.
-    fn name(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+    /// Whether its worker may push past the queue: not while there is something in it, which it would overtake.
+    #[inline]
+    #[must_use]
+    pub fn may_be_passed(&self) -> bool {
+        !self.filled.load(Ordering::Relaxed)
     }
 
-    /// Has the worker send a message, without a call for now. Whether it has: it takes no messages that are too large for
-    /// its ring, nor any while there are others in the queue, which it would overtake.
-    #[inline]
-    pub fn push_quietly(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> bool {
-        if self.filled.load(Ordering::Relaxed) {
-            return false;
-        }
-        let Some(waiting) = worker::push(self.name(), to, opcode, payload) else { return false };
-        if (waiting.messages >= QUIET.messages || waiting.bytes >= QUIET.bytes) && !self.is_waiting() {
+    /// Calls the reactor unless it is called already.
+    pub fn call_once(&self) {
+        if !self.is_waiting() {
             self.announce(self.lock(), Call::Now);
         }
-        true
     }
 
     /// Encodes a message and asks to send it.
@@ -317,7 +307,7 @@ impl CommandQueue {
     /// Calls the reactor if there are commands that it was not called for.
     #[inline]
     pub fn call(&self) {
-        if self.quiet.load(Ordering::Acquire) || worker::has_pushed(self.name()) {
+        if self.quiet.load(Ordering::Acquire) || worker::has_pushed(self) {
             self.announce(self.lock(), Call::Now);
         }
     }
@@ -350,12 +340,12 @@ impl CommandQueue {
     #[inline]
     fn announce(&self, mut commands: MutexGuard<'_, Commands>, call: Call) {
         if !commands.list.is_empty() {
-            commands.after = worker::position(self.name()).unwrap_or(commands.after);
+            commands.after = worker::position(self).unwrap_or(commands.after);
             self.filled.store(true, Ordering::Relaxed);
         }
         // The flags only change under the lock, so that looking is enough for all but the first.
         let called = self.waiting.load(Ordering::Relaxed);
-        let first = !called && (call == Call::Now || commands.bytes >= QUIET.bytes);
+        let first = !called && (call == Call::Now || commands.bytes >= QUIET_MAX);
         if first {
             self.waiting.store(true, Ordering::SeqCst);
         } else if !called && !self.quiet.load(Ordering::Relaxed) {
@@ -375,7 +365,12 @@ impl CommandQueue {
 
 #[cfg(test)]
 mod tests {
+    use super::super::link::Link;
     use super::*;
+
+    fn link() -> Arc<Link> {
+        Arc::new(Link::new(0, &Arc::default(), &Arc::default(), None).unwrap())
+    }
 
     #[test]
     fn frames_to_one_receiver_are_one_command() {
@@ -405,17 +400,18 @@ mod tests {
 
     #[test]
     fn what_a_worker_pushes_through_ring_and_queue_stays_in_order() {
-        let queue = CommandQueue::new(1 << 20).unwrap();
+        let link = link();
+        let queue = &link.commands;
         let mut ring = queue.make_ring();
-        assert!(!queue.push_quietly(1, Opcode::Text, b"nobody is the worker yet"));
-        queue.give_ring();
-        assert!(queue.push_quietly(1, Opcode::Text, b"a"));
-        assert!(!queue.push_quietly(1, Opcode::Text, &[b'b'; RING]));
+        assert!(worker::push(queue, 1, Opcode::Text, b"nobody is the worker yet").is_none());
+        queue.give_ring(|ring| worker::own(None, &link, ring));
+        assert!(worker::push(queue, 1, Opcode::Text, b"a").is_some());
+        assert!(worker::push(queue, 1, Opcode::Text, &[b'b'; RING]).is_none() && queue.may_be_passed());
         queue.push_frame(1, Opcode::Text, b"b", Call::Later).unwrap();
-        assert!(!queue.push_quietly(1, Opcode::Text, b"would overtake"));
+        assert!(!queue.may_be_passed());
         let mut taken = Commands::default();
-        assert!(queue.take(&mut taken, true));
-        assert!(queue.push_quietly(1, Opcode::Text, b"c"));
+        assert!(queue.take(&mut taken, true) && queue.may_be_passed());
+        assert!(worker::push(queue, 1, Opcode::Text, b"c").is_some());
         assert!(ring.read(taken.after, |records| records.filter_map(worker::read).eq([(1, &b"\x81\x01a"[..])])));
         assert!(ring.read(taken.after, |mut records| records.next().is_none()));
         assert_eq!(taken.frames, b"\x81\x01b");
@@ -423,16 +419,31 @@ mod tests {
     }
 
     #[test]
-    fn a_full_ring_calls_the_reactor() {
-        let queue = CommandQueue::new(1 << 20).unwrap();
+    fn a_ring_that_was_written_to_calls_the_reactor_when_its_worker_is_done() {
+        let link = link();
+        let queue = &link.commands;
         let _ring = queue.make_ring();
-        queue.give_ring();
-        while !queue.is_waiting() {
-            assert!(queue.push_quietly(1, Opcode::Binary, &[0; 1000]));
-        }
-        assert!(queue.take(&mut Commands::default(), false));
+        queue.give_ring(|ring| worker::own(None, &link, ring));
+        queue.call();
+        assert!(!queue.is_waiting());
+        assert!(worker::push(queue, 1, Opcode::Binary, b"a").is_some_and(|waiting| !waiting.is_much()));
         queue.call();
         assert!(queue.is_waiting());
+        worker::disown(queue);
+        assert!(worker::push(queue, 1, Opcode::Binary, b"a").is_none());
+    }
+
+    #[test]
+    fn a_worker_counts_what_waits_in_its_ring() {
+        let link = link();
+        let mut ring = link.commands.make_ring();
+        link.commands.give_ring(|ring| worker::own(None, &link, ring));
+        for length in [0, 1000] {
+            let payload = vec![0; length];
+            while !worker::push(&link.commands, 1, Opcode::Binary, &payload).unwrap().is_much() {}
+            ring.read(ring.end(), |_| ());
+            assert!(!worker::push(&link.commands, 1, Opcode::Binary, &payload).unwrap().is_much());
+        }
     }
 
     #[test]
@@ -482,7 +493,7 @@ mod tests {
         queue.call();
         assert!(queue.take(&mut taken, false));
         taken.clear();
-        queue.push_frame(1, Opcode::Text, &[b'a'; QUIET.bytes], Call::Later).unwrap();
+        queue.push_frame(1, Opcode::Text, &[b'a'; QUIET_MAX], Call::Later).unwrap();
         assert!(queue.is_waiting());
     }
 }

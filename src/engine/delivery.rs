@@ -5,7 +5,6 @@ use super::events::BatchWriter;
 use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
-use super::turn::Host;
 use crate::protocol::decoder::Kind;
 use crate::protocol::message::Message;
 use std::sync::Arc;
@@ -13,10 +12,6 @@ use std::sync::Arc;
 /// A host that is called on the reactor's thread. It may push, close and stop from there, and must not block: the
 /// connections of the reactor wait meanwhile.
 pub trait Handler: Send + Sync {
-    /// A short name by which pushes of this host find their way, if they come with one: see [`turn`](super::turn).
-    fn host(&self) -> Host {
-        None
-    }
     /// A connection opened, by this request.
     fn open(&self, conn: ConnId, request: &Request);
     /// A message arrived. Text is UTF-8.
@@ -41,15 +36,6 @@ impl Delivery {
     #[must_use]
     pub const fn is_immediate(&self) -> bool {
         matches!(self, Self::Callbacks(_))
-    }
-
-    /// The short name of a host that is called.
-    #[must_use]
-    pub fn host(&self) -> Host {
-        match self {
-            Self::Callbacks(handler) => handler.host(),
-            Self::Batches(_) => None,
-        }
     }
 
     /// Whether the host is so far behind that reading must pause.

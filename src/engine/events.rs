@@ -72,7 +72,7 @@ pub enum Served {
 }
 
 /// A name of the calling thread that no other thread has at this time.
-fn this_thread() -> usize {
+pub fn this_thread() -> usize {
     thread_local!(static PLACE: u8 = const { 0 });
     PLACE.with(|place| std::ptr::from_ref(place).addr())
 }
@@ -110,7 +110,14 @@ impl EventQueue {
     #[inline]
     #[must_use]
     pub fn is_worker(&self) -> bool {
-        self.worker.load(Ordering::Relaxed) == this_thread()
+        self.worker() == this_thread()
+    }
+
+    /// The name of the thread that works on a batch, or 0.
+    #[inline]
+    #[must_use]
+    pub fn worker(&self) -> usize {
+        self.worker.load(Ordering::Relaxed)
     }
 
     /// Says that no further batch will come, and wakes the host to see it.

@@ -5,6 +5,7 @@ use super::events::EventQueue;
 use super::registry::{ConnId, Phase, Registry, Standing};
 use super::stats::Stats;
 use super::turn::{self, Answer, Host};
+use super::worker;
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::frame::{self, Opcode};
@@ -122,8 +123,13 @@ impl Link {
             .add_queued(to, bytes, self.options.max_queued_bytes)
             .map_err(|standing| self.refusal(to, standing, Phase::Open))?;
         let call = self.when_to_call();
-        if call == Call::Later && self.commands.push_quietly(to, opcode, payload) {
-            return Ok(());
+        if call == Call::Later && self.commands.may_be_passed() {
+            if let Some(waiting) = worker::push(&self.commands, to, opcode, payload) {
+                if waiting.is_much() {
+                    self.commands.call_once();
+                }
+                return Ok(());
+            }
         }
         if let Err(refused) = self.commands.push_frame(to, opcode, payload, call) {
             self.registry.sub_queued(to, bytes);

@@ -23,4 +23,4 @@ pub mod seat;
 pub mod stats;
 pub mod timers;
 pub mod turn;
-mod worker;
+pub mod worker;

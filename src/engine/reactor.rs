@@ -23,7 +23,7 @@ use super::outbox::Outbox;
 use super::pool::Pool;
 use super::registry::{ConnId, IdAllocator};
 use super::timers::{self, Tick, Wheel, tick_of, until};
-use super::turn::{self, Host};
+use super::turn;
 use crate::protocol::close;
 use crate::protocol::decoder::Limits;
 use crate::protocol::handshake::HeadLimits;
@@ -146,12 +146,6 @@ impl Reactor {
             due: Vec::new(),
             stopping: None,
         })
-    }
-
-    /// What the host goes by if it is called on the thread of the reactor.
-    #[must_use]
-    pub fn host(&self) -> Host {
-        self.delivery.host()
     }
 
     /// Has it take what the host pushes from a ring, too.

@@ -18,6 +18,7 @@ use super::link::Link;
 use super::reactor::Reactor;
 use super::registry::{ConnId, Phase};
 use super::turn::Host;
+use super::worker;
 use crate::error::Result;
 use crate::protocol::frame::Opcode;
 use crate::sys::futex::Waited;
@@ -34,7 +35,7 @@ pub struct Seat {
     /// `None` when the reactor has stopped.
     reactor: Mutex<Option<Reactor>>,
     link: Arc<Link>,
-    /// What the host that is called goes by.
+    /// What the host goes by.
     host: Host,
     /// Counts each coming and each going of the host: odd while it is in a poll.
     visits: AtomicU32,
@@ -49,9 +50,9 @@ pub struct Seat {
 impl Seat {
     /// The seat of `reactor`, which the keeper has from the start. A host may have it later if it is `shared`.
     #[must_use]
-    pub fn new(link: &Arc<Link>, reactor: Reactor, shared: bool) -> Self {
+    pub fn new(link: &Arc<Link>, reactor: Reactor, shared: bool, host: Host) -> Self {
         Self {
-            host: reactor.host(),
+            host,
             reactor: Mutex::new(Some(reactor)),
             link: Arc::clone(link),
             visits: AtomicU32::new(0),
@@ -131,7 +132,7 @@ impl Seat {
 
     /// The host comes to wait for events.
     pub fn enter(&self) {
-        self.link.commands.give_ring();
+        self.link.commands.give_ring(|ring| worker::own(self.host, &self.link, ring));
         self.visits.fetch_add(1, Ordering::SeqCst);
     }
 

@@ -4,22 +4,42 @@
 //! is done with the batch, when enough has come together, or when somebody looks. Only what does not fit in there takes
 //! the queue that other threads use.
 //!
-//! The writing end of the ring lives with the thread, which has it from its first poll on and keeps it: to poll one server
-//! from changing threads works, but all of them but the first then use the queue.
+//! The writing end of the ring lives with the thread, which has it from its first poll on and keeps it until it parts with
+//! the server or finds it gone: to poll one server from changing threads works, but all of them but the first then use
+//! the queue. With the ring, the thread has all that a push needs to know at hand, so that [`push_of`] is one look at
+//! what is the thread's own.
 
+use super::commands::CommandQueue;
+use super::events::this_thread;
+use super::link::Link;
 use super::registry::ConnId;
+use super::turn::{DIRECT_MIN, Host};
+use crate::protocol::decoder::Kind;
 use crate::protocol::frame::{self, Header, Opcode};
+use crate::protocol::utf8;
+use crate::sys::process;
 use crate::sys::ring::Producer;
 use std::cell::RefCell;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 thread_local! {
     static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
 }
 
-/// A ring of this thread.
+/// Messages that may wait until the host is done with its batch.
+const QUIET_MESSAGES: usize = 400;
+
+/// Bytes of payload that may wait until the host is done with its batch.
+pub const QUIET_MAX: usize = 256 * 1024;
+
+/// A ring of this thread, and the reactor that it leads to.
 struct Own {
-    /// The queue of commands that it goes beside, as a name.
-    queue: usize,
+    host: Host,
+    thread: usize,
+    /// How often the process had forked: a child has no reactor, though it has this memory.
+    forks: u32,
+    link: Arc<Link>,
     producer: Producer,
     waiting: Waiting,
 }
@@ -33,36 +53,53 @@ pub struct Waiting {
     pub bytes: usize,
 }
 
-/// Has this thread own the ring beside `queue`, if it has no other that is in use.
-pub fn own(queue: usize, producer: &mut Option<Producer>) {
+/// Has this thread own the ring to the reactor of `link`, if it has no other that is in use.
+pub fn own(host: Host, link: &Arc<Link>, producer: &mut Option<Producer>) {
     OWN.with_borrow_mut(|own| {
         if own.as_ref().is_none_or(|own| own.producer.is_abandoned()) {
-            *own = producer.take().map(|producer| Own { queue, producer, waiting: Waiting::default() });
+            let (thread, forks, link) = (this_thread(), process::fork_generation(), Arc::clone(link));
+            let with = |producer| Own { host, thread, forks, link, producer, waiting: Waiting::default() };
+            *own = producer.take().map(with);
         }
     });
 }
 
-/// Writes a message into the ring. Returns how much waits there now, or `None` if it did not fit or the ring is not this
-/// thread's.
+/// Has this thread let go of the ring beside `queue`, if it owns that.
+pub fn disown(queue: &CommandQueue) {
+    let own = OWN.with_borrow_mut(|own| own.take_if(|own| own.is_beside(queue)));
+    drop(own);
+}
+
+/// Takes a message of a host that names itself, if it is in order and this thread works on a batch of the server of that
+/// name. `false` says no more than that it is to be pushed the long way, where whatever is wrong with it comes to light.
 #[inline]
-pub fn push(queue: usize, to: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Waiting> {
-    with(queue, |own| {
-        let mut buffer = [0; frame::MAX_HEADER];
-        let length = Header { fin: true, opcode, mask: None, length: payload.len() as u64 }.write(&mut buffer);
-        let Waiting { messages, bytes } = if own.producer.is_empty() { Waiting::default() } else { own.waiting };
-        own.waiting = Waiting { messages: messages + 1, bytes: bytes + payload.len() };
-        own.producer.push([&to.to_ne_bytes(), &buffer[..length], payload]).then_some(own.waiting)
-    })
-    .flatten()
+#[must_use]
+pub fn push_of(host: NonZeroUsize, to: ConnId, kind: Kind, payload: &[u8]) -> bool {
+    let pushed = OWN.with_borrow_mut(|own| {
+        let own = own.as_mut().filter(|own| own.host == Some(host))?;
+        let waiting = own.push_message(to, kind, payload)?;
+        Some(waiting.is_much().then(|| Arc::clone(&own.link)))
+    });
+    if let Some(Some(link)) = &pushed {
+        link.commands.call_once();
+    }
+    pushed.is_some()
+}
+
+/// Writes a message into the ring beside `queue`. Returns how much waits there now, or `None` if it did not fit or the ring
+/// is not this thread's.
+#[inline]
+pub fn push(queue: &CommandQueue, to: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Waiting> {
+    with(queue, |own| own.write(to, opcode, payload)).flatten()
 }
 
 /// How far this thread has written into the ring.
-pub fn position(queue: usize) -> Option<usize> {
+pub fn position(queue: &CommandQueue) -> Option<usize> {
     with(queue, |own| own.producer.position())
 }
 
 /// Whether this thread has written anything into the ring that was not taken.
-pub fn has_pushed(queue: usize) -> bool {
+pub fn has_pushed(queue: &CommandQueue) -> bool {
     with(queue, |own| !own.producer.is_empty()).unwrap_or(false)
 }
 
@@ -74,6 +111,49 @@ pub fn read(record: &[u8]) -> Option<(ConnId, &[u8])> {
 }
 
 #[inline]
-fn with<T>(queue: usize, action: impl FnOnce(&mut Own) -> T) -> Option<T> {
-    OWN.with_borrow_mut(|own| own.as_mut().filter(|own| own.queue == queue).map(action))
+fn with<T>(queue: &CommandQueue, action: impl FnOnce(&mut Own) -> T) -> Option<T> {
+    OWN.with_borrow_mut(|own| own.as_mut().filter(|own| own.is_beside(queue)).map(action))
+}
+
+impl Own {
+    fn is_beside(&self, queue: &CommandQueue) -> bool {
+        std::ptr::eq(&self.link.commands, queue)
+    }
+
+    fn push_message(&mut self, to: ConnId, kind: Kind, payload: &[u8]) -> Option<Waiting> {
+        let link = &*self.link;
+        let works = link.events.as_ref().is_some_and(|events| events.worker() == self.thread);
+        if payload.len() >= DIRECT_MIN || !works || !link.commands.may_be_passed() {
+            return None;
+        }
+        if self.forks != process::fork_generation() || kind == Kind::Text && !utf8::is_valid(payload) {
+            return None;
+        }
+        let bytes = frame::length(payload.len(), false) as u64;
+        link.registry.add_queued(to, bytes, link.options.max_queued_bytes).ok()?;
+        let waiting = self.write(to, kind.into(), payload);
+        if waiting.is_none() {
+            self.link.registry.sub_queued(to, bytes);
+        }
+        waiting
+    }
+
+    #[inline]
+    fn write(&mut self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Waiting> {
+        let mut buffer = [0; frame::MAX_HEADER];
+        let length = Header { fin: true, opcode, mask: None, length: payload.len() as u64 }.write(&mut buffer);
+        let Waiting { messages, bytes } = if self.producer.is_empty() { Waiting::default() } else { self.waiting };
+        self.waiting = Waiting { messages: messages + 1, bytes: bytes + payload.len() };
+        self.producer.push([&to.to_ne_bytes(), &buffer[..length], payload]).then_some(self.waiting)
+    }
+}
+
+impl Waiting {
+    /// Whether it is so much that the reactor is called to look. It is then worth having a second thread send while the
+    /// host goes on with its batch: many messages have taken the host a while, and more to come will take as long; many
+    /// bytes fill the ring.
+    #[must_use]
+    pub const fn is_much(self) -> bool {
+        self.messages >= QUIET_MESSAGES || self.bytes >= QUIET_MAX
+    }
 }

@@ -3,7 +3,7 @@
 use super::event::ws_conn;
 use super::handle::{self, ws_server};
 use super::{bytes, guard, lent, null, text};
-use crate::engine::turn;
+use crate::engine::{turn, worker};
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Kind;
 use std::ffi::{c_char, c_int, c_void};
@@ -59,8 +59,10 @@ pub unsafe extern "C" fn ws_push(
     // SAFETY: the contract of this function: `data` leads to `length` bytes.
     let payload = unsafe { lent(data, length) };
     if let (Some(host), Some(payload), Some(kind)) = (NonZeroUsize::new(server.addr()), payload, known_kind(opcode)) {
-        let answered = catch_unwind(|| turn::answer_of(host, conn, kind, payload));
-        if answered.is_ok_and(|answered| answered) {
+        // Where these look is what sets a callback's thread and a host's at work on a batch apart from all others.
+        let taken =
+            catch_unwind(|| turn::answer_of(host, conn, kind, payload) || worker::push_of(host, conn, kind, payload));
+        if taken.is_ok_and(|taken| taken) {
             return OK;
         }
     }

@@ -6,7 +6,6 @@ use super::request::ws_request;
 use super::{guard, limit, text};
 use crate::engine::delivery::Handler;
 use crate::engine::request::Request;
-use crate::engine::turn::Host;
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Kind;
 use std::ffi::{c_char, c_int, c_void};
@@ -89,10 +88,6 @@ impl Callbacks {
 }
 
 impl Handler for Callbacks {
-    fn host(&self) -> Host {
-        NonZeroUsize::new(self.handle)
-    }
-
     fn open(&self, conn: ws_conn, request: &Request) {
         if let (Some(callback), data) = self.open {
             // SAFETY: the host's function, called as its type says.
@@ -252,7 +247,7 @@ pub unsafe extern "C" fn ws_server_on_request(
 /// `WS_ERR_STATE` if it was started already or has no address, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_start(server: *mut ws_server) -> c_int {
-    guard(|| handle::get(server)?.server.start().map(|()| OK))
+    guard(|| handle::get(server)?.server.start(NonZeroUsize::new(server.addr())).map(|()| OK))
 }
 
 /// Waits until the server has stopped.
@@ -271,7 +266,7 @@ pub unsafe extern "C" fn ws_server_wait(server: *mut ws_server) -> c_int {
 pub unsafe extern "C" fn ws_server_run(server: *mut ws_server) -> c_int {
     guard(|| {
         let hosted = handle::get(server)?;
-        hosted.server.start()?;
+        hosted.server.start(NonZeroUsize::new(server.addr()))?;
         hosted.server.wait().map(|()| OK)
     })
 }

@@ -8,6 +8,8 @@ use crate::engine::link::Link;
 use crate::engine::reactor::Reactor;
 use crate::engine::registry::ConnId;
 use crate::engine::seat::Seat;
+use crate::engine::turn::Host;
+use crate::engine::worker;
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::frame::Opcode;
@@ -37,7 +39,7 @@ pub(super) struct Alive {
 }
 
 impl Running {
-    pub(super) fn start(setup: &Setup) -> Result<Self> {
+    pub(super) fn start(setup: &Setup, host: Host) -> Result<Self> {
         let options = Arc::new(setup.options.clone());
         let reactors = options.reactors as usize;
         let (per_reactor, ports) = bind(setup, reactors)?;
@@ -61,7 +63,7 @@ impl Running {
             if shared {
                 reactor.open_ring();
             }
-            seats.push(Arc::new(Seat::new(&link, reactor, shared)));
+            seats.push(Arc::new(Seat::new(&link, reactor, shared, host)));
             links.push(link);
         }
         let alive = Arc::new(Alive::new(reactors));
@@ -102,6 +104,11 @@ impl Running {
         let fd = self.events()?.fd();
         self.seats.iter().for_each(|seat| seat.keep_alone());
         Ok(fd)
+    }
+
+    /// Says that the calling thread has no more to do with the reactors.
+    pub(super) fn part(&self) {
+        self.links.iter().for_each(|link| worker::disown(&link.commands));
     }
 
     /// Sends a large message of the thread that works on a batch at once, if the reactor is free.
