@@ -5,10 +5,11 @@
 //! says whether all bytes are ASCII: [`apply`], which masks or unmasks in place; [`copy`], which does not mask, but
 //! copies; and [`is_ascii`], which only looks.
 //!
-//! No pass takes byte after byte. A short piece is two words, one at its beginning and one at its end, as wide as it
-//! allows. They overlap unless it is twice as long as they are, so both are loaded before either is stored. A long piece
-//! is blocks from its beginning on and one block at its end. The loop over blocks is compiled twice, for every processor
-//! and for those with AVX2, and the fitting one is chosen when it runs.
+//! No pass takes byte after byte. A short piece is a few words at its beginning and as many at its end, as wide as it
+//! allows. They overlap unless it is twice as long as they are, so all are loaded before any is stored. A long piece is
+//! blocks of words from its beginning on and one block at its end; these words are as wide as the processor has them,
+//! which is found out when it runs. The vectors are named, not left to the compiler: it takes a short piece in integers,
+//! more of them than there are registers.
 
 /// A masking key, rotated so that its first byte belongs to the next payload byte.
 pub type Key = [u8; 4];
@@ -26,21 +27,19 @@ pub struct Applied {
 #[inline]
 #[must_use = "the next piece of the payload needs the rotated key"]
 pub fn apply(payload: &mut [u8], key: Key) -> Applied {
-    let key = u32::from_le_bytes(key);
     // Words are a whole number of keys long, so that the last one begins in the phase in which the next piece will.
-    let next = key.rotate_right(8 * (payload.len() as u32 % 4));
-    let seen = pass(&mut InPlace(payload), twice(key), twice(next));
-    Applied { next: next.to_le_bytes(), ascii: is_all_ascii(seen) }
+    let next = u32::from_le_bytes(key).rotate_right(8 * (payload.len() as u32 % 4)).to_le_bytes();
+    Applied { next, ascii: pass(InPlace(payload), key, next) }
 }
 
 /// Copies `from` to `to`, which is as long. Whether every byte is ASCII.
 #[inline(always)]
 #[must_use]
 pub fn copy(to: &mut [u8], from: &[u8]) -> bool {
-    if from.len() >= BLOCK {
+    if from.len() > SHORT {
         return copy_long(to, from);
     }
-    is_all_ascii(pass(&mut Copied { from, to: &mut to[..from.len()] }, 0, 0))
+    pass(Copied { from, to: &mut to[..from.len()] }, NONE, NONE)
 }
 
 #[inline(never)]
@@ -53,250 +52,301 @@ fn copy_long(to: &mut [u8], from: &[u8]) -> bool {
 #[inline]
 #[must_use]
 pub fn is_ascii(bytes: &[u8]) -> bool {
-    is_all_ascii(pass(&mut Seen(bytes), 0, 0))
+    pass(Seen(bytes), NONE, NONE)
 }
 
-const fn twice(key: u32) -> u64 {
-    (key as u64) << 32 | key as u64
-}
+/// The key that changes nothing.
+const NONE: Key = [0; 4];
 
-const fn is_all_ascii(seen: u64) -> bool {
-    seen & 0x8080_8080_8080_8080 == 0
-}
+/// The longest piece that is not worth a call, in bytes.
+const SHORT: usize = 128;
 
-/// A piece that a pass goes over: where it loads from, and where it stores to. Words are within its length.
-trait Piece {
-    fn len(&self) -> usize;
-    fn load<const N: usize>(&self, at: usize) -> [u8; N];
-    fn store<const N: usize>(&mut self, at: usize, word: [u8; N]);
-}
-
-const BLOCK: usize = 64;
-
-/// XORs all words of a piece with `key`, but the last one with `last`. Returns what came out, all eight bytes of it and
-/// then the next eight ORed together.
+/// XORs a piece with `key`, but the words at its end with `last`. Whether what came out is ASCII.
 #[inline(always)]
-fn pass(piece: &mut impl Piece, key: u64, last: u64) -> u64 {
+fn pass(piece: impl Piece, key: Key, last: Key) -> bool {
     match piece.len() {
         0..4 => bytes(piece, key),
-        4..8 => ends::<4>(piece, key, last),
-        8..16 => ends::<8>(piece, key, last),
-        16..32 => ends::<16>(piece, key, last),
-        32..BLOCK => ends::<32>(piece, key, last),
-        _ => blocks(piece, key, last),
+        4..8 => ends::<u32, 1>(piece, key, last),
+        8..16 => ends::<u64, 1>(piece, key, last),
+        16..32 => ends::<Wide, 1>(piece, key, last),
+        32..64 => ends::<Wide, 2>(piece, key, last),
+        64..=SHORT => ends::<Wide, 4>(piece, key, last),
+        _ => long(piece, key, last),
     }
 }
 
 #[inline(always)]
-fn bytes(piece: &mut impl Piece, key: u64) -> u64 {
+fn bytes(mut piece: impl Piece, key: Key) -> bool {
     let mut seen = 0;
-    for at in 0..piece.len().min(3) {
-        let [byte] = piece.load::<1>(at);
-        let byte = byte ^ (key >> (8 * at)) as u8;
-        piece.store(at, [byte]);
-        seen |= u64::from(byte);
+    for (at, key) in key.into_iter().enumerate().take(piece.len()) {
+        let byte = xor(piece.load::<u8, 1>(at), key);
+        piece.store(at, byte);
+        seen |= any(byte);
     }
-    seen
+    seen.is_ascii()
 }
 
 #[inline(always)]
-fn ends<const N: usize>(piece: &mut impl Piece, key: u64, last: u64) -> u64 {
-    let at = piece.len() - N;
-    let (first, seen) = xor(piece.load::<N>(0), key);
-    let (last, also) = xor(piece.load::<N>(at), last);
+fn ends<W: Word, const N: usize>(mut piece: impl Piece, key: Key, last: Key) -> bool {
+    let end = piece.len() - size_of::<[W; N]>();
+    let first = xor(piece.load::<W, N>(0), W::repeat(key));
+    let last = xor(piece.load::<W, N>(end), W::repeat(last));
     piece.store(0, first);
-    piece.store(at, last);
-    seen | also
+    piece.store(end, last);
+    any(first).or(any(last)).is_ascii()
 }
 
 #[inline(never)]
-fn blocks<P: Piece>(piece: &mut P, key: u64, last: u64) -> u64 {
-    let at = piece.len() - BLOCK;
-    let (last, seen) = xor(piece.load::<BLOCK>(at), last);
-    let seen = seen | each_block(piece, key);
-    piece.store(at, last);
-    seen
-}
-
-fn each_block<P: Piece>(piece: &mut P, key: u64) -> u64 {
+fn long<P: Piece>(piece: P, key: Key, last: Key) -> bool {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2.
-        return unsafe { each_block_avx2(piece, key) };
+        return unsafe { long_avx2(piece, key, last) };
     }
-    each_block_anywhere(piece, key)
+    long_anywhere(piece, key, last)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-unsafe fn each_block_avx2<P: Piece>(piece: &mut P, key: u64) -> u64 {
-    each_block_anywhere(piece, key)
+unsafe fn long_avx2<P: Piece>(piece: P, key: Key, last: Key) -> bool {
+    blocks::<x86::Avx2, 4>(piece, key, last)
+}
+
+/// Not inlined, so that choosing is no more than a look and a jump.
+#[inline(never)]
+fn long_anywhere<P: Piece>(piece: P, key: Key, last: Key) -> bool {
+    blocks::<Wide, 4>(piece, key, last)
 }
 
 #[inline(always)]
-fn each_block_anywhere(piece: &mut impl Piece, key: u64) -> u64 {
-    let mut seen = [0; BLOCK / 8];
-    for index in 0..piece.len() / BLOCK {
-        let mut block = piece.load::<BLOCK>(index * BLOCK);
-        for (word, seen) in block.chunks_exact_mut(8).zip(&mut seen) {
-            let (plain, bits) = xor::<8>([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]], key);
-            word.copy_from_slice(&plain);
-            *seen |= bits;
-        }
-        piece.store(index * BLOCK, block);
+fn blocks<W: Word, const N: usize>(mut piece: impl Piece, key: Key, last: Key) -> bool {
+    let end = piece.len() - size_of::<[W; N]>();
+    let key = W::repeat(key);
+    let last = xor(piece.load::<W, N>(end), W::repeat(last));
+    let mut seen = any(last);
+    let mut at = 0;
+    while at < end {
+        let block = xor(piece.load::<W, N>(at), key);
+        piece.store(at, block);
+        seen = seen.or(any(block));
+        at += size_of::<[W; N]>();
     }
-    seen.into_iter().fold(0, |all, seen| all | seen)
+    piece.store(end, last);
+    seen.is_ascii()
 }
 
-/// XORs a word of 4 bytes or a multiple of 8.
 #[inline(always)]
-fn xor<const N: usize>(mut word: [u8; N], key: u64) -> ([u8; N], u64) {
-    let mut seen = 0;
-    for part in word.chunks_mut(8) {
-        let mut wide = [0; 8];
-        wide[..part.len()].copy_from_slice(part);
-        let plain = (u64::from_le_bytes(wide) ^ key).to_le_bytes();
-        part.copy_from_slice(&plain[..part.len()]);
-        wide[..part.len()].copy_from_slice(part);
-        seen |= u64::from_le_bytes(wide);
+fn xor<W: Word, const N: usize>(mut block: [W; N], key: W) -> [W; N] {
+    // A plain loop: a closure, as `map` takes one, is not inlined into a function that has AVX2.
+    for word in &mut block {
+        *word = word.xor(key);
     }
-    (word, seen)
+    block
+}
+
+/// The bits that are set in any word of a block.
+#[inline(always)]
+fn any<W: Word, const N: usize>(block: [W; N]) -> W {
+    let mut seen = block[0];
+    for &word in &block[1..] {
+        seen = seen.or(word);
+    }
+    seen
+}
+
+/// A piece that a pass goes over.
+trait Piece {
+    /// What is loaded.
+    fn from(&self) -> &[u8];
+
+    /// Where it is stored, if anywhere: as many bytes.
+    fn to(&mut self) -> Option<&mut [u8]>;
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.from().len()
+    }
+
+    #[inline(always)]
+    fn load<W: Word, const N: usize>(&self, at: usize) -> [W; N] {
+        let block = &self.from()[at..at + size_of::<[W; N]>()];
+        // SAFETY: the bytes are there, and any bytes are words.
+        unsafe { block.as_ptr().cast::<[W; N]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn store<W: Word, const N: usize>(&mut self, at: usize, block: [W; N]) {
+        let Some(to) = self.to() else { return };
+        let place = &mut to[at..at + size_of::<[W; N]>()];
+        // SAFETY: the bytes are there, and words are nothing but bytes.
+        unsafe { place.as_mut_ptr().cast::<[W; N]>().write_unaligned(block) }
+    }
 }
 
 struct InPlace<'a>(&'a mut [u8]);
+
+impl Piece for InPlace<'_> {
+    #[inline(always)]
+    fn from(&self) -> &[u8] {
+        self.0
+    }
+
+    #[inline(always)]
+    fn to(&mut self) -> Option<&mut [u8]> {
+        Some(self.0)
+    }
+}
 
 struct Copied<'a> {
     from: &'a [u8],
     to: &'a mut [u8],
 }
 
-struct Seen<'a>(&'a [u8]);
-
-impl Piece for InPlace<'_> {
-    #[inline(always)]
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    #[inline(always)]
-    fn load<const N: usize>(&self, at: usize) -> [u8; N] {
-        load(self.0, at)
-    }
-
-    #[inline(always)]
-    fn store<const N: usize>(&mut self, at: usize, word: [u8; N]) {
-        self.0[at..at + N].copy_from_slice(&word);
-    }
-}
-
 impl Piece for Copied<'_> {
     #[inline(always)]
-    fn len(&self) -> usize {
-        self.from.len()
+    fn from(&self) -> &[u8] {
+        self.from
     }
 
     #[inline(always)]
-    fn load<const N: usize>(&self, at: usize) -> [u8; N] {
-        load(self.from, at)
-    }
-
-    #[inline(always)]
-    fn store<const N: usize>(&mut self, at: usize, word: [u8; N]) {
-        self.to[at..at + N].copy_from_slice(&word);
+    fn to(&mut self) -> Option<&mut [u8]> {
+        Some(self.to)
     }
 }
+
+struct Seen<'a>(&'a [u8]);
 
 impl Piece for Seen<'_> {
     #[inline(always)]
-    fn len(&self) -> usize {
-        self.0.len()
+    fn from(&self) -> &[u8] {
+        self.0
     }
 
     #[inline(always)]
-    fn load<const N: usize>(&self, at: usize) -> [u8; N] {
-        load(self.0, at)
+    fn to(&mut self) -> Option<&mut [u8]> {
+        None
     }
-
-    #[inline(always)]
-    fn store<const N: usize>(&mut self, _: usize, _: [u8; N]) {}
 }
 
-#[inline(always)]
-fn load<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut word = [0; N];
-    word.copy_from_slice(&bytes[at..at + N]);
-    word
+/// What is loaded, XORed and stored as one.
+///
+/// # Safety
+/// Any bytes are a word, and none of its bytes is padding.
+unsafe trait Word: Copy {
+    /// The key, over and over.
+    fn repeat(key: Key) -> Self;
+    fn xor(self, other: Self) -> Self;
+    fn or(self, other: Self) -> Self;
+    fn is_ascii(self) -> bool;
+}
+
+macro_rules! integer {
+    ($word:ty) => {
+        // SAFETY: it is an integer.
+        unsafe impl Word for $word {
+            #[inline(always)]
+            fn repeat(key: Key) -> Self {
+                Self::from_ne_bytes(std::array::from_fn(|i| key[i % key.len()]))
+            }
+
+            #[inline(always)]
+            fn xor(self, other: Self) -> Self {
+                self ^ other
+            }
+
+            #[inline(always)]
+            fn or(self, other: Self) -> Self {
+                self | other
+            }
+
+            #[inline(always)]
+            fn is_ascii(self) -> bool {
+                self & (Self::MAX / 0xff * 0x80) == 0
+            }
+        }
+    };
+}
+
+integer!(u8);
+integer!(u32);
+integer!(u64);
+integer!(u128);
+
+/// The widest word that every processor has.
+#[cfg(not(target_arch = "x86_64"))]
+type Wide = u128;
+#[cfg(target_arch = "x86_64")]
+type Wide = x86::Sse2;
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    #![allow(unused_unsafe, reason = "what every processor has is safe, but not to compilers before 1.87")]
+
+    use super::{Key, Word};
+    use std::arch::x86_64::*;
+
+    /// Sixteen bytes.
+    #[derive(Clone, Copy)]
+    pub struct Sse2(__m128i);
+
+    /// Thirty-two bytes. It is only made within a function that has AVX2.
+    #[derive(Clone, Copy)]
+    pub struct Avx2(__m256i);
+
+    // SAFETY: it is a vector of integers.
+    unsafe impl Word for Sse2 {
+        #[inline(always)]
+        fn repeat(key: Key) -> Self {
+            // SAFETY: every x86-64 processor has SSE2.
+            Self(unsafe { _mm_set1_epi32(i32::from_ne_bytes(key)) })
+        }
+
+        #[inline(always)]
+        fn xor(self, other: Self) -> Self {
+            // SAFETY: as above.
+            Self(unsafe { _mm_xor_si128(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn or(self, other: Self) -> Self {
+            // SAFETY: as above.
+            Self(unsafe { _mm_or_si128(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn is_ascii(self) -> bool {
+            // SAFETY: as above.
+            unsafe { _mm_movemask_epi8(self.0) == 0 }
+        }
+    }
+
+    // SAFETY: it is a vector of integers.
+    unsafe impl Word for Avx2 {
+        #[inline(always)]
+        fn repeat(key: Key) -> Self {
+            // SAFETY: there is AVX2 where there is this type.
+            Self(unsafe { _mm256_set1_epi32(i32::from_ne_bytes(key)) })
+        }
+
+        #[inline(always)]
+        fn xor(self, other: Self) -> Self {
+            // SAFETY: as above.
+            Self(unsafe { _mm256_xor_si256(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn or(self, other: Self) -> Self {
+            // SAFETY: as above.
+            Self(unsafe { _mm256_or_si256(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn is_ascii(self) -> bool {
+            // SAFETY: as above.
+            unsafe { _mm256_movemask_epi8(self.0) == 0 }
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: Key = [0x12, 0xff, 0x00, 0xa5];
-
-    fn naive(payload: &mut [u8], key: Key) {
-        for (i, byte) in payload.iter_mut().enumerate() {
-            *byte ^= key[i % 4];
-        }
-    }
-
-    fn sample(length: usize) -> Vec<u8> {
-        (0..length).map(|i| (i * 7 + i / 251) as u8).collect()
-    }
-
-    #[test]
-    fn agrees_with_the_definition_at_every_offset_and_length() {
-        for offset in 0..8 {
-            for length in 0..300 {
-                let mut fast = sample(offset + length);
-                let mut slow = fast.clone();
-                let applied = apply(&mut fast[offset..], KEY);
-                naive(&mut slow[offset..], KEY);
-                assert_eq!(fast, slow, "offset {offset}, length {length}");
-                assert_eq!(applied.ascii, slow[offset..].is_ascii(), "offset {offset}, length {length}");
-            }
-        }
-    }
-
-    #[test]
-    fn agrees_with_the_definition_for_every_processor() {
-        for length in (0..300).chain([4096, 100_000]) {
-            let mut plain = sample(length);
-            let mut slow = plain.clone();
-            let key = twice(u32::from_le_bytes(KEY));
-            let whole = length - length % BLOCK;
-            let seen = each_block_anywhere(&mut InPlace(&mut plain), key);
-            naive(&mut slow[..whole], KEY);
-            assert_eq!(plain, slow, "length {length}");
-            assert_eq!(is_all_ascii(seen), slow[..whole].is_ascii(), "length {length}");
-        }
-    }
-
-    #[test]
-    fn pieces_of_any_length_give_the_same_as_the_whole() {
-        for first in 0..200 {
-            let mut pieces = sample(200);
-            let mut whole = pieces.clone();
-            let next = apply(&mut pieces[..first], KEY).next;
-            let _ = apply(&mut pieces[first..], next);
-            naive(&mut whole, KEY);
-            assert_eq!(pieces, whole, "cut at {first}");
-        }
-    }
-
-    #[test]
-    fn a_byte_that_is_not_ascii_is_seen_wherever_it_stands() {
-        for length in 1..200 {
-            let text = vec![b'a'; length];
-            let mut to = vec![0; length];
-            assert!(is_ascii(&text) && copy(&mut to, &text) && to == text, "length {length}");
-            for at in 0..length {
-                let mut other = text.clone();
-                other[at] = 0x80;
-                assert!(!is_ascii(&other) && !copy(&mut to, &other) && to == other, "length {length}, at {at}");
-                naive(&mut other, KEY);
-                assert!(!apply(&mut other, KEY).ascii, "length {length}, at {at}");
-            }
-        }
-    }
-}
+mod tests;
