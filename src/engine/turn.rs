@@ -15,7 +15,7 @@ use crate::protocol::decoder::Kind;
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::utf8;
 use crate::sys::process;
-use crate::sys::socket::{Alias, Socket};
+use crate::sys::socket::{Alias, BytesAlias, Socket};
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
 
@@ -45,11 +45,13 @@ struct Turn {
     done: Done,
 }
 
-/// Where the text message lies that the host is being told of. It is known to be UTF-8, should the host pass it on.
+/// A long message that the host is being told of, should the host pass it on. If it is text, it is known to be UTF-8.
 #[derive(Debug, Clone, Copy)]
 struct Lent {
-    address: usize,
-    length: usize,
+    kind: Kind,
+    payload: BytesAlias,
+    /// The message as it would be sent, if it stands in such a frame.
+    frame: Option<BytesAlias>,
 }
 
 /// What a turn has done before its end.
@@ -146,12 +148,12 @@ pub fn answer_of(host: NonZeroUsize, conn: ConnId, kind: Kind, payload: &[u8]) -
     })
 }
 
-/// Says that the host is told of this message now, until [`end_loan`].
-pub fn lend(kind: Kind, payload: &[u8]) {
-    if kind == Kind::Text && payload.len() >= DIRECT_MIN {
-        let lent = Lent { address: payload.as_ptr().addr(), length: payload.len() };
-        TURN.with_borrow_mut(|turn| turn.lent = Some(lent));
-    }
+/// Says that the host is told of this message now, until [`end_loan`]. It stands behind the header that it would be sent with,
+/// of so many bytes, or behind none. The bytes must stay as they are until then.
+pub fn lend(kind: Kind, message: &[u8], header: usize) {
+    let frame = (header > 0).then(|| BytesAlias::of(message));
+    let lent = Lent { kind, payload: BytesAlias::of(&message[header..]), frame };
+    TURN.with_borrow_mut(|turn| turn.lent = Some(lent));
 }
 
 /// Says that the host has been told.
@@ -162,7 +164,7 @@ pub fn end_loan() {
 /// Whether these bytes are a long text message that the host is being told of, and so known to be UTF-8.
 #[must_use]
 pub fn is_lent(bytes: &[u8]) -> bool {
-    bytes.len() >= DIRECT_MIN && TURN.with_borrow(|turn| turn.lent.is_some_and(|lent| lent.is(bytes)))
+    bytes.len() >= DIRECT_MIN && TURN.with_borrow(|turn| turn.lent.is_some_and(|lent| lent.is(Kind::Text, bytes)))
 }
 
 /// Ends the handling and lends the answers that were kept to `send`, if there are any. Returns what was done before
@@ -208,7 +210,7 @@ impl Turn {
     }
 
     fn take_long_message(&mut self, kind: Kind, payload: &[u8]) -> bool {
-        let known = kind == Kind::Binary || self.lent.is_some_and(|lent| lent.is(payload));
+        let known = kind == Kind::Binary || self.lent.is_some_and(|lent| lent.is(kind, payload));
         let valid = known || utf8::is_valid(payload);
         if valid {
             self.take(kind.into(), payload);
@@ -226,8 +228,19 @@ impl Turn {
 
     /// Sends the answers that were kept and this one, and keeps what there was no room for.
     fn send(&mut self, socket: Alias, opcode: Opcode, payload: &[u8]) {
-        // A broken connection shows when what is kept is sent.
-        let sent = self.answers.send_with(opcode, payload, |pieces| socket.send_pieces(pieces).unwrap_or(0));
+        let framed = match self.lent {
+            Some(Lent { kind, payload: lent, frame }) if opcode == kind.into() && lent.is(payload) => frame,
+            _ => None,
+        };
+        let framed = framed.filter(|_| self.answers.is_empty());
+        let sent = self.answers.send_with(opcode, payload, |pieces| {
+            let sent = match framed {
+                Some(frame) => socket.send_alias(frame),
+                None => socket.send_pieces(pieces),
+            };
+            // A broken connection shows when what is kept is sent.
+            sent.unwrap_or(0)
+        });
         self.done.bytes += sent as u64;
         if !self.answers.is_empty() {
             self.direct = None;
@@ -236,7 +249,7 @@ impl Turn {
 }
 
 impl Lent {
-    fn is(&self, bytes: &[u8]) -> bool {
-        self.address == bytes.as_ptr().addr() && self.length == bytes.len()
+    fn is(&self, kind: Kind, bytes: &[u8]) -> bool {
+        self.kind == kind && self.payload.is(bytes)
     }
 }

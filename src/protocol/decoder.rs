@@ -48,6 +48,9 @@ impl From<Kind> for Opcode {
 pub enum Event<'a> {
     /// A whole message that stood whole in the input.
     Message(Kind, &'a [u8]),
+    /// The same of a long message from a client, as the frame that a server would send it in: its header, of so many bytes,
+    /// has been put where the client's ended.
+    Framed(Kind, &'a [u8], usize),
     /// A whole message that was assembled. Whoever wants to keep it may take it.
     Assembled(Kind, &'a mut Message),
     /// To be answered with a pong of the same payload.
@@ -292,6 +295,10 @@ fn short_message(input: &mut [u8], longest: usize) -> Result<Option<(Kind, &[u8]
     Ok(Some((Kind::Text, payload)))
 }
 
+/// A message with at least this much payload is handed out as a frame, in bytes: to those who pass it on it saves the work of
+/// sending it in two pieces.
+pub const FRAMED_MIN: usize = 8 * 1024;
+
 const NOT_UTF8: Violation = Violation::invalid_utf8("text message is not UTF-8");
 
 /// A message in one frame, all of it in the input.
@@ -303,13 +310,17 @@ fn whole(header: Header, start: usize, input: &mut [u8]) -> Result<(usize, Optio
         Some(key) => mask::apply(payload, key).ascii,
         None => false,
     };
-    if header.opcode == Opcode::Binary {
-        return Ok((end, Some(Event::Message(Kind::Binary, payload))));
-    }
-    if !ascii && !utf8::is_valid(payload) {
+    let kind = if header.opcode == Opcode::Binary { Kind::Binary } else { Kind::Text };
+    if kind == Kind::Text && !ascii && !utf8::is_valid(payload) {
         return Err(NOT_UTF8);
     }
-    Ok((end, Some(Event::Message(Kind::Text, payload))))
+    if header.mask.is_none() || payload.len() < FRAMED_MIN {
+        return Ok((end, Some(Event::Message(kind, &input[start..end]))));
+    }
+    let mut bytes = [0; frame::MAX_HEADER];
+    let length = Header { mask: None, ..header }.write(&mut bytes);
+    input[start - length..start].copy_from_slice(&bytes[..length]);
+    Ok((end, Some(Event::Framed(kind, &input[start - length..end], length))))
 }
 
 /// A control frame: taken whole or not at all, for it is never longer than 125 bytes.

@@ -128,6 +128,28 @@ pub struct Socket {
 #[derive(Debug, Clone, Copy)]
 pub struct Alias(RawFd);
 
+/// Bytes under another name, to be sent while their owner is out of reach. It is good only as long as the bytes stay where they
+/// are, unchanged: whoever keeps one must see to that.
+#[derive(Debug, Clone, Copy)]
+pub struct BytesAlias {
+    address: *const u8,
+    length: usize,
+}
+
+impl BytesAlias {
+    /// Another name for `bytes`.
+    #[must_use]
+    pub const fn of(bytes: &[u8]) -> Self {
+        Self { address: bytes.as_ptr(), length: bytes.len() }
+    }
+
+    /// Whether it stands for these very bytes.
+    #[must_use]
+    pub fn is(self, bytes: &[u8]) -> bool {
+        self.address == bytes.as_ptr() && self.length == bytes.len()
+    }
+}
+
 impl Socket {
     /// Receives into `buffer`. 0 is the end of what the peer sends.
     ///
@@ -205,10 +227,19 @@ impl Alias {
     /// # Errors
     /// As [`Socket::send`].
     pub fn send(self, bytes: &[u8]) -> io::Result<usize> {
+        self.send_alias(BytesAlias::of(bytes))
+    }
+
+    /// Sends as much as there is room for of bytes that still are where they were.
+    ///
+    /// # Errors
+    /// As [`Socket::send`].
+    pub fn send_alias(self, BytesAlias { address, length }: BytesAlias) -> io::Result<usize> {
         const NOWHERE: usize = 0;
-        let (fd, flags) = (self.0, libc::MSG_NOSIGNAL);
-        // SAFETY: the kernel reads the bytes of the slice and nothing else.
-        let sent = unsafe { libc::syscall(libc::SYS_sendto, fd, bytes.as_ptr(), bytes.len(), flags, NOWHERE, NOWHERE) };
+        // SAFETY: the bytes are there, by the contract of the alias, and the kernel reads nothing else. It checks each
+        // address that it reads from.
+        let sent =
+            unsafe { libc::syscall(libc::SYS_sendto, self.0, address, length, libc::MSG_NOSIGNAL, NOWHERE, NOWHERE) };
         check_size(sent as libc::ssize_t)
     }
 

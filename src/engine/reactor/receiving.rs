@@ -264,14 +264,19 @@ impl Reactor {
         match event {
             Event::Message(kind, payload) if self.expects_message(wire) => {
                 self.link.stats.messages_in.add(1);
-                turn::lend(kind, payload);
                 self.delivery.message(wire.id, kind, payload);
+                self.note_message(wire);
+            }
+            Event::Framed(kind, frame, header) if self.expects_message(wire) => {
+                self.link.stats.messages_in.add(1);
+                turn::lend(kind, frame, header);
+                self.delivery.message(wire.id, kind, &frame[header..]);
                 turn::end_loan();
                 self.note_message(wire);
             }
             Event::Assembled(kind, message) if self.expects_message(wire) => {
                 self.link.stats.messages_in.add(1);
-                turn::lend(kind, message.payload());
+                turn::lend(kind, message.payload(), 0);
                 self.delivery.assembled(wire.id, kind, message);
                 turn::end_loan();
                 self.note_message(wire);
@@ -282,7 +287,7 @@ impl Reactor {
                 self.queue(wire, &pong[..length]);
             }
             Event::Close(code, reason) => self.on_close_frame(wire, code, reason),
-            Event::Message(..) | Event::Assembled(..) | Event::Ping(_) | Event::Pong(_) => {}
+            Event::Message(..) | Event::Framed(..) | Event::Assembled(..) | Event::Ping(_) | Event::Pong(_) => {}
         }
         Fate::Lives
     }

@@ -21,6 +21,12 @@ impl From<Event<'_>> for Seen {
     fn from(event: Event<'_>) -> Self {
         match event {
             Event::Message(kind, payload) => Self::Message(kind, payload.to_vec()),
+            Event::Framed(kind, frame, header) => {
+                let (payload, mut expected) = (&frame[header..], Vec::new());
+                frame::write(&mut expected, kind.into(), true, None, payload);
+                assert!(frame == expected);
+                Self::Message(kind, payload.to_vec())
+            }
             Event::Assembled(kind, message) => Self::Message(kind, message.payload().to_vec()),
             Event::Ping(payload) => Self::Ping(payload.to_vec()),
             Event::Pong(payload) => Self::Pong(payload.to_vec()),
