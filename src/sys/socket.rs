@@ -254,7 +254,8 @@ impl Alias {
         message.msg_iovlen = pieces.len() as _;
         // SAFETY: `IoSlice` has the layout of `iovec` by its documentation, the kernel only reads through it, and the
         // pieces outlive the call.
-        check_size(unsafe { libc::sendmsg(self.0, &raw const message, libc::MSG_NOSIGNAL) })
+        let sent = unsafe { libc::syscall(libc::SYS_sendmsg, self.0, &raw const message, libc::MSG_NOSIGNAL) };
+        check_size(sent as libc::ssize_t)
     }
 }
 
@@ -277,8 +278,8 @@ pub fn is_out_of_resources(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
-/// `recv`, but not the one of the C library. In a process with threads that is a point of cancellation, as `send` is,
-/// which costs two atomic operations each time, and nobody cancels these threads.
+/// `recv`, but not the one of the C library. In a process with threads that is a point of cancellation, as all its sending,
+/// receiving and waiting is, which costs two atomic operations each time, and nobody cancels these threads.
 ///
 /// # Safety
 /// There is room for `length` bytes at `to`.
