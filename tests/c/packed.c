@@ -210,6 +210,8 @@ int main(void)
     struct packed packed = {0};
     begin();
     packed.server = new_server();
+    /* Each message may come in a batch of its own, and those that wait then count for much more than they carry. */
+    CHECK_OK(ws_server_set(packed.server, "max_event_bytes", "16M"));
     int port = start(packed.server);
     nothing_to_take(packed.server);
     the_life_of_a_connection(&packed, port);

@@ -317,6 +317,8 @@ int main(void)
     struct poller poller = {0};
     begin();
     poller.server = new_server();
+    /* Each message may come in a batch of its own, and those that wait then count for much more than they carry. */
+    CHECK_OK(ws_server_set(poller.server, "max_event_bytes", "16M"));
     int port = start(poller.server);
     nothing_to_take(poller.server);
     the_life_of_a_connection(&poller, port);
