@@ -89,7 +89,8 @@ static inline int print_place(struct dl_phdr_info *object, size_t size, void *ad
     for (int i = 0; i < object->dlpi_phnum; i++) {
         uintptr_t first = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr;
         if (object->dlpi_phdr[i].p_type == PT_LOAD && at >= first && at - first < object->dlpi_phdr[i].p_memsz)
-            printf(" %s %#" PRIxPTR "\n", object->dlpi_name, at - (uintptr_t)object->dlpi_addr);
+            printf(" %s %#" PRIxPTR "\n", *object->dlpi_name != '\0' ? object->dlpi_name : "the program itself",
+                   at - (uintptr_t)object->dlpi_addr);
     }
     return 0;
 }
