@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from .rows import REACTORS_LOAD, idle_load
-from .servers import BARE, BUILD, Process, ServerFailed, with_reactors
+from .servers import AGAIN, BARE, BUILD, Process, ServerFailed, with_reactors
 
 GIVE_UP_AFTER = 3  # failures of one server in one row
 PEER_ROUNDS = 5  # peers are here for comparison, and need no second digit
@@ -130,6 +130,8 @@ def idle(servers, connections, seconds):
     load, results = idle_load(connections), {}
     print(f"{connections:,} idle connections", file=sys.stderr, flush=True)
     for server in servers:
+        if server is AGAIN:
+            continue
         with Lineup([server], load.mode) as lineup:
             results[server.name] = lineup.slice(server, load, seconds)
     return results

@@ -7,9 +7,9 @@ Colours belong to servers, and the style sheet inside has a light and a dark hal
 from dataclasses import dataclass
 from html import escape
 
-from .report import absolute, bare, measured_rows, measured_servers, quartiles, ratios, rounds
+from .report import absolute, bare, measured_rows, quartiles, ratios, rounds
 from .rows import IDLE_FLOOR
-from .servers import BARE
+from .servers import BARE, SERVERS
 
 WIDTH, MARGIN, GUTTER = 880, 24, 28
 PANEL = (WIDTH - 2 * MARGIN - GUTTER) / 2
@@ -47,12 +47,16 @@ class Bar:
     label: str = "–"
 
 
+def drawn_servers(run):
+    return [SERVERS[name] for name in COLOURS if name in run["versions"]]
+
+
 def draw(run):
     panels = [(row.title, beside(row, run), bars_of(row, run), 1 / SCALE) for row in measured_rows(run)]
     if run["idle"]:
         aside = f"user space each; at most {IDLE_FLOOR} B"
         panels.append((f"{run['connections']:,} idle connections", aside, idle_bars(run), None))
-    height_of_one = TITLE + STEP * len(measured_servers(run)) + AFTER
+    height_of_one = TITLE + STEP * len(drawn_servers(run)) + AFTER
     height = HEAD + -(-len(panels) // 2) * height_of_one + FOOT
     body = [text(MARGIN, 38, "wspush and its peers beside a bare TCP server", "title"), *subtitle(run)]
     for i, panel in enumerate(panels):
@@ -82,7 +86,7 @@ def beside(row, run):
 
 
 def bars_of(row, run):
-    for server in measured_servers(run):
+    for server in drawn_servers(run):
         values = ratios(run["rows"][row.id].get(server.name, []), row.figure)
         if not values:
             yield Bar(server)
@@ -103,7 +107,7 @@ def speed(row, ratio):
 def idle_bars(run):
     each = {name: figures.get("user_bytes_per_connection") for name, figures in run["idle"].items()}
     most = max((value for value in each.values() if value), default=1)
-    for server in measured_servers(run):
+    for server in drawn_servers(run):
         value = each.get(server.name)
         if value is None:
             yield Bar(server)

@@ -48,6 +48,8 @@ def of_python(name):
 
 
 BARE = Server("tcp_echo", "bare TCP", both(program("tcp_echo")), peer=False, raw=True)
+# The same once more: how far its ratios to itself stray from 1 is how exact all of them are.
+AGAIN = Server("tcp_echo-again", "bare TCP again", BARE.commands, peer=False, raw=True)
 WSPUSH_C = Server("wspush-c", "wspush in C", {
     ECHO: (str(ROOT / "build/examples/echo"), "{port}"),
     BROADCAST: (program("wspush_server"), "{port}", BROADCAST)},
@@ -68,7 +70,7 @@ PEERS = [
     SOCKETIFY,
     of_python("websockets"),
 ]
-SERVERS = {server.name: server for server in [BARE, WSPUSH_C, WSPUSH_PHP, *PEERS]}
+SERVERS = {server.name: server for server in [BARE, AGAIN, WSPUSH_C, WSPUSH_PHP, *PEERS]}
 
 
 def with_reactors(count):
