@@ -55,9 +55,10 @@ pub struct Waiting {
 
 /// Has this thread own the ring to the reactor of `link`, if it has no other that is in use.
 pub fn own(host: Host, link: &Arc<Link>, producer: &mut Option<Producer>) {
+    let forks = process::fork_generation();
     OWN.with_borrow_mut(|own| {
-        if own.as_ref().is_none_or(|own| own.producer.is_abandoned()) {
-            let (thread, forks, link) = (this_thread(), process::fork_generation(), Arc::clone(link));
+        if own.as_ref().is_none_or(|own| own.producer.is_abandoned() || own.forks != forks) {
+            let (thread, link) = (this_thread(), Arc::clone(link));
             let with = |producer| Own { host, thread, forks, link, producer, waiting: Waiting::default() };
             *own = producer.take().map(with);
         }

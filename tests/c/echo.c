@@ -179,9 +179,57 @@ static void serve(const char *reactors)
     close(fd);
 }
 
+enum { LONG = 20000 };
+
+/* Passes on a long message in all the ways in which it is not, or not all, as it came. */
+static void pass_on(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode, void *user_data)
+{
+    static char changed[LONG];
+    (void)user_data;
+    CHECK_INT(LONG, length);
+    CHECK_INT(WS_TEXT, opcode);
+    memcpy(changed, data, LONG);
+    changed[LONG - 1] = '!';
+    CHECK_OK(ws_push(server, conn, data, length, WS_BINARY));
+    CHECK_OK(ws_push(server, conn, data, length, WS_TEXT));
+    CHECK_OK(ws_push(server, conn, data, length - 1, WS_TEXT));
+    CHECK_OK(ws_push(server, conn, (const char *)data + 1, length - 1, WS_TEXT));
+    CHECK_OK(ws_push(server, conn, "short", 5, WS_TEXT));
+    CHECK_OK(ws_push(server, conn, data, length, WS_TEXT)); /* behind the short one */
+    CHECK_OK(ws_push(server, conn, changed, length, WS_TEXT));
+    CHECK_OK(ws_broadcast(server, data, length, WS_TEXT));
+    CHECK_OK(ws_push(server, conn, data, length, WS_BINARY));
+}
+
+static void as_it_came_and_otherwise(void)
+{
+    ws_server *server = new_server();
+    CHECK_OK(ws_server_on_message(server, pass_on, NULL));
+    int fd = client_open(start(server));
+    unsigned char *data = letters(LONG), last = data[LONG - 1];
+    for (int times = 0; times < 3; times++) {
+        send_frame(fd, FIN | TEXT, data, LONG);
+        EXPECT_FRAME(fd, FIN | BINARY, data, LONG);
+        EXPECT_FRAME(fd, FIN | TEXT, data, LONG);
+        EXPECT_FRAME(fd, FIN | TEXT, data, LONG - 1);
+        EXPECT_FRAME(fd, FIN | TEXT, data + 1, LONG - 1);
+        EXPECT_MESSAGE(fd, "short");
+        EXPECT_FRAME(fd, FIN | TEXT, data, LONG);
+        data[LONG - 1] = '!';
+        EXPECT_FRAME(fd, FIN | TEXT, data, LONG);
+        data[LONG - 1] = last;
+        EXPECT_FRAME(fd, FIN | TEXT, data, LONG);
+        EXPECT_FRAME(fd, FIN | BINARY, data, LONG);
+    }
+    free(data);
+    stop_and_free(server);
+    close(fd);
+}
+
 int main(void)
 {
     begin();
+    as_it_came_and_otherwise();
     serve("1");
     serve("3");
     return 0;
