@@ -141,7 +141,7 @@ impl Producer {
         bytes <= self.memory.size() - (self.written - self.read)
     }
 
-    /// How much was written since the beginning: a position for [`Consumer::next`].
+    /// How much was written since the beginning: a position for [`Consumer::read`].
     #[must_use]
     pub const fn position(&self) -> usize {
         self.written
