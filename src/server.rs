@@ -104,12 +104,19 @@ impl Server {
     }
 
     /// Binds every address and starts the reactors. If anything fails, nothing stays behind, and it may be tried again.
-    /// A host with a short name for the server can push by that.
     ///
     /// # Errors
     /// `WS_ERR_STATE` if it was started already or has nowhere to listen; `WS_ERR_ADDRESS`, `WS_ERR_ADDRESS_IN_USE`,
     /// `WS_ERR_PERMISSION`, `WS_ERR_SYSTEM`.
-    pub fn start(&self, host: Host) -> Result<()> {
+    pub fn start(&self) -> Result<()> {
+        self.start_as(None)
+    }
+
+    /// The same for a host that has a short name for the server, by which it can push.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_as(&self, host: Host) -> Result<()> {
         let mut setup = self.setup("start")?;
         if setup.addresses.is_empty() {
             return Err(Error::new(Status::WS_ERR_STATE, "start: there is no address to listen on"));

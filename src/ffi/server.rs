@@ -247,7 +247,7 @@ pub unsafe extern "C" fn ws_server_on_request(
 /// `WS_ERR_STATE` if it was started already or has no address, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_start(server: *mut ws_server) -> c_int {
-    guard(|| handle::get(server)?.server.start(NonZeroUsize::new(server.addr())).map(|()| OK))
+    guard(|| handle::get(server)?.server.start_as(NonZeroUsize::new(server.addr())).map(|()| OK))
 }
 
 /// Waits until the server has stopped.
@@ -266,7 +266,7 @@ pub unsafe extern "C" fn ws_server_wait(server: *mut ws_server) -> c_int {
 pub unsafe extern "C" fn ws_server_run(server: *mut ws_server) -> c_int {
     guard(|| {
         let hosted = handle::get(server)?;
-        hosted.server.start(NonZeroUsize::new(server.addr()))?;
+        hosted.server.start_as(NonZeroUsize::new(server.addr()))?;
         hosted.server.wait().map(|()| OK)
     })
 }
