@@ -109,6 +109,10 @@ typedef enum {
    * A fault inside wspush.
    */
   WS_ERR_PANIC = -21,
+  /**
+   * As many as an option allows are there already.
+   */
+  WS_ERR_LIMIT = -22,
 } ws_status;
 
 /**
@@ -610,6 +614,62 @@ int64_t ws_conn_queued_bytes(ws_server *server, ws_conn conn);
  * `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
 int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
+
+/**
+ * Subscribes an open connection to a topic: from now on it gets what is published there. A topic is any UTF-8 name of 1 to
+ * 255 bytes, and exists as long as it has subscribers. To subscribe again does no harm, and a message comes once. A
+ * connection that closes leaves its topics.
+ *
+ * Any thread, and any callback, that of the open event among them.
+ *
+ * Errors: `WS_ERR_CLOSED`; `WS_ERR_LIMIT` if the connection is subscribed to `max_topics` already; `WS_ERR_ARGUMENT` for a
+ * name that is empty or too long; `WS_ERR_UTF8`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_subscribe(ws_server *server,
+                 ws_conn conn,
+                 const char *topic);
+
+/**
+ * Takes a connection off a topic. It still gets what was published before. Nothing happens if it is not subscribed, or is
+ * closed.
+ *
+ * Any thread, and any callback. Errors: those of `ws_subscribe`, without `WS_ERR_CLOSED` and `WS_ERR_LIMIT`.
+ */
+int ws_unsubscribe(ws_server *server,
+                   ws_conn conn,
+                   const char *topic);
+
+/**
+ * Sends a message to all connections that are subscribed to a topic at this moment, but not to `except`, if that is not 0:
+ * the one that the message came from, say. It is encoded once. Returns how many they are; 0 is no error. Connections
+ * whose queue is full are left out, and counted in `pushes_refused`.
+ *
+ * What one thread publishes and pushes arrives at each connection in that order.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_ARGUMENT` for another opcode, or a name that is empty or too long;
+ * `WS_ERR_UTF8` for text or a name that is not UTF-8; `WS_ERR_QUEUE_FULL` if `max_command_bytes` wait for a reactor, of
+ * whose connections none gets the message; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_publish(ws_server *server,
+               const char *topic,
+               const void *data,
+               size_t length,
+               int opcode,
+               ws_conn except);
+
+/**
+ * How many connections are subscribed to a topic: 0 for one that nobody is.
+ *
+ * Any thread, and any callback. Errors: those of `ws_unsubscribe`.
+ */
+int ws_topic_subscribers(ws_server *server, const char *topic);
+
+/**
+ * How many topics a connection is subscribed to: 0 once it is closed.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_conn_topics(ws_server *server, ws_conn conn);
 
 /**
  * Takes events, in poll mode: when no callback was set before the start.

@@ -55,6 +55,8 @@ pub enum Status {
     WS_ERR_INTERRUPTED = -20,
     /// A fault inside wspush.
     WS_ERR_PANIC = -21,
+    /// As many as an option allows are there already.
+    WS_ERR_LIMIT = -22,
 }
 
 impl Status {
@@ -105,6 +107,7 @@ const ALL: &[(Status, &std::ffi::CStr, &std::ffi::CStr)] = &[
     (Status::WS_ERR_FORKED, c"WS_ERR_FORKED", c"started in another process"),
     (Status::WS_ERR_INTERRUPTED, c"WS_ERR_INTERRUPTED", c"interrupted by a signal"),
     (Status::WS_ERR_PANIC, c"WS_ERR_PANIC", c"fault inside wspush"),
+    (Status::WS_ERR_LIMIT, c"WS_ERR_LIMIT", c"limit reached"),
 ];
 
 /// An error with the detail of its case.

@@ -14,6 +14,7 @@ pub struct Options {
     pub max_frame_size: u64,
     pub max_fragments: u64,
     pub max_queued_bytes: u64,
+    pub max_topics: u64,
     pub max_event_bytes: u64,
     pub max_command_bytes: u64,
     pub max_request_head: u64,
@@ -89,6 +90,12 @@ pub const TABLE: &[Row] = &[
         meaning: "Per connection: once this much waits to be sent, `ws_push` refuses with `WS_ERR_QUEUE_FULL`; at a \
                   quarter of it, reading from that connection pauses.",
         field: Field::Bytes(|o| &mut o.max_queued_bytes, K, 64 * G),
+    },
+    Row {
+        name: "max_topics",
+        default: "10000",
+        meaning: "Topics that one connection may be subscribed to; `ws_subscribe` refuses one more with `WS_ERR_LIMIT`.",
+        field: Field::Count(|o| &mut o.max_topics, 1, 1_000_000),
     },
     Row {
         name: "max_event_bytes",
@@ -168,6 +175,7 @@ impl Default for Options {
             max_frame_size: 2 * G,
             max_fragments: 131_072,
             max_queued_bytes: 4 * M,
+            max_topics: 10_000,
             max_event_bytes: M,
             max_command_bytes: 64 * M,
             max_request_head: 8 * K,

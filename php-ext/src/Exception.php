@@ -38,6 +38,8 @@ class Exception extends \RuntimeException
     public const INTERRUPTED = -20;
     /** A fault inside the library. */
     public const PANIC = -21;
+    /** As many as an option allows are there already. */
+    public const LIMIT = -22;
     /** The library, or PHP's FFI, could not be loaded. Not a status of the engine. */
     public const LIBRARY = 1;
     /** Part of a façade that does not exist yet; the message names it. Not a status of the engine. */

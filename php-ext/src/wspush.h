@@ -23,6 +23,7 @@ typedef enum {
   WS_ERR_FORKED = -19,
   WS_ERR_INTERRUPTED = -20,
   WS_ERR_PANIC = -21,
+  WS_ERR_LIMIT = -22,
 } ws_status;
 
 typedef enum {
@@ -163,6 +164,16 @@ int ws_conn_is_open(ws_server *server, ws_conn conn);
 int64_t ws_conn_queued_bytes(ws_server *server, ws_conn conn);
 
 int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
+
+int ws_subscribe(ws_server *server, ws_conn conn, const char *topic);
+
+int ws_unsubscribe(ws_server *server, ws_conn conn, const char *topic);
+
+int ws_publish(ws_server *server, const char *topic, const void *data, size_t length, int opcode, ws_conn except);
+
+int ws_topic_subscribers(ws_server *server, const char *topic);
+
+int ws_conn_topics(ws_server *server, ws_conn conn);
 
 int ws_server_poll(ws_server *server, const ws_event **events, int timeout_ms);
 

@@ -256,6 +256,39 @@ final class ServerTest extends TestCase
         self::assertSame(3, $this->server->connectionCount());
     }
 
+    public function testWhatIsPublishedReachesTheSubscribers(): void
+    {
+        [[$first, $one], [$second, $two], [$third, $three]] = [$this->connected(), $this->connected(), $this->connected()];
+        foreach ([$one, $two, $three] as $conn) {
+            self::assertTrue($this->server->subscribe($conn, 'room'));
+        }
+        self::assertTrue($this->server->subscribe($three, 'Küche'));
+        self::assertSame([3, 1, 0], array_map($this->server->subscriberCount(...), ['room', 'Küche', 'empty']));
+        self::assertSame(2, $this->server->topicCount($three));
+
+        self::assertSame(2, $this->server->publish('room', 'not to the first', except: $one));
+        self::assertSame(1, $this->server->publish('Küche', "\0\xff", Server::BINARY));
+        $this->server->unsubscribe($two, 'room');
+        self::assertSame(2, $this->server->publish('room', 'not to the second'));
+        self::assertSame(0, $this->server->publish('empty', 'to nobody'));
+        self::assertSame('not to the second', $first->text());
+        self::assertSame('not to the first', $second->text());
+        self::assertSame(['not to the first', "\0\xff", 'not to the second'], [$third->text(), $third->receive()[1], $third->text()]);
+
+        $third->close();
+        $this->pollUntil(fn (): bool => $this->server->subscriberCount('Küche') === 0);
+        self::assertSame(0, $this->server->topicCount($three));
+        self::assertFalse($this->server->subscribe($three, 'room'));
+        foreach ([['', Exception::ARGUMENT], ["a\0b", Exception::ARGUMENT], ["\xff", Exception::UTF8]] as [$topic, $code]) {
+            try {
+                $this->server->subscribe($one, $topic);
+                self::fail('subscribed to a topic that cannot be');
+            } catch (Exception $exception) {
+                self::assertSame($code, $exception->getCode());
+            }
+        }
+    }
+
     public function testPingAndCloseAndDisconnect(): void
     {
         [$client, $conn] = $this->connected();

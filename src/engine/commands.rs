@@ -37,6 +37,15 @@ pub enum Command {
     SendWhole(ConnId, Vec<u8>),
     /// Send this frame to every open connection.
     Broadcast(Arc<[u8]>),
+    /// Send this frame to these connections, but not to one of them.
+    Publish {
+        /// The frame.
+        frame: Arc<[u8]>,
+        /// To whom.
+        to: Arc<[ConnId]>,
+        /// But not to whom, or 0.
+        except: ConnId,
+    },
     /// Begin the closing handshake, with this code and reason.
     Close(ConnId, Option<u16>, Box<str>),
     /// Cut the connection.
@@ -225,6 +234,7 @@ impl CommandQueue {
         let bytes = match &command {
             Command::SendWhole(_, bytes) | Command::Respond { response: bytes, .. } => bytes.len(),
             Command::Broadcast(frame) => frame.len(),
+            Command::Publish { frame, to, .. } => frame.len() + size_of_val(&**to),
             _ => 0,
         };
         self.admit(&commands, bytes)?;

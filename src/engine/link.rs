@@ -4,6 +4,7 @@ use super::commands::{Call, Command, CommandQueue, Refused};
 use super::events::EventQueue;
 use super::registry::{ConnId, Phase, Registry, Standing};
 use super::stats::Stats;
+use super::topics::{NotSubscribed, Recipients, Topics};
 use super::turn::{self, Answer, Host};
 use super::worker;
 use crate::error::{Error, Result, Status};
@@ -24,6 +25,8 @@ pub struct Link {
     pub registry: Registry,
     /// Its queue.
     pub commands: CommandQueue,
+    /// The topics of its connections.
+    pub topics: Topics,
     /// Its counters.
     pub stats: Stats,
     /// Connections within `max_connections`, over all reactors of its server.
@@ -51,6 +54,7 @@ impl Link {
         Ok(Self {
             registry: Registry::new(reactor, options.reactors as usize, options.max_connections + TURNED_AWAY),
             commands: CommandQueue::new(options.max_command_bytes)?,
+            topics: Topics::default(),
             stats: Stats::default(),
             admitted: Arc::clone(admitted),
             options: Arc::clone(options),
@@ -147,6 +151,33 @@ impl Link {
         self.enqueue(Command::Broadcast(Arc::clone(frame)))
     }
 
+    /// Subscribes an open connection to a topic.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`; `WS_ERR_LIMIT` if it has as many topics as it may have.
+    pub fn subscribe(&self, conn: ConnId, topic: &str) -> Result<()> {
+        let is_open = || self.registry.standing(conn).is_some_and(|standing| standing.phase == Phase::Open);
+        let most = usize::try_from(self.options.max_topics).unwrap_or(usize::MAX);
+        self.topics.subscribe(conn, topic, most, is_open).map_err(|why| match why {
+            NotSubscribed::Closed => match self.registry.standing(conn) {
+                Some(_) => Error::new(Status::WS_ERR_CLOSED, format!("connection {conn} is closing")),
+                None => gone(conn),
+            },
+            NotSubscribed::Full => {
+                let detail = format!("connection {conn} is subscribed to {most} topics already (max_topics)");
+                Error::new(Status::WS_ERR_LIMIT, detail)
+            }
+        })
+    }
+
+    /// Sends an encoded frame to the subscribers of a topic.
+    ///
+    /// # Errors
+    /// As [`Link::broadcast`].
+    pub fn publish(&self, frame: &Arc<[u8]>, to: Recipients, except: ConnId) -> Result<()> {
+        self.enqueue(Command::Publish { frame: Arc::clone(frame), to: to.list, except })
+    }
+
     /// Begins the closing handshake of an open connection.
     ///
     /// # Errors
@@ -199,7 +230,8 @@ impl Link {
     /// # Errors
     /// `WS_ERR_QUEUE_FULL`, for what sends bytes; `WS_ERR_STOPPED`.
     pub fn enqueue(&self, command: Command) -> Result<()> {
-        let call = if matches!(command, Command::Broadcast(_)) { self.when_to_call() } else { Call::Now };
+        let is_message = matches!(command, Command::Broadcast(_) | Command::Publish { .. });
+        let call = if is_message { self.when_to_call() } else { Call::Now };
         self.commands.push(command, call).map_err(|refused| self.not_taken(refused))?;
         self.divert();
         Ok(())

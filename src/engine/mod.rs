@@ -22,5 +22,6 @@ pub mod request;
 pub mod seat;
 pub mod stats;
 pub mod timers;
+pub mod topics;
 pub mod turn;
 pub mod worker;

@@ -298,6 +298,7 @@ impl Reactor {
     fn let_go(&mut self, mut conn: Connection) {
         let wire = &mut conn.wire;
         self.link.registry.shut(wire.id);
+        self.link.topics.leave(wire.id);
         self.tell_closed(wire, close::ABNORMAL, "");
         if matches!(wire.state, State::Leaving(_)) {
             self.delivery.end_leaving();

@@ -31,7 +31,7 @@ const fn known_kind(opcode: c_int) -> Option<Kind> {
     }
 }
 
-fn kind(opcode: c_int) -> Result<Kind> {
+pub(super) fn kind(opcode: c_int) -> Result<Kind> {
     known_kind(opcode)
         .ok_or_else(|| Error::new(Status::WS_ERR_ARGUMENT, format!("opcode {opcode}: WS_TEXT (1) or WS_BINARY (2)")))
 }

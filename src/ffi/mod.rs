@@ -14,6 +14,7 @@ mod handle;
 mod request;
 mod server;
 mod stats;
+mod topic;
 
 use crate::error::{Error, Result, Status};
 use std::ffi::{CStr, c_char, c_int, c_void};

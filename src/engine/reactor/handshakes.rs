@@ -168,6 +168,7 @@ impl Reactor {
     /// Tells the host that a connection closed, unless it knows or never knew the connection.
     pub(super) fn tell_closed(&mut self, wire: &mut Wire, code: u16, reason: &str) {
         if std::mem::take(&mut wire.flags.announced) {
+            self.link.topics.leave(wire.id);
             self.delivery.close(wire.id, code, reason);
         }
     }

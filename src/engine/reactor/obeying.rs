@@ -155,6 +155,11 @@ impl Reactor {
                     self.with(id, |reactor, conn| reactor.share(&mut conn.wire, &frame));
                 }
             }
+            Command::Publish { frame, to, except } => {
+                for &id in to.iter().filter(|&&id| id != except) {
+                    self.with(id, |reactor, conn| reactor.share(&mut conn.wire, &frame));
+                }
+            }
             Command::Close(id, code, reason) => self.with(id, |reactor, conn| {
                 reactor.begin_close(&mut conn.wire, code, &reason);
                 reactor.flush(&mut conn.wire)
