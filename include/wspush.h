@@ -750,6 +750,12 @@ const char *ws_request_header_name(const ws_request *request, int index);
 const char *ws_request_header_value(const ws_request *request, int index);
 
 /**
+ * The subprotocol that was chosen for the connection (option `subprotocols`, RFC 6455 section 1.9): "v2.chat". Empty if none
+ * was.
+ */
+const char *ws_request_subprotocol(const ws_request *request);
+
+/**
  * The IP address that the connection comes from, "192.0.2.7" or "2001:db8::1"; "unix" over a Unix socket.
  */
 const char *ws_request_remote_address(const ws_request *request);

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Limits;
+use crate::protocol::handshake::{Admission, is_origin, is_path, is_subprotocol};
 use std::time::Duration;
 
 /// Everything about a server that can be set before it starts.
@@ -18,6 +19,7 @@ pub struct Options {
     pub max_event_bytes: u64,
     pub max_command_bytes: u64,
     pub max_request_head: u64,
+    pub admission: Admission,
     pub request_timeout: Duration,
     pub response_timeout: Duration,
     pub ping_interval: Duration,
@@ -45,6 +47,7 @@ enum Field {
     Bytes(fn(&mut Options) -> &mut u64, u64, u64),
     Time(fn(&mut Options) -> &mut Duration, u64, u64),
     Switch(fn(&mut Options) -> &mut bool),
+    List(fn(&mut Options) -> &mut Vec<String>, fn(&str) -> bool, &'static str),
 }
 
 const K: u64 = 1024;
@@ -117,6 +120,28 @@ pub const TABLE: &[Row] = &[
         field: Field::Bytes(|o| &mut o.max_request_head, 256, 64 * K),
     },
     Row {
+        name: "allowed_origins",
+        default: "",
+        meaning: "Pages that may connect, by their Origin as browsers send it: without a slash, and without the port if \
+                  it is the default one. Others get 403; clients that send no Origin are no browsers, and may. Empty: any \
+                  page.",
+        field: Field::List(|o| &mut o.admission.origins, is_origin, "origins such as https://example.com"),
+    },
+    Row {
+        name: "paths",
+        default: "",
+        meaning: "Where WebSockets are served; an upgrade elsewhere gets 404. Plain HTTP requests are not concerned. \
+                  Empty: everywhere.",
+        field: Field::List(|o| &mut o.admission.paths, is_path, "paths such as /chat"),
+    },
+    Row {
+        name: "subprotocols",
+        default: "",
+        meaning: "Subprotocols that the host speaks, the best first. The first that a client offers is chosen, and told \
+                  with its request; a client that offers none of them is served without.",
+        field: Field::List(|o| &mut o.admission.subprotocols, is_subprotocol, "names of subprotocols"),
+    },
+    Row {
         name: "request_timeout",
         default: "10s",
         meaning: "The time a client has to send its whole request, from the moment it connects; then 408.",
@@ -179,6 +204,7 @@ impl Default for Options {
             max_event_bytes: M,
             max_command_bytes: 64 * M,
             max_request_head: 8 * K,
+            admission: Admission::default(),
             request_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(30),
             ping_interval: Duration::from_secs(30),
@@ -209,6 +235,7 @@ impl Options {
                 milliseconds(value, least, most).map(|ms| *field(self) = Duration::from_millis(ms))
             }
             Field::Switch(field) => switch(value).map(|on| *field(self) = on),
+            Field::List(field, is_one, _) => list(value, is_one).map(|list| *field(self) = list),
         };
         done.ok_or_else(|| {
             let detail = format!("option {name} = \"{value}\": it takes {}", row.range());
@@ -237,6 +264,7 @@ impl Row {
             Field::Time(_, 0, most) => format!("seconds, or ms, s, m, h: 0 or 1ms to {}h", most / 3_600_000),
             Field::Time(_, least, most) => format!("seconds, or ms, s, m, h: {least}ms to {}h", most / 3_600_000),
             Field::Switch(_) => "on or off".to_owned(),
+            Field::List(_, _, what) => format!("at most {LIST_MAX} {what}, with commas between them"),
         }
     }
 }
@@ -269,6 +297,17 @@ fn switch(text: &str) -> Option<bool> {
         "off" | "no" | "false" | "0" => Some(false),
         _ => None,
     }
+}
+
+/// The most entries of a list.
+const LIST_MAX: usize = 64;
+
+fn list(text: &str, is_one: fn(&str) -> bool) -> Option<Vec<String>> {
+    if text.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    let entries: Vec<String> = text.split(',').map(|entry| entry.trim().to_owned()).collect();
+    (entries.len() <= LIST_MAX && entries.iter().all(|entry| is_one(entry))).then_some(entries)
 }
 
 fn in_bytes(number: u64) -> String {
@@ -305,6 +344,18 @@ mod tests {
     }
 
     #[test]
+    fn lists() {
+        let mut options = Options::default();
+        options.set("subprotocols", " v2.chat,v1.chat ").unwrap();
+        assert_eq!(options.admission.subprotocols, ["v2.chat", "v1.chat"]);
+        for value in ["a b", "a,,b", ",", &vec!["x"; 65].join(",")] {
+            assert!(options.set("subprotocols", value).is_err(), "{value}");
+        }
+        options.set("subprotocols", " ").unwrap();
+        assert_eq!(options, Options::default());
+    }
+
+    #[test]
     fn what_is_refused_leaves_everything_as_it_was() {
         let mut options = Options::default();
         let values = ["", "-1", "+1", "1e3", "0", "3G", "1 0", "M", "99999999999999999999", "1048576x"];
@@ -320,7 +371,8 @@ mod tests {
 
     #[test]
     fn the_readme_has_the_table() {
-        let line = |row: &Row| format!("| `{}` | {} | {} | {} |\n", row.name, row.range(), row.default, row.meaning);
+        let default = |row: &Row| if row.default.is_empty() { "none" } else { row.default };
+        let line = |row: &Row| format!("| `{}` | {} | {} | {} |\n", row.name, row.range(), default(row), row.meaning);
         let table: String = TABLE.iter().map(line).collect();
         assert!(include_str!("../README.md").contains(&table), "README.md must have this table:\n{table}");
     }

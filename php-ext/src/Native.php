@@ -488,6 +488,7 @@ abstract class Native
             $ffi->ws_request_remote_address($request),
             $ffi->ws_request_remote_port($request),
             $ffi->ws_request_local_port($request),
+            $ffi->ws_request_subprotocol($request),
         );
     }
 

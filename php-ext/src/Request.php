@@ -20,6 +20,7 @@ final class Request
      * @param string $remoteAddress "192.0.2.7", "2001:db8::1" or "unix"
      * @param int $remotePort 0 for unix sockets, as the next
      * @param int $localPort the port it came in on
+     * @param string $subprotocol chosen among those the client offers (option subprotocols); "" if none
      */
     public function __construct(
         public readonly int $conn,
@@ -31,6 +32,7 @@ final class Request
         public readonly string $remoteAddress,
         public readonly int $remotePort,
         public readonly int $localPort,
+        public readonly string $subprotocol = '',
     ) {
     }
 

@@ -197,6 +197,8 @@ const char *ws_request_header_name(const ws_request *request, int index);
 
 const char *ws_request_header_value(const ws_request *request, int index);
 
+const char *ws_request_subprotocol(const ws_request *request);
+
 const char *ws_request_remote_address(const ws_request *request);
 
 int ws_request_remote_port(const ws_request *request);

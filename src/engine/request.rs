@@ -18,15 +18,16 @@ pub struct Request {
     path: At,
     query: At,
     remote_address: At,
+    subprotocol: At,
     headers: Vec<(At, At)>,
     remote_port: u16,
     local_port: u16,
 }
 
 impl Request {
-    /// Copies what a request head says.
+    /// Copies what a request head says, and which subprotocol was chosen for it.
     #[must_use]
-    pub fn new(head: &RequestHead<'_>, peer: Peer, local_port: u16) -> Self {
+    pub fn new(head: &RequestHead<'_>, peer: Peer, local_port: u16, subprotocol: Option<&str>) -> Self {
         let (address, remote_port) = match peer {
             Peer::Tcp(address) => (address.ip().to_string(), address.port()),
             Peer::Unix => ("unix".to_owned(), 0),
@@ -37,9 +38,10 @@ impl Request {
         let path = put(&mut text, head.path().as_bytes());
         let query = put(&mut text, head.query().unwrap_or_default().as_bytes());
         let remote_address = put(&mut text, address.as_bytes());
+        let subprotocol = put(&mut text, subprotocol.unwrap_or_default().as_bytes());
         let headers = head.headers().map(|(name, value)| (put(&mut text, name.as_bytes()), put(&mut text, value)));
         let headers = headers.collect();
-        Self { text, target, path, query, remote_address, headers, remote_port, local_port }
+        Self { text, target, path, query, remote_address, subprotocol, headers, remote_port, local_port }
     }
 
     /// `GET` and the like.
@@ -89,6 +91,12 @@ impl Request {
     #[must_use]
     pub fn remote_address(&self) -> &CStr {
         self.at(self.remote_address)
+    }
+
+    /// The subprotocol that was chosen, empty if none was.
+    #[must_use]
+    pub fn subprotocol(&self) -> &CStr {
+        self.at(self.subprotocol)
     }
 
     /// The port of the far end, 0 over a Unix socket.

@@ -89,6 +89,14 @@ pub unsafe extern "C" fn ws_request_header_value(request: *const ws_request, ind
     pointer(request.and_then(|request| Some(request.header_at(usize::try_from(index).ok()?)?.1)))
 }
 
+/// The subprotocol that was chosen for the connection (option `subprotocols`, RFC 6455 section 1.9): "v2.chat". Empty if none
+/// was.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_subprotocol(request: *const ws_request) -> *const c_char {
+    // SAFETY: the contract of `ws_request`.
+    pointer(unsafe { borrow(request) }.map(Request::subprotocol))
+}
+
 /// The IP address that the connection comes from, "192.0.2.7" or "2001:db8::1"; "unix" over a Unix socket.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_request_remote_address(request: *const ws_request) -> *const c_char {

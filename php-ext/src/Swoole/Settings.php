@@ -25,6 +25,7 @@ final class Settings
         'heartbeat_idle_time' => 'idle_timeout',
         'backlog' => 'backlog',
         'enable_reuse_port' => 'reuse_port',
+        'websocket_subprotocol' => 'subprotocols',
     ];
 
     /** What Server itself acts on. */
@@ -54,7 +55,7 @@ final class Settings
     /** Fine as they are by default; they must not be switched on. */
     private const MUST_BE_OFF = [
         'daemonize', 'task_worker_num', 'user', 'group', 'chroot', 'open_websocket_close_frame',
-        'open_websocket_ping_frame', 'open_websocket_pong_frame', 'websocket_subprotocol', 'enable_static_handler',
+        'open_websocket_ping_frame', 'open_websocket_pong_frame', 'enable_static_handler',
         'enable_delay_receive', 'open_http2_protocol', 'open_mqtt_protocol', 'open_redis_protocol', 'open_eof_check',
         'open_eof_split', 'open_length_check', 'stats_file', 'admin_server',
     ];

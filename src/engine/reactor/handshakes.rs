@@ -17,21 +17,29 @@ impl Reactor {
         self.link.stats.requests.add(1);
         match judge(head) {
             Judgement::Refuse(refusal) => self.refuse(wire, refusal),
-            Judgement::Upgrade(upgrade) => {
-                let Ok(response) = upgrade.response(None, "") else {
-                    // Nothing of ours is in it that could be invalid.
-                    return self.refuse(wire, Refusal { status: 500, detail: "internal error" });
-                };
-                self.queue(wire, &response);
-                self.enter(wire, State::Open);
-                self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Open);
-                turn::admit(self.link.room(wire.id));
-                wire.flags.announced = true;
-                self.delivery.open(wire.id, self.describe(wire, head));
-                wire.mark = self.delivery.mark();
-            }
+            Judgement::Upgrade(upgrade) => match self.link.options.admission.admit(head, &upgrade) {
+                Ok(subprotocol) => {
+                    let request = self.describe(wire, head, subprotocol);
+                    match upgrade.response(subprotocol, "") {
+                        Ok(response) => self.open(wire, &response, request),
+                        // Nothing of ours is in it that could be invalid.
+                        Err(_) => self.refuse(wire, Refusal { status: 500, detail: "internal error" }),
+                    }
+                }
+                Err(refusal) => self.refuse(wire, refusal),
+            },
             Judgement::Plain(body) => self.on_plain_request(wire, head, body),
         }
+    }
+
+    fn open(&mut self, wire: &mut Wire, response: &[u8], request: Request) {
+        self.queue(wire, response);
+        self.enter(wire, State::Open);
+        self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Open);
+        turn::admit(self.link.room(wire.id));
+        wire.flags.announced = true;
+        self.delivery.open(wire.id, request);
+        wire.mark = self.delivery.mark();
     }
 
     fn on_plain_request(&mut self, wire: &mut Wire, head: &RequestHead<'_>, body: Body) {
@@ -41,15 +49,15 @@ impl Reactor {
         wire.flags.head_only = head.method() == "HEAD";
         self.enter(wire, State::Request);
         self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Request);
-        if !self.delivery.request(wire.id, self.describe(wire, head)) {
+        if !self.delivery.request(wire.id, self.describe(wire, head, None)) {
             self.link.registry.shut(wire.id);
             self.refuse(wire, Refusal { status: 404, detail: "not found" });
         }
     }
 
-    fn describe(&self, wire: &Wire, head: &RequestHead<'_>) -> Request {
+    fn describe(&self, wire: &Wire, head: &RequestHead<'_>, subprotocol: Option<&str>) -> Request {
         let peer = wire.socket.peer().unwrap_or(Peer::Unix);
-        Request::new(head, peer, wire.socket.local_port())
+        Request::new(head, peer, wire.socket.local_port(), subprotocol)
     }
 
     /// Answers a request that cannot be served, and ends the connection.

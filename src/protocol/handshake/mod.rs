@@ -2,7 +2,7 @@
 //!
 //! The server side takes the bytes received so far and answers one of three things: not enough yet, a whole request
 //! head, or a refusal with its response ([`RequestReader`], [`read_request`]). [`judge()`] then says what the request
-//! is: a WebSocket upgrade, whose 101 response [`Upgrade::response`] writes; an ordinary HTTP request, which the host
+//! is: a WebSocket upgrade, which an [`Admission`] may rule out and whose 101 response [`Upgrade::response`] writes; an ordinary HTTP request, which the host
 //! answers through [`encode_response`]; or a request to be refused. The client side, [`ClientHandshake`], writes the
 //! request and verifies the response.
 //!
@@ -13,6 +13,7 @@
 //! targets, lengths, numbers. A client that sends one byte at a time costs little more than one that sends its head at
 //! once. The slices come out of the caller's buffer; only offered subprotocols are copied.
 
+mod admission;
 mod body;
 mod client;
 mod extensions;
@@ -30,6 +31,7 @@ mod tests;
 mod tokens;
 mod upgrade;
 
+pub use admission::{Admission, is_origin, is_path, is_subprotocol};
 pub use body::Body;
 pub use client::{ClientHandshake, ClientRequest, HandshakeError, ResponseStatus};
 pub use headers::Headers;
