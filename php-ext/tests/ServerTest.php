@@ -56,7 +56,40 @@ final class ServerTest extends TestCase
         self::assertSame('127.0.0.1', $opened->remoteAddress);
         self::assertGreaterThan(0, $opened->remotePort);
         self::assertSame($this->server->port(), $opened->localPort);
+        self::assertSame('', $opened->subprotocol);
         $client->close();
+    }
+
+    public function testOptionsRuleOutUpgradesAndChooseASubprotocol(): void
+    {
+        $this->server = new Server([
+            'allowed_origins' => 'https://desk.example',
+            'paths' => '/agents',
+            'subprotocols' => 'v2.desk,v1.desk',
+        ]);
+        $this->server->listen();
+        $opened = [];
+        $this->server->on('open', function (Server $server, Request $request) use (&$opened): void {
+            $opened[] = $request->subprotocol;
+        });
+        $this->server->start();
+        $client = new Client($this->server->port(), '/agents', [
+            'Origin' => 'https://desk.example',
+            'Sec-WebSocket-Protocol' => 'v1.desk, v2.desk',
+        ]);
+        self::assertStringContainsString("\r\nSec-WebSocket-Protocol: v2.desk\r\n", $client->response);
+        foreach ([['/agents', 'https://evil.example', 403], ['/other', 'https://desk.example', 404]] as [$path, $origin, $status]) {
+            try {
+                new Client($this->server->port(), $path, ['Origin' => $origin]);
+                self::fail('upgraded');
+            } catch (\RuntimeException $exception) {
+                self::assertStringContainsString("HTTP/1.1 $status ", $exception->getMessage());
+            }
+        }
+        $this->pollUntil(function () use (&$opened): bool {
+            return $opened !== [];
+        });
+        self::assertSame(['v2.desk'], $opened);
     }
 
     public function testPushIsTrueForAnOpenConnectionAndFalseForAClosedOne(): void
