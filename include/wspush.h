@@ -618,7 +618,7 @@ int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
 /**
  * Subscribes an open connection to a topic: from now on it gets what is published there. A topic is any UTF-8 name of 1 to
  * 255 bytes, and exists as long as it has subscribers. To subscribe again does no harm, and a message comes once. A
- * connection that closes leaves its topics.
+ * connection that closes leaves its topics; in poll mode when the host polls again after it was told.
  *
  * Any thread, and any callback, that of the open event among them.
  *
@@ -665,7 +665,7 @@ int ws_publish(ws_server *server,
 int ws_topic_subscribers(ws_server *server, const char *topic);
 
 /**
- * How many topics a connection is subscribed to: 0 once it is closed.
+ * How many topics a connection is subscribed to: 0 once it has closed and left them.
  *
  * Any thread, and any callback. Errors: `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */

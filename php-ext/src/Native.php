@@ -154,7 +154,7 @@ abstract class Native
      * @param int $opcode TEXT or BINARY
      * @param int $except a connection that does not get it, such as the one it came from; 0: none
      *
-     * @return int|false how many they are; false when the engine is behind with what it was given to send
+     * @return int|false how many they are; false when the server has stopped, or is behind with what it was given to send
      *
      * @throws Exception ARGUMENT (topic, opcode), UTF8, STATE, FORKED
      */

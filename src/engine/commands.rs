@@ -45,6 +45,8 @@ pub enum Command {
         to: Arc<[ConnId]>,
         /// But not to whom, or 0.
         except: ConnId,
+        /// The list of receivers was made for this message, and is no other's yet.
+        is_first: bool,
     },
     /// Begin the closing handshake, with this code and reason.
     Close(ConnId, Option<u16>, Box<str>),
@@ -72,8 +74,6 @@ pub struct Commands {
     pub frames: Vec<u8>,
     /// Buffers for large frames.
     pub pool: Pool,
-    /// Up to where the ring of the worker is older than these commands.
-    pub after: usize,
     bytes: usize,
     closed: bool,
 }
@@ -98,7 +98,6 @@ impl Commands {
         self.frames.shrink_to(KEPT_MAX);
         self.list.shrink_to(KEPT_MAX / size_of::<Command>());
         self.bytes = 0;
-        self.after = 0;
     }
 }
 
@@ -182,7 +181,7 @@ impl CommandQueue {
     #[inline]
     #[must_use]
     pub fn may_be_passed(&self) -> bool {
-        !self.filled.load(Ordering::Relaxed)
+        !self.filled.load(Ordering::Acquire)
     }
 
     /// Calls the reactor unless it is called already.
@@ -234,7 +233,9 @@ impl CommandQueue {
         let bytes = match &command {
             Command::SendWhole(_, bytes) | Command::Respond { response: bytes, .. } => bytes.len(),
             Command::Broadcast(frame) => frame.len(),
-            Command::Publish { frame, to, .. } => frame.len() + size_of_val(&**to),
+            Command::Publish { frame, to, is_first, .. } => {
+                frame.len() + if *is_first { size_of_val(&**to) } else { 0 }
+            }
             _ => 0,
         };
         self.admit(&commands, bytes)?;
@@ -270,18 +271,21 @@ impl CommandQueue {
     }
 
     /// Takes all commands, leaving `empty` in their place, if the reactor is called or if there are quiet ones and they
-    /// are wanted. Whether there were any.
-    pub fn take(&self, empty: &mut Commands, with_quiet: bool) -> bool {
+    /// are wanted. Returns how far the ring of the worker was written then, as `ring_end` tells: what is before that is
+    /// to go before the commands, as all that their authors could know of is, and what is behind it after them.
+    pub fn take(&self, empty: &mut Commands, with_quiet: bool, ring_end: impl FnOnce() -> usize) -> Option<usize> {
         let wanted = self.is_waiting() || with_quiet && self.quiet.load(Ordering::Acquire);
         if !wanted {
-            return false;
+            return None;
         }
         let mut commands = self.lock();
+        // While the queue is filled its worker writes nothing into the ring that it has pushed after a command of its own.
+        let end = ring_end();
         self.waiting.store(false, Ordering::Release);
         self.quiet.store(false, Ordering::Release);
         self.filled.store(false, Ordering::Release);
         std::mem::swap(&mut *commands, empty);
-        true
+        Some(end)
     }
 
     /// Says that the reactor is about to wait for its sockets. `false` if it is called, so that it must not.
@@ -348,9 +352,8 @@ impl CommandQueue {
 
     /// Lets go of the lock and sees to it that the reactor comes to look.
     #[inline]
-    fn announce(&self, mut commands: MutexGuard<'_, Commands>, call: Call) {
+    fn announce(&self, commands: MutexGuard<'_, Commands>, call: Call) {
         if !commands.list.is_empty() {
-            commands.after = worker::position(self).unwrap_or(commands.after);
             self.filled.store(true, Ordering::Relaxed);
         }
         // The flags only change under the lock, so that looking is enough for all but the first.
@@ -378,6 +381,10 @@ mod tests {
     use super::super::link::Link;
     use super::*;
 
+    fn take(queue: &CommandQueue, taken: &mut Commands, with_quiet: bool) -> bool {
+        queue.take(taken, with_quiet, || 0).is_some()
+    }
+
     fn link() -> Arc<Link> {
         Arc::new(Link::new(0, &Arc::default(), &Arc::default(), None).unwrap())
     }
@@ -389,14 +396,14 @@ mod tests {
         queue.push_frame(1, Opcode::Text, b"b", Call::Now).unwrap();
         queue.push_frame(2, Opcode::Text, b"c", Call::Now).unwrap();
         let mut taken = Commands::default();
-        assert!(queue.take(&mut taken, false));
+        assert!(take(&queue, &mut taken, false));
         assert_eq!(taken.frames, b"\x81\x01a\x81\x01b\x81\x01c");
         assert!(matches!(
             taken.list[..],
             [Command::Send { to: 1, length: 6, messages: 2 }, Command::Send { to: 2, length: 3, messages: 1 }]
         ));
         taken.clear();
-        assert!(!queue.take(&mut taken, false));
+        assert!(!take(&queue, &mut taken, false));
     }
 
     #[test]
@@ -420,10 +427,11 @@ mod tests {
         queue.push_frame(1, Opcode::Text, b"b", Call::Later).unwrap();
         assert!(!queue.may_be_passed());
         let mut taken = Commands::default();
-        assert!(queue.take(&mut taken, true) && queue.may_be_passed());
+        let older = queue.take(&mut taken, true, || ring.end()).unwrap();
+        assert!(queue.may_be_passed());
         assert!(worker::push(queue, 1, Opcode::Text, b"c").is_some());
-        assert!(ring.read(taken.after, |records| records.filter_map(worker::read).eq([(1, &b"\x81\x01a"[..])])));
-        assert!(ring.read(taken.after, |mut records| records.next().is_none()));
+        assert!(ring.read(older, |records| records.filter_map(worker::read).eq([(1, &b"\x81\x01a"[..])])));
+        assert!(ring.read(older, |mut records| records.next().is_none()));
         assert_eq!(taken.frames, b"\x81\x01b");
         assert!(ring.read(ring.end(), |records| records.filter_map(worker::read).eq([(1, &b"\x81\x01c"[..])])));
     }
@@ -494,14 +502,14 @@ mod tests {
         let queue = CommandQueue::new(1 << 20).unwrap();
         let mut taken = Commands::default();
         queue.push_frame(1, Opcode::Text, b"a", Call::Later).unwrap();
-        assert!(!queue.is_waiting() && !queue.take(&mut taken, false));
-        assert!(queue.take(&mut taken, true) && taken.list.len() == 1);
+        assert!(!queue.is_waiting() && !take(&queue, &mut taken, false));
+        assert!(take(&queue, &mut taken, true) && taken.list.len() == 1);
         taken.clear();
         queue.call();
         assert!(!queue.is_waiting());
         queue.push_frame(1, Opcode::Text, b"a", Call::Later).unwrap();
         queue.call();
-        assert!(queue.take(&mut taken, false));
+        assert!(take(&queue, &mut taken, false));
         taken.clear();
         queue.push_frame(1, Opcode::Text, &[b'a'; QUIET_MAX], Call::Later).unwrap();
         assert!(queue.is_waiting());

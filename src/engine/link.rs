@@ -175,7 +175,8 @@ impl Link {
     /// # Errors
     /// As [`Link::broadcast`].
     pub fn publish(&self, frame: &Arc<[u8]>, to: Recipients, except: ConnId) -> Result<()> {
-        self.enqueue(Command::Publish { frame: Arc::clone(frame), to: to.list, except })
+        let Recipients { list, is_first, .. } = to;
+        self.enqueue(Command::Publish { frame: Arc::clone(frame), to: list, except, is_first })
     }
 
     /// Begins the closing handshake of an open connection.

@@ -182,6 +182,8 @@ impl Reactor {
         self.take_commands(with_quiet);
         self.let_leave();
         self.flush_dirty();
+        // What that led to is told before anybody waits.
+        self.delivery.flush(&mut self.pool);
     }
 
     /// Whether it was told to stop.

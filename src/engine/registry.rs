@@ -111,7 +111,10 @@ impl Registry {
     #[inline]
     #[must_use]
     pub fn standing(&self, id: ConnId) -> Option<Standing> {
-        self.find(id).map(|slot| Standing::from_bits(slot.state.load(Ordering::Acquire)))
+        let slot = self.find(id)?;
+        let standing = Standing::from_bits(slot.state.load(Ordering::Acquire));
+        // It may have passed to another connection in between.
+        (slot.id.load(Ordering::Acquire) == id).then_some(standing)
     }
 
     /// Adds `bytes` to what waits for a connection, if it is open and less than `most` waits for it already.

@@ -11,13 +11,13 @@
 //! the host does nothing but wait, the keeper sleeps.
 //!
 //! The keeper alone has the seat where callbacks run on its thread, where there are several reactors, where the host waits
-//! elsewhere, for the descriptor of the queue, and from a stop on.
+//! elsewhere, for the descriptor of the queue, or in a callback of another server, and from a stop on.
 
 use super::events::EventQueue;
 use super::link::Link;
 use super::reactor::Reactor;
 use super::registry::{ConnId, Phase};
-use super::turn::Host;
+use super::turn::{self, Host};
 use super::worker;
 use crate::error::Result;
 use crate::protocol::frame::Opcode;
@@ -71,6 +71,7 @@ impl Seat {
             let mut place = self.reactor.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(reactor) = place.as_mut() else { return };
             self.link.commands.begin_run();
+            reactor.send_pushed(true);
             while !reactor.is_done() && (reactor.is_stopping() || !self.is_wanted()) {
                 // The keeper receives no signals.
                 let _ = reactor.turn(None);
@@ -130,8 +131,12 @@ impl Seat {
 
     // ---- the host --------------------------------------------------------------------------------------------------
 
-    /// The host comes to wait for events.
+    /// The host comes to wait for events. In a callback of another server it cannot serve meanwhile: its thread runs that
+    /// one's reactor, and is in the middle of a turn.
     pub fn enter(&self) {
+        if turn::is_in_use() {
+            self.keep_alone();
+        }
         self.link.commands.give_ring(|ring| worker::own(self.host, &self.link, ring));
         self.visits.fetch_add(1, Ordering::SeqCst);
     }

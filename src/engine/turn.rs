@@ -79,19 +79,32 @@ pub const DIRECT_MIN: usize = 8 * 1024;
 
 /// Says that this thread runs a reactor, for this host.
 pub fn begin_thread(reactor: usize, host: Host) {
-    TURN.with_borrow_mut(|turn| *turn = Turn { reactor, host, forks: process::fork_generation(), ..Turn::new() });
+    with(|turn| *turn = Turn { reactor, host, forks: process::fork_generation(), ..Turn::new() });
 }
 
 /// Whether this thread runs that reactor.
 #[must_use]
 pub fn is_thread_of(reactor: usize) -> bool {
-    TURN.with_borrow(|turn| turn.reactor == reactor)
+    with(|turn| turn.reactor == reactor).unwrap_or(false)
+}
+
+/// Whether this thread runs any reactor as its own.
+#[must_use]
+pub fn is_in_use() -> bool {
+    with(|turn| turn.reactor != 0).unwrap_or(false)
+}
+
+/// Looks at the turn of this thread. `None` if the thread has come so far to its end that there is none any more, as in what
+/// a program does at its exit.
+#[inline]
+fn with<T>(action: impl FnOnce(&mut Turn) -> T) -> Option<T> {
+    TURN.try_with(|turn| action(&mut turn.borrow_mut())).ok()
 }
 
 /// Begins to handle what a connection has sent that takes `room` bytes of answers. `socket` is given if nothing waits to
 /// be sent to it; it must live until [`end`].
 pub fn begin(conn: ConnId, socket: Option<&Socket>, room: u64) {
-    TURN.with_borrow_mut(|turn| {
+    with(|turn| {
         turn.conn = conn;
         turn.direct = socket.map(Socket::alias);
         turn.room = usize::try_from(room).unwrap_or(usize::MAX);
@@ -100,18 +113,18 @@ pub fn begin(conn: ConnId, socket: Option<&Socket>, room: u64) {
 
 /// Says that the connection has opened meanwhile, and takes `room` bytes of answers.
 pub fn admit(room: u64) {
-    TURN.with_borrow_mut(|turn| turn.room = usize::try_from(room).unwrap_or(usize::MAX));
+    with(|turn| turn.room = usize::try_from(room).unwrap_or(usize::MAX));
 }
 
 /// Says that something now waits to be sent to the connection, which answers must not overtake.
 pub fn hold_back() {
-    TURN.with_borrow_mut(|turn| turn.direct = None);
+    with(|turn| turn.direct = None);
 }
 
 /// Says that the queue of a reactor was used. Whether it is the one of this thread.
 #[inline]
 pub fn divert(reactor: usize) -> bool {
-    TURN.with_borrow_mut(|turn| {
+    with(|turn| {
         let ours = turn.reactor == reactor;
         if ours {
             turn.conn = 0;
@@ -119,12 +132,13 @@ pub fn divert(reactor: usize) -> bool {
         }
         ours
     })
+    .unwrap_or(false)
 }
 
 /// Sends a frame or keeps it to be sent, if it goes to the connection whose turn it is.
 #[inline]
 pub fn answer(reactor: usize, conn: ConnId, opcode: Opcode, payload: &[u8]) -> Answer {
-    TURN.with_borrow_mut(|turn| {
+    with(|turn| {
         if turn.reactor != reactor || turn.conn != conn {
             return Answer::Elsewhere;
         }
@@ -134,6 +148,7 @@ pub fn answer(reactor: usize, conn: ConnId, opcode: Opcode, payload: &[u8]) -> A
         turn.take(opcode, payload);
         Answer::Taken
     })
+    .unwrap_or(Answer::Elsewhere)
 }
 
 /// Takes a message of a host that names itself, if it is in order and goes to the connection whose turn it is. `false`
@@ -141,11 +156,12 @@ pub fn answer(reactor: usize, conn: ConnId, opcode: Opcode, payload: &[u8]) -> A
 #[inline]
 #[must_use]
 pub fn answer_of(host: NonZeroUsize, conn: ConnId, kind: Kind, payload: &[u8]) -> bool {
-    TURN.with_borrow_mut(|turn| {
+    with(|turn| {
         let ours = turn.conn == conn && turn.host == Some(host);
         let may = turn.answers.len() < turn.room && turn.forks == process::fork_generation();
         ours && may && turn.take_message(kind, payload)
     })
+    .unwrap_or(false)
 }
 
 /// Says that the host is told of this message now, until [`end_loan`]. It stands behind the header that it would be sent with,
@@ -153,24 +169,25 @@ pub fn answer_of(host: NonZeroUsize, conn: ConnId, kind: Kind, payload: &[u8]) -
 pub fn lend(kind: Kind, message: &[u8], header: usize) {
     let frame = (header > 0).then(|| BytesAlias::of(message));
     let lent = Lent { kind, payload: BytesAlias::of(&message[header..]), frame };
-    TURN.with_borrow_mut(|turn| turn.lent = Some(lent));
+    with(|turn| turn.lent = Some(lent));
 }
 
 /// Says that the host has been told.
 pub fn end_loan() {
-    TURN.with_borrow_mut(|turn| turn.lent = None);
+    with(|turn| turn.lent = None);
 }
 
 /// Whether these bytes are a long text message that the host is being told of, and so known to be UTF-8.
 #[must_use]
 pub fn is_lent(bytes: &[u8]) -> bool {
-    bytes.len() >= DIRECT_MIN && TURN.with_borrow(|turn| turn.lent.is_some_and(|lent| lent.is(Kind::Text, bytes)))
+    let is_lent = |turn: &mut Turn| turn.lent.is_some_and(|lent| lent.is(Kind::Text, bytes));
+    bytes.len() >= DIRECT_MIN && with(is_lent).unwrap_or(false)
 }
 
 /// Ends the handling and lends the answers that were kept to `send`, if there are any. Returns what was done before
 /// that. Nothing else of this module can be used in `send`.
 pub fn end(send: impl FnOnce(&[u8])) -> Done {
-    TURN.with_borrow_mut(|turn| {
+    with(|turn| {
         turn.conn = 0;
         turn.room = 0;
         turn.direct = None;
@@ -181,6 +198,7 @@ pub fn end(send: impl FnOnce(&[u8])) -> Done {
         }
         std::mem::take(&mut turn.done)
     })
+    .unwrap_or_default()
 }
 
 impl Turn {

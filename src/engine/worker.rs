@@ -6,7 +6,8 @@
 //!
 //! The writing end of the ring lives with the thread, which has it from its first poll on and keeps it until it parts with
 //! the server or finds it gone: to poll one server from changing threads works, but all of them but the first then use
-//! the queue. With the ring, the thread has all that a push needs to know at hand, so that [`push_of`] is one look at
+//! the queue; and what a thread is pushing in the very moment in which another begins to poll may stay there until that one
+//! is done or something happens. With the ring, the thread has all that a push needs to know at hand, so that [`push_of`] is one look at
 //! what is the thread's own.
 
 use super::commands::CommandQueue;
@@ -56,7 +57,8 @@ pub struct Waiting {
 /// Has this thread own the ring to the reactor of `link`, if it has no other that is in use.
 pub fn own(host: Host, link: &Arc<Link>, producer: &mut Option<Producer>) {
     let forks = process::fork_generation();
-    OWN.with_borrow_mut(|own| {
+    let _ = OWN.try_with(|own| {
+        let mut own = own.borrow_mut();
         if own.as_ref().is_none_or(|own| own.producer.is_abandoned() || own.forks != forks) {
             let (thread, link) = (this_thread(), Arc::clone(link));
             let with = |producer| Own { host, thread, forks, link, producer, waiting: Waiting::default() };
@@ -67,7 +69,7 @@ pub fn own(host: Host, link: &Arc<Link>, producer: &mut Option<Producer>) {
 
 /// Has this thread let go of the ring beside `queue`, if it owns that.
 pub fn disown(queue: &CommandQueue) {
-    let own = OWN.with_borrow_mut(|own| own.take_if(|own| own.is_beside(queue)));
+    let own = OWN.try_with(|own| own.borrow_mut().take_if(|own| own.is_beside(queue)));
     drop(own);
 }
 
@@ -76,11 +78,13 @@ pub fn disown(queue: &CommandQueue) {
 #[inline]
 #[must_use]
 pub fn push_of(host: NonZeroUsize, to: ConnId, kind: Kind, payload: &[u8]) -> bool {
-    let pushed = OWN.with_borrow_mut(|own| {
+    let pushed = OWN.try_with(|own| {
+        let mut own = own.borrow_mut();
         let own = own.as_mut().filter(|own| own.host == Some(host))?;
         let waiting = own.push_message(to, kind, payload)?;
         Some(waiting.is_much().then(|| Arc::clone(&own.link)))
     });
+    let pushed = pushed.ok().flatten();
     if let Some(Some(link)) = &pushed {
         link.commands.call_once();
     }
@@ -92,11 +96,6 @@ pub fn push_of(host: NonZeroUsize, to: ConnId, kind: Kind, payload: &[u8]) -> bo
 #[inline]
 pub fn push(queue: &CommandQueue, to: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Waiting> {
     with(queue, |own| own.write(to, opcode, payload)).flatten()
-}
-
-/// How far this thread has written into the ring.
-pub fn position(queue: &CommandQueue) -> Option<usize> {
-    with(queue, |own| own.producer.position())
 }
 
 /// Whether this thread has written anything into the ring that was not taken.
@@ -113,7 +112,8 @@ pub fn read(record: &[u8]) -> Option<(ConnId, &[u8])> {
 
 #[inline]
 fn with<T>(queue: &CommandQueue, action: impl FnOnce(&mut Own) -> T) -> Option<T> {
-    OWN.with_borrow_mut(|own| own.as_mut().filter(|own| own.is_beside(queue)).map(action))
+    // There is none when the thread has come so far to its end, as in what a program does at its exit.
+    OWN.try_with(|own| own.borrow_mut().as_mut().filter(|own| own.is_beside(queue)).map(action)).ok().flatten()
 }
 
 impl Own {

@@ -15,7 +15,7 @@ fn count(count: usize) -> c_int {
 
 /// Subscribes an open connection to a topic: from now on it gets what is published there. A topic is any UTF-8 name of 1 to
 /// 255 bytes, and exists as long as it has subscribers. To subscribe again does no harm, and a message comes once. A
-/// connection that closes leaves its topics.
+/// connection that closes leaves its topics; in poll mode when the host polls again after it was told.
 ///
 /// Any thread, and any callback, that of the open event among them.
 ///
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn ws_topic_subscribers(server: *mut ws_server, topic: *co
     })
 }
 
-/// How many topics a connection is subscribed to: 0 once it is closed.
+/// How many topics a connection is subscribed to: 0 once it has closed and left them.
 ///
 /// Any thread, and any callback. Errors: `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]

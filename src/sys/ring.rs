@@ -141,12 +141,6 @@ impl Producer {
         bytes <= self.memory.size() - (self.written - self.read)
     }
 
-    /// How much was written since the beginning: a position for [`Consumer::read`].
-    #[must_use]
-    pub const fn position(&self) -> usize {
-        self.written
-    }
-
     /// Whether nobody is left to read it.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
@@ -167,7 +161,7 @@ impl Consumer {
         self.memory.written.0.load(Ordering::Acquire)
     }
 
-    /// Reads the records before the position `end`, which must be one of the producer's, or of [`Consumer::end`]. When
+    /// Reads the records before the position `end`, which must be one of [`Consumer::end`]. When
     /// `action` returns, they are given back.
     #[inline]
     pub fn read<T>(&mut self, end: usize, action: impl FnOnce(Records<'_>) -> T) -> T {
@@ -275,7 +269,7 @@ mod tests {
     fn reading_stops_at_the_position_asked_for() {
         let (mut producer, mut consumer) = ring(1024);
         assert!(producer.push([b"one", b"", b""]));
-        let end = producer.position();
+        let end = consumer.end();
         assert!(producer.push([b"two", b"", b""]));
         assert!(consumer.read(end, |records| records.eq([b"one"])));
         assert!(consumer.read(end, |mut records| records.next().is_none()));

@@ -2,7 +2,7 @@
  * keeps for the thread is gone already: it returns its status all the same. */
 #include "harness.h"
 
-static ws_server *server;
+static ws_server *server, *polled;
 
 static void fail_once_more(void)
 {
@@ -26,10 +26,23 @@ static void *fail_in_a_thread(void *key)
     return NULL;
 }
 
+/* Of a server that this thread has polled, and so has a way of its own to. */
+static void free_at_last(void)
+{
+    int status = ws_server_free(polled);
+    if (status != WS_OK)
+        fail(HERE, "the free of a live server gives %s", ws_error_name(status));
+}
+
 int main(void)
 {
     pthread_key_t key;
+    const ws_event *events;
     begin();
+    polled = new_server();
+    start(polled);
+    CHECK_INT(0, ws_server_poll(polled, &events, 10));
+    CHECK_INT(0, atexit(free_at_last));
     CHECK_INT(0, atexit(fail_once_more));
     CHECK_INT(0, pthread_key_create(&key, when_the_thread_ends));
     server = new_server();

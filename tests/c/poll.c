@@ -312,10 +312,28 @@ static void pushes_do_not_wait_for_the_next_poll(const char *reactors)
     close(other);
 }
 
+/* A close that the host brings about is told at once, though nothing else happens that would end its wait. */
+static void a_close_is_told_at_once(void)
+{
+    struct poller poller = {.server = new_server()};
+    CHECK_OK(ws_server_set(poller.server, "ping_interval", "0"));
+    int port = start(poller.server);
+    for (int i = 0; i < scaled(20, 5); i++) {
+        int fd = client_open(port);
+        ws_conn conn = EXPECT_EVENT(&poller, WS_EVENT_OPEN)->conn;
+        CHECK_INT(0, ws_server_poll(poller.server, &poller.events, 1)); /* serves itself from now on */
+        CHECK_OK(ws_disconnect(poller.server, conn));
+        CHECK(EXPECT_EVENT(&poller, WS_EVENT_CLOSE)->conn == conn);
+        EXPECT_CUT(fd);
+    }
+    stop_and_free(poller.server);
+}
+
 int main(void)
 {
     struct poller poller = {0};
     begin();
+    a_close_is_told_at_once();
     poller.server = new_server();
     /* Each message may come in a batch of its own, and those that wait then count for much more than they carry. */
     CHECK_OK(ws_server_set(poller.server, "max_event_bytes", "16M"));

@@ -140,10 +140,43 @@ static void while_the_server_is_freed(void)
     }
 }
 
+struct ending {
+    ws_server *server;
+    ws_conn conn;
+};
+
+static void *close_it(void *argument)
+{
+    const struct ending *ending = argument;
+    CHECK_OK(ws_close(ending->server, ending->conn, 4000, "", 0));
+    return NULL;
+}
+
+/* What a host that polls has pushed is sent before the Close of another thread that comes later. */
+static void before_what_comes_later(void)
+{
+    struct poller poller = {.server = new_server()};
+    int port = start(poller.server);
+    for (int i = 0; i < scaled(100, 10); i++) {
+        int fd = client_open(port);
+        ws_conn conn = EXPECT_EVENT(&poller, WS_EVENT_OPEN)->conn;
+        CHECK_OK(ws_push(poller.server, conn, "first", 5, WS_TEXT));
+        struct ending ending = {poller.server, conn};
+        join(spawn(close_it, &ending));
+        EXPECT_MESSAGE(fd, "first");
+        EXPECT_CLOSE(fd, 4000);
+        send_close(fd, 4000, "");
+        EXPECT_EVENT(&poller, WS_EVENT_CLOSE);
+        close(fd);
+    }
+    stop_and_free(poller.server);
+}
+
 int main(void)
 {
     struct record record = RECORD;
     begin();
+    before_what_comes_later();
     ws_server *server = recorded_server(&record, record_message);
     CHECK_OK(ws_server_set(server, "reactors", "2"));
     int port = start(server);

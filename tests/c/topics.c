@@ -282,9 +282,37 @@ static void in_poll_mode(void)
         close(clients[i]);
 }
 
+/* In poll mode, a peer that has closed gets what the host publishes in answer to what came before. */
+static void until_the_host_knows(void)
+{
+    struct poller poller = {.server = new_server()};
+    int fd = client_open(start(poller.server));
+    ws_conn conn = EXPECT_EVENT(&poller, WS_EVENT_OPEN)->conn;
+    CHECK_OK(ws_subscribe(poller.server, conn, "room"));
+    size_t first, second;
+    unsigned char both[64], *message = make_frame(FIN | TEXT, "last words", 10, 7, &first);
+    unsigned char *end = make_frame(FIN | CLOSE, "\x03\xe8", 2, 7, &second);
+    memcpy(both, message, first);
+    memcpy(both + first, end, second);
+    send_bytes(fd, both, first + second);
+    free(message);
+    free(end);
+    EXPECT_EVENT(&poller, WS_EVENT_MESSAGE);
+    CHECK_INT(1, ws_publish(poller.server, "room", "an answer", 9, WS_TEXT, 0));
+    EXPECT_EVENT(&poller, WS_EVENT_CLOSE);
+    CHECK_INT(0, ws_server_poll(poller.server, &poller.events, 0));
+    EXPECT_MESSAGE(fd, "an answer");
+    EXPECT_CLOSE(fd, 1000);
+    CHECK_INT(0, ws_conn_topics(poller.server, conn));
+    CHECK_INT(0, ws_publish(poller.server, "room", "too late", 8, WS_TEXT, 0));
+    stop_and_free(poller.server);
+    close(fd);
+}
+
 int main(void)
 {
     begin();
+    until_the_host_knows();
     to_subscribers("1");
     to_subscribers("3");
     in_order_with_pushes();

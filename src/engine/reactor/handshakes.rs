@@ -98,6 +98,7 @@ impl Reactor {
         self.send_answers(wire);
         if !matches!(wire.state, State::Open) {
             self.link.registry.shut(wire.id);
+            self.link.topics.leave(wire.id);
             return self.enter(wire, State::Ending);
         }
         let mut buffer = [0; frame::MAX_SHORT_FRAME];
@@ -114,6 +115,7 @@ impl Reactor {
     /// Sends the Close frame that ends it.
     fn part(&mut self, wire: &mut Wire, close: &[u8]) {
         self.link.registry.shut(wire.id);
+        self.link.topics.leave(wire.id);
         self.queue(wire, close);
         self.enter(wire, State::Ending);
     }
@@ -167,6 +169,7 @@ impl Reactor {
         self.leave(wire);
         if matches!(wire.state, State::Open) {
             self.link.registry.change_phase(wire.id, Phase::Open, Phase::Closing);
+            self.link.topics.leave(wire.id);
             let mut buffer = [0; frame::MAX_SHORT_FRAME];
             self.queue(wire, encode_close(&mut buffer, code, reason));
             self.enter(wire, State::Closing);
@@ -176,7 +179,6 @@ impl Reactor {
     /// Tells the host that a connection closed, unless it knows or never knew the connection.
     pub(super) fn tell_closed(&mut self, wire: &mut Wire, code: u16, reason: &str) {
         if std::mem::take(&mut wire.flags.announced) {
-            self.link.topics.leave(wire.id);
             self.delivery.close(wire.id, code, reason);
         }
     }

@@ -10,6 +10,7 @@ use super::{Fate, Reactor};
 use crate::protocol::close;
 use crate::protocol::frame::{self, Header, Opcode};
 use crate::protocol::handshake::Refusal;
+use crate::sys::ring::Consumer;
 use std::io::IoSlice;
 use std::sync::Arc;
 
@@ -22,9 +23,10 @@ impl Reactor {
             return;
         }
         let mut commands = std::mem::take(&mut self.commands);
-        let called = self.link.commands.take(&mut commands, with_quiet);
-        if called {
-            self.take_ring(Some(commands.after));
+        let ring_end = || self.ring.as_ref().map_or(0, Consumer::end);
+        let older = self.link.commands.take(&mut commands, with_quiet, ring_end);
+        if older.is_some() {
+            self.take_ring(older);
             let mut at = 0;
             for command in commands.list.drain(..) {
                 if let Command::Send { length, .. } = &command {
@@ -38,7 +40,7 @@ impl Reactor {
             commands.clear();
         }
         self.commands = commands;
-        if called || with_quiet {
+        if older.is_some() || with_quiet {
             self.take_ring(None);
         }
     }
@@ -155,7 +157,7 @@ impl Reactor {
                     self.with(id, |reactor, conn| reactor.share(&mut conn.wire, &frame));
                 }
             }
-            Command::Publish { frame, to, except } => {
+            Command::Publish { frame, to, except, .. } => {
                 for &id in to.iter().filter(|&&id| id != except) {
                     self.with(id, |reactor, conn| reactor.share(&mut conn.wire, &frame));
                 }
@@ -187,7 +189,7 @@ impl Reactor {
 
     /// Sends a frame that many connections get to one of them.
     fn share(&mut self, wire: &mut Wire, frame: &Arc<[u8]>) -> Fate {
-        if !matches!(wire.state, State::Open) {
+        if !takes_messages(wire) {
             return Fate::Lives;
         }
         if wire.queued() as u64 >= self.link.options.max_queued_bytes {
