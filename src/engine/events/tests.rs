@@ -1,0 +1,121 @@
+//! Batches on their way to the host and back.
+
+use super::super::batch::Event;
+use super::*;
+use crate::protocol::decoder::Kind;
+use crate::protocol::message::Message;
+
+/// Reactors that run on threads of their own.
+#[derive(Default)]
+struct Apart {
+    told_to_go_on: AtomicBool,
+}
+
+impl Reactors for Apart {
+    fn enter(&self) {}
+    fn leave(&self) {}
+    fn serve(&self, _: Option<Instant>) -> Served {
+        Served::Elsewhere
+    }
+    fn ask_to_serve(&self) {}
+    fn take_pushes(&self) {}
+    fn go_on(&self) {
+        self.told_to_go_on.store(true, Ordering::Relaxed);
+    }
+}
+
+fn texts(queue: &EventQueue) -> Vec<Vec<u8>> {
+    let read = |batch: &Batch| {
+        let payload = |event: &Event| match event {
+            Event::Message(_, _, span) | Event::Close(_, _, span) => batch.payload(*span).to_vec(),
+            _ => Vec::new(),
+        };
+        batch.events().iter().map(payload).collect::<Vec<_>>()
+    };
+    queue.poll(Some(Duration::ZERO), &Apart::default(), read).unwrap().unwrap_or_default()
+}
+
+#[test]
+fn events_arrive_in_batches_and_in_order() {
+    let queue = Arc::new(EventQueue::new(1 << 20).unwrap());
+    let mut writer = BatchWriter::new(Arc::clone(&queue));
+    writer.flush(&mut Pool::default());
+    assert!(texts(&queue).is_empty());
+    writer.batch(3).push_message(1, Kind::Text, b"one");
+    writer.batch(200_000).push_assembled(1, Kind::Binary, &mut Message::from(&[7; 200_000][..]));
+    writer.batch(3).push_close(1, 1000, "bye");
+    writer.flush(&mut Pool::default());
+    assert_eq!(texts(&queue), [b"one".to_vec(), vec![7; 200_000], b"bye".to_vec()]);
+    assert!(texts(&queue).is_empty());
+}
+
+#[test]
+fn payloads_stay_where_they_are_while_a_batch_fills() {
+    let queue = Arc::new(EventQueue::new(1 << 30).unwrap());
+    let mut writer = BatchWriter::new(Arc::clone(&queue));
+    for i in 0..200_u8 {
+        writer.batch(10_000).push_message(1, Kind::Binary, &vec![i; 10_000]);
+    }
+    writer.send();
+    let mut all = Vec::new();
+    while all.len() < 200 {
+        all.extend(texts(&queue));
+    }
+    assert!(all.iter().enumerate().all(|(i, payload)| *payload == vec![i as u8; 10_000]));
+}
+
+#[test]
+fn a_full_queue_says_so_until_the_host_has_read() {
+    let queue = Arc::new(EventQueue::new(1000).unwrap());
+    let mut writer = BatchWriter::new(Arc::clone(&queue));
+    writer.batch(2000).push_message(1, Kind::Binary, &[0; 2000]);
+    assert!(!queue.is_full());
+    writer.flush(&mut Pool::default());
+    assert!(queue.is_full());
+    let reactors = Apart::default();
+    queue.poll(None, &reactors, |_| ()).unwrap();
+    assert!(reactors.told_to_go_on.into_inner() && !queue.is_full());
+}
+
+#[test]
+fn the_writer_learns_which_batches_the_host_is_done_with() {
+    let queue = Arc::new(EventQueue::new(1000).unwrap());
+    let mut writer = BatchWriter::new(Arc::clone(&queue));
+    let first = writer.number();
+    writer.batch(3).push_message(1, Kind::Text, b"one");
+    writer.send();
+    let second = writer.number();
+    writer.batch(3).push_message(1, Kind::Text, b"two");
+    writer.send();
+    let mut done = Vec::new();
+    for _ in 0..3 {
+        texts(&queue);
+        done.push((writer.is_done(first), writer.is_done(second)));
+    }
+    assert_eq!(done, [(false, false), (true, false), (true, true)]);
+}
+
+#[test]
+fn a_stopped_queue_is_drained_first() {
+    let queue = Arc::new(EventQueue::new(1000).unwrap());
+    let mut writer = BatchWriter::new(Arc::clone(&queue));
+    writer.batch(3).push_close(9, 1001, "");
+    writer.flush(&mut Pool::default());
+    queue.stop();
+    assert_eq!(texts(&queue).len(), 1);
+    let error = queue.poll(None, &Apart::default(), |_| ()).unwrap_err();
+    assert_eq!(error.status, Status::WS_ERR_STOPPED);
+}
+
+#[test]
+fn a_sleeping_host_is_woken() {
+    let queue = Arc::new(EventQueue::new(1000).unwrap());
+    let other = Arc::clone(&queue);
+    let thread = std::thread::spawn(move || {
+        let mut writer = BatchWriter::new(other);
+        writer.batch(4).push_message(1, Kind::Text, b"wake");
+        writer.flush(&mut Pool::default());
+    });
+    assert!(queue.poll(None, &Apart::default(), |batch| batch.events().len()).unwrap() == Some(1));
+    thread.join().unwrap();
+}
