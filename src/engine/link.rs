@@ -159,10 +159,7 @@ impl Link {
         let is_open = || self.registry.standing(conn).is_some_and(|standing| standing.phase == Phase::Open);
         let most = usize::try_from(self.options.max_topics).unwrap_or(usize::MAX);
         self.topics.subscribe(conn, topic, most, is_open).map_err(|why| match why {
-            NotSubscribed::Closed => match self.registry.standing(conn) {
-                Some(_) => Error::new(Status::WS_ERR_CLOSED, format!("connection {conn} is closing")),
-                None => gone(conn),
-            },
+            NotSubscribed::Closed => not_open(conn, self.registry.standing(conn)),
             NotSubscribed::Full => {
                 let detail = format!("connection {conn} is subscribed to {most} topics already (max_topics)");
                 Error::new(Status::WS_ERR_LIMIT, detail)
@@ -272,9 +269,15 @@ impl Link {
                 let detail = format!("connection {conn}: no request waits for a response");
                 Error::new(Status::WS_ERR_CLOSED, detail)
             }
-            Some(_) => Error::new(Status::WS_ERR_CLOSED, format!("connection {conn} is closing")),
-            None => gone(conn),
+            standing => not_open(conn, standing),
         }
+    }
+}
+
+fn not_open(conn: ConnId, standing: Option<Standing>) -> Error {
+    match standing {
+        Some(_) => Error::new(Status::WS_ERR_CLOSED, format!("connection {conn} is closing")),
+        None => gone(conn),
     }
 }
 

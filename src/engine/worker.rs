@@ -7,8 +7,10 @@
 //! The writing end of the ring lives with the thread, which has it from its first poll on and keeps it until it parts with
 //! the server or finds it gone: to poll one server from changing threads works, but all of them but the first then use
 //! the queue; and what a thread is pushing in the very moment in which another begins to poll may stay there until that one
-//! is done or something happens. With the ring, the thread has all that a push needs to know at hand, so that [`push_of`] is one look at
-//! what is the thread's own.
+//! is done or something happens.
+//!
+//! With the ring, the thread has all that a push needs to know at hand, so that [`push_of`] is one look at what is the
+//! thread's own.
 
 use super::commands::CommandQueue;
 use super::events::this_thread;

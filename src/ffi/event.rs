@@ -2,9 +2,9 @@
 
 use super::handle::{self, BatchView, ws_server};
 use super::request::ws_request;
-use super::{guard, limit, null};
+use super::{check_structure, guard, limit, null};
 use crate::engine::batch::{Batch, EVENTS_MAX, Event, Span};
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
 use std::ffi::{c_int, c_void};
 use std::sync::PoisonError;
 
@@ -186,15 +186,8 @@ pub unsafe extern "C" fn ws_server_poll_packed(
     timeout_ms: c_int,
 ) -> c_int {
     guard(|| {
-        if batch.is_null() {
-            return Err(null("batch"));
-        }
         // SAFETY: the caller's pointer leads to at least the size, which is its first field.
-        let size = unsafe { (*batch).size };
-        if size < size_of::<ws_batch>() {
-            let detail = format!("batch.size is {size}: set it to sizeof(ws_batch), {}", size_of::<ws_batch>());
-            return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
-        }
+        unsafe { check_structure(batch, "batch", "ws_batch")? };
         let read = |view: &mut BatchView, batch: &Batch| (view.pack(batch), batch.events().len());
         let Some((packed, count)) = poll(server, timeout_ms, read)? else { return Ok(0) };
         // SAFETY: the caller says with `size` that there is room for all of it.

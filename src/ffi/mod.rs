@@ -86,6 +86,24 @@ unsafe fn bytes<'a>(data: *const c_void, length: usize, what: &str) -> Result<&'
     })
 }
 
+/// Checks a structure of the host's, called `what` and of a type called `name` in C, which says with its first field how
+/// large it is: so that it can grow in later versions.
+///
+/// # Safety
+/// `structure` is NULL or points to at least its first field, a `usize`.
+unsafe fn check_structure<T>(structure: *const T, what: &str, name: &str) -> Result<()> {
+    if structure.is_null() {
+        return Err(null(what));
+    }
+    // SAFETY: the caller's promise, for a pointer that is not NULL.
+    let size = unsafe { *structure.cast::<usize>() };
+    if size < size_of::<T>() {
+        let detail = format!("{what}.size is {size}: set it to sizeof({name}), {}", size_of::<T>());
+        return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
+    }
+    Ok(())
+}
+
 /// A NUL-terminated UTF-8 string that a host lends for the length of a call.
 ///
 /// # Safety

@@ -1,9 +1,9 @@
 //! Counters.
 
 use super::handle::{self, ws_server};
-use super::{guard, null};
+use super::{check_structure, guard};
 use crate::engine::stats::Stats;
-use crate::error::{Error, Status};
+use crate::error::Status;
 use std::ffi::c_int;
 
 /// What a server has counted since its start, over all reactors. It may grow at its end in later versions: the caller
@@ -84,15 +84,8 @@ impl ws_stats {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_stats(server: *mut ws_server, stats: *mut ws_stats) -> c_int {
     guard(|| {
-        if stats.is_null() {
-            return Err(null("stats"));
-        }
         // SAFETY: the caller's pointer leads to at least the size, which is its first field.
-        let size = unsafe { (*stats).size };
-        if size < size_of::<ws_stats>() {
-            let detail = format!("stats.size is {size}: set it to sizeof(ws_stats), {}", size_of::<ws_stats>());
-            return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
-        }
+        unsafe { check_structure(stats, "stats", "ws_stats")? };
         let mut sum = ws_stats { size: size_of::<ws_stats>(), ..ws_stats::default() };
         handle::with(server, |hosted| {
             hosted.server.stats()?.for_each(|stats| sum.add(stats));
