@@ -11,7 +11,7 @@
 
 use super::answers::Answers;
 use super::registry::ConnId;
-use crate::protocol::decoder::Kind;
+use crate::protocol::decoder::{FRAMED_MIN, Kind};
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::utf8;
 use crate::sys::process;
@@ -75,7 +75,7 @@ pub enum Answer {
 }
 
 /// Answers with at least this much payload are sent from where they are, in bytes.
-pub const DIRECT_MIN: usize = 8 * 1024;
+pub const DIRECT_MIN: usize = FRAMED_MIN;
 
 /// Says that this thread runs a reactor, for this host.
 pub fn begin_thread(reactor: usize, host: Host) {
