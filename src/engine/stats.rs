@@ -1,4 +1,7 @@
 //! What happened so far, counted by each reactor for itself and added up when somebody asks.
+//!
+//! The counters are one list, at the end: from it come the structure that the reactors write and the table that whoever
+//! shows all of them reads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,27 +34,100 @@ impl Counter {
     }
 }
 
-/// The counters of one reactor.
-#[derive(Debug, Default)]
-#[allow(missing_docs, reason = "documented in the C API, under the same names")]
-pub struct Stats {
-    pub connections_open: Counter,
-    pub connections_accepted: Counter,
-    pub connections_closed: Counter,
-    pub connections_refused: Counter,
-    pub requests: Counter,
-    pub requests_refused: Counter,
-    pub requests_timed_out: Counter,
-    pub messages_in: Counter,
-    pub messages_out: Counter,
-    pub bytes_in: Counter,
-    pub bytes_out: Counter,
-    pub protocol_errors: Counter,
-    pub pong_timeouts: Counter,
-    pub idle_timeouts: Counter,
-    pub close_timeouts: Counter,
-    pub pushes_refused: Counter,
-    pub reads_paused: Counter,
-    pub host_paused: Counter,
-    pub panics: Counter,
+/// What a number of [`Stats`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It only rises: how often something has happened.
+    Counter,
+    /// It rises and falls: how much there is at this time.
+    Gauge,
+}
+
+/// One number of [`Stats`].
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means, in a sentence or two.
+    pub help: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Where it is.
+    pub field: fn(&Stats) -> &Counter,
+}
+
+macro_rules! stats {
+    ($($(#[doc = $help:literal])+ $name:ident: $kind:ident,)+) => {
+        /// The numbers of one reactor.
+        #[derive(Debug, Default)]
+        pub struct Stats {
+            $($(#[doc = $help])+ pub $name: Counter,)+
+        }
+
+        /// All of [`Stats`], in its order.
+        pub const TABLE: &[Row] = &[
+            $(Row {
+                name: stringify!($name),
+                help: concat!($($help),+).trim_ascii(),
+                kind: Kind::$kind,
+                field: |stats| &stats.$name,
+            },)+
+        ];
+    };
+}
+
+stats! {
+    /// Connections at this time, in whatever phase.
+    connections_open: Gauge,
+    /// Connections accepted.
+    connections_accepted: Counter,
+    /// Connections that have ended.
+    connections_closed: Counter,
+    /// Connections beyond `max_connections`: answered with 503, or dropped if there are very many.
+    connections_refused: Counter,
+    /// Request heads received whole.
+    requests: Counter,
+    /// Answers of ours with an error, 4xx or 5xx, those to connections that sent no whole request included.
+    requests_refused: Counter,
+    /// Requests that were not whole within `request_timeout`.
+    requests_timed_out: Counter,
+    /// Messages received.
+    messages_in: Counter,
+    /// Messages handed to the kernel or to the queue of a connection, each receiver of a broadcast counted.
+    messages_out: Counter,
+    /// Bytes received, of everything.
+    bytes_in: Counter,
+    /// Bytes sent, of everything.
+    bytes_out: Counter,
+    /// Connections failed for a breach of the protocol or of a limit: 1002, 1007, 1009.
+    protocol_errors: Counter,
+    /// Connections cut for silence after a ping.
+    pong_timeouts: Counter,
+    /// Connections closed by `idle_timeout`.
+    idle_timeouts: Counter,
+    /// Connections cut because the peer did not end them within `close_timeout`.
+    close_timeouts: Counter,
+    /// Pushes refused, or receivers of a broadcast left out, because a queue was full.
+    pushes_refused: Counter,
+    /// Times that reading from a connection paused because it did not take what was sent to it.
+    reads_paused: Counter,
+    /// Times that all reading paused because the host did not take its events.
+    host_paused: Counter,
+    /// Faults inside wspush that cost a connection.
+    panics: Counter,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_leads_to_every_number() {
+        let stats = Stats::default();
+        for row in TABLE {
+            assert_eq!((row.field)(&stats).get(), 0, "{} stands for a number of another row", row.name);
+            (row.field)(&stats).add(1);
+            assert!(row.help.ends_with('.') && !row.help.starts_with(' ') && !row.help.contains('\n'), "{}", row.help);
+        }
+        assert_eq!(TABLE.len() * size_of::<Counter>(), size_of::<Stats>());
+    }
 }

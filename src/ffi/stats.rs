@@ -96,3 +96,22 @@ pub unsafe extern "C" fn ws_server_stats(server: *mut ws_server, stats: *mut ws_
         Ok(Status::WS_OK as c_int)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::stats::TABLE;
+
+    #[test]
+    fn every_number_of_the_engine_is_told() {
+        let stats = Stats::default();
+        let values = || (1000..).zip(TABLE);
+        values().for_each(|(value, row)| (row.field)(&stats).set(value));
+        let mut sum = ws_stats::default();
+        sum.add(&stats);
+        let told = format!("{sum:?}");
+        for (value, row) in values() {
+            assert!(told.contains(&format!(" {}: {value}", row.name)), "{}: {told}", row.name);
+        }
+    }
+}
