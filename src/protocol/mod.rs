@@ -1,14 +1,18 @@
 //! The WebSocket protocol (RFC 6455) without input or output: no sockets, no threads, no clock.
 //!
 //! Bytes go in and events come out ([`decoder`]); messages go in and bytes come out ([`frame`]). Server and client
-//! are one codec that differs only in its [`Role`]. The opening handshake of both roles lives in [`handshake`].
+//! are one codec that differs only in its [`Role`]. The opening handshake of both roles lives in [`handshake`]; what stands
+//! before it on a connection that came through a proxy in [`proxy`], and whom such a proxy names in [`forwarded`].
 
 pub mod close;
 pub mod decoder;
+pub mod forwarded;
 pub mod frame;
 pub mod handshake;
 pub mod mask;
 pub mod message;
+pub mod networks;
+pub mod proxy;
 pub mod utf8;
 
 /// Which end of the connection we are. It decides who masks (RFC 6455 section 5.1).

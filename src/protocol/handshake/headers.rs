@@ -14,12 +14,12 @@ pub struct Headers<'a> {
 
 impl<'a> Headers<'a> {
     /// Over lines that have been found valid. What follows them is not looked at if it is an empty line.
-    pub(super) fn new(lines: &'a [u8]) -> Self {
+    pub(in crate::protocol) fn new(lines: &'a [u8]) -> Self {
         Headers { lines }
     }
 
     /// The values of the headers called `name`, in any case.
-    pub(super) fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pub(in crate::protocol) fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 }
