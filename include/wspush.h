@@ -307,7 +307,7 @@ typedef struct {
    */
   uint64_t connections_closed;
   /**
-   * Connections beyond `max_connections`: answered with 503, or dropped if there are very many.
+   * Connections beyond a limit of connections: answered with 503, or dropped if there are very many.
    */
   uint64_t connections_refused;
   /**
@@ -354,6 +354,22 @@ typedef struct {
    * Connections cut because the peer did not end them within `close_timeout`.
    */
   uint64_t close_timeouts;
+  /**
+   * Connections beyond `max_connections_per_address`, which are among those refused.
+   */
+  uint64_t address_refusals;
+  /**
+   * Connections beyond `max_pending_handshakes`, the oldest each time: answered with 503, or dropped if there are very many.
+   */
+  uint64_t handshakes_dropped;
+  /**
+   * Connections closed by `max_lifetime`.
+   */
+  uint64_t lifetimes_ended;
+  /**
+   * Connections closed by `max_control_frames`.
+   */
+  uint64_t control_floods;
   /**
    * Pushes refused, or receivers of a broadcast left out, because a queue was full.
    */

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct Options {
     pub reactors: u64,
     pub max_connections: u64,
+    pub max_connections_per_address: u64,
+    pub max_pending_handshakes: u64,
     pub max_message_size: u64,
     pub max_frame_size: u64,
     pub max_fragments: u64,
@@ -25,6 +27,8 @@ pub struct Options {
     pub ping_interval: Duration,
     pub pong_timeout: Duration,
     pub idle_timeout: Duration,
+    pub max_lifetime: Duration,
+    pub max_control_frames: u64,
     pub close_timeout: Duration,
     pub backlog: u64,
     pub reuse_port: bool,
@@ -68,6 +72,21 @@ pub const TABLE: &[Row] = &[
         default: "100000",
         meaning: "Connections at one time, over all reactors. One more is answered with 503.",
         field: Field::Count(|o| &mut o.max_connections, 1, 16_000_000),
+    },
+    Row {
+        name: "max_connections_per_address",
+        default: "0",
+        meaning: "Connections at one time from one IPv4 address or one IPv6 subnet (/64), over all reactors. One more is \
+                  answered with 503. Those over Unix sockets are not counted. 0: no limit.",
+        field: Field::Count(|o| &mut o.max_connections_per_address, 0, 16_000_000),
+    },
+    Row {
+        name: "max_pending_handshakes",
+        default: "0",
+        meaning: "Connections at one time that have not sent their first request whole, over all reactors. With one more, the \
+                  one that has owed it the longest is answered with 503: a flood of them pushes itself out, and who has \
+                  something to ask gets in. 0: no limit but `max_connections`.",
+        field: Field::Count(|o| &mut o.max_pending_handshakes, 0, 16_000_000),
     },
     Row {
         name: "max_message_size",
@@ -172,6 +191,18 @@ pub const TABLE: &[Row] = &[
         field: Field::Time(|o| &mut o.idle_timeout, 0, DAY_MS),
     },
     Row {
+        name: "max_lifetime",
+        default: "0",
+        meaning: "A connection that was accepted this long ago is closed with 1001, whatever happens on it. 0: never.",
+        field: Field::Time(|o| &mut o.max_lifetime, 0, DAY_MS),
+    },
+    Row {
+        name: "max_control_frames",
+        default: "1000",
+        meaning: "Pings and pongs of one connection within a second. One more is answered with Close 1008. 0: no limit.",
+        field: Field::Count(|o| &mut o.max_control_frames, 0, 1_000_000_000),
+    },
+    Row {
         name: "close_timeout",
         default: "5s",
         meaning: "The time a peer has to answer a Close frame and to end the connection; then it is cut.",
@@ -196,6 +227,8 @@ impl Default for Options {
         Self {
             reactors: 1,
             max_connections: 100_000,
+            max_connections_per_address: 0,
+            max_pending_handshakes: 0,
             max_message_size: M,
             max_frame_size: 2 * G,
             max_fragments: 131_072,
@@ -210,6 +243,8 @@ impl Default for Options {
             ping_interval: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(15),
             idle_timeout: Duration::ZERO,
+            max_lifetime: Duration::ZERO,
+            max_control_frames: 1000,
             close_timeout: Duration::from_secs(5),
             backlog: 1024,
             reuse_port: false,

@@ -103,6 +103,10 @@ typedef struct {
   uint64_t pong_timeouts;
   uint64_t idle_timeouts;
   uint64_t close_timeouts;
+  uint64_t address_refusals;
+  uint64_t handshakes_dropped;
+  uint64_t lifetimes_ended;
+  uint64_t control_floods;
   uint64_t pushes_refused;
   uint64_t reads_paused;
   uint64_t host_paused;

@@ -90,8 +90,10 @@ pub struct Flags {
     pub paused: bool,
     /// There was no room to send all that waited.
     pub blocked: bool,
-    /// It came beyond `max_connections`, and stays only to read that.
+    /// It came beyond a limit of connections, and stays only to read that.
     pub turned_away: bool,
+    /// It has not sent its first request whole, and is counted for that.
+    pub pending: bool,
     /// The plain request was a HEAD: its response has no body.
     pub head_only: bool,
 }

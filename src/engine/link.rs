@@ -1,5 +1,6 @@
 //! One reactor as other threads see it: which connections it has, and the way to have it do something.
 
+use super::census::Census;
 use super::commands::{Call, Command, CommandQueue, Refused};
 use super::events::EventQueue;
 use super::registry::{ConnId, Phase, Registry, Standing};
@@ -13,7 +14,7 @@ use crate::protocol::frame::{self, Opcode};
 use crate::sys::socket::Socket;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Connections beyond `max_connections` that a reactor keeps until they have read that there are too many. Any more are
 /// dropped without a word.
@@ -29,8 +30,8 @@ pub struct Link {
     pub topics: Topics,
     /// Its counters.
     pub stats: Stats,
-    /// Connections within `max_connections`, over all reactors of its server.
-    pub admitted: Arc<AtomicU64>,
+    /// How many connections there are, over all reactors of its server.
+    pub census: Arc<Census>,
     /// The options of its server.
     pub options: Arc<Options>,
     /// The queue to the host, in poll mode.
@@ -48,7 +49,7 @@ impl Link {
     pub fn new(
         reactor: usize,
         options: &Arc<Options>,
-        admitted: &Arc<AtomicU64>,
+        census: &Arc<Census>,
         events: Option<&Arc<EventQueue>>,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -56,7 +57,7 @@ impl Link {
             commands: CommandQueue::new(options.max_command_bytes)?,
             topics: Topics::default(),
             stats: Stats::default(),
-            admitted: Arc::clone(admitted),
+            census: Arc::clone(census),
             options: Arc::clone(options),
             events: events.map(Arc::clone),
             steady: AtomicBool::new(false),

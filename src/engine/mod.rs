@@ -8,6 +8,7 @@
 
 pub mod answers;
 pub mod batch;
+pub mod census;
 pub mod commands;
 pub mod connection;
 pub mod delivery;

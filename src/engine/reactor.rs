@@ -10,6 +10,7 @@
 mod accepting;
 mod deadlines;
 mod handshakes;
+mod limits;
 mod obeying;
 mod receiving;
 mod sending;
@@ -36,7 +37,6 @@ use std::io;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Descriptors that one wait reports.
@@ -58,6 +58,7 @@ pub struct Reactor {
     connections: Vec<Option<Box<Connection>>>,
     ids: IdAllocator,
     turned_away: u64,
+    kept: limits::Kept,
     limits: Limits,
     head_limits: HeadLimits,
     inbox: Inbox,
@@ -127,6 +128,7 @@ impl Reactor {
             connections: Vec::new(),
             ids: IdAllocator::default(),
             turned_away: 0,
+            kept: limits::Kept::default(),
             inbox: Inbox::default(),
             wheel: Wheel::new(now),
             now,
@@ -244,8 +246,9 @@ impl Reactor {
     }
 
     fn next_deadline_ms(&mut self) -> i32 {
+        let end = self.next_end();
         let paused = self.listeners.iter().filter_map(|listening| listening.paused_until);
-        let own = paused.chain(self.stopping).map(|tick| u64::from(until(tick, self.now)) * timers::TICK_MS);
+        let own = paused.chain(self.stopping).chain(end).map(|tick| u64::from(until(tick, self.now)) * timers::TICK_MS);
         own.chain(self.wheel.next_ms(self.now)).min().map_or(-1, |ms| i32::try_from(ms).unwrap_or(i32::MAX))
     }
 
@@ -309,11 +312,7 @@ impl Reactor {
             self.link.registry.sub_queued(wire.id, outbox.len() as u64);
             self.keep_outbox(outbox);
         }
-        if wire.flags.turned_away {
-            self.turned_away -= 1;
-        } else {
-            self.link.admitted.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.count_out(wire);
         wire.socket.shut_down();
         self.ids.give_back(&self.link.registry, wire.id);
         self.link.stats.connections_open.set(self.ids.live() as u64);

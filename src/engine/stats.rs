@@ -82,7 +82,7 @@ stats! {
     connections_accepted: Counter,
     /// Connections that have ended.
     connections_closed: Counter,
-    /// Connections beyond `max_connections`: answered with 503, or dropped if there are very many.
+    /// Connections beyond a limit of connections: answered with 503, or dropped if there are very many.
     connections_refused: Counter,
     /// Request heads received whole.
     requests: Counter,
@@ -106,6 +106,14 @@ stats! {
     idle_timeouts: Counter,
     /// Connections cut because the peer did not end them within `close_timeout`.
     close_timeouts: Counter,
+    /// Connections beyond `max_connections_per_address`, which are among those refused.
+    address_refusals: Counter,
+    /// Connections beyond `max_pending_handshakes`, the oldest each time: answered with 503, or dropped if there are very many.
+    handshakes_dropped: Counter,
+    /// Connections closed by `max_lifetime`.
+    lifetimes_ended: Counter,
+    /// Connections closed by `max_control_frames`.
+    control_floods: Counter,
     /// Pushes refused, or receivers of a broadcast left out, because a queue was full.
     pushes_refused: Counter,
     /// Times that reading from a connection paused because it did not take what was sent to it.

@@ -19,7 +19,7 @@ pub struct ws_stats {
     pub connections_accepted: u64,
     /// Connections that have ended.
     pub connections_closed: u64,
-    /// Connections beyond `max_connections`: answered with 503, or dropped if there are very many.
+    /// Connections beyond a limit of connections: answered with 503, or dropped if there are very many.
     pub connections_refused: u64,
     /// Request heads received whole.
     pub requests: u64,
@@ -43,6 +43,14 @@ pub struct ws_stats {
     pub idle_timeouts: u64,
     /// Connections cut because the peer did not end them within `close_timeout`.
     pub close_timeouts: u64,
+    /// Connections beyond `max_connections_per_address`, which are among those refused.
+    pub address_refusals: u64,
+    /// Connections beyond `max_pending_handshakes`, the oldest each time: answered with 503, or dropped if there are very many.
+    pub handshakes_dropped: u64,
+    /// Connections closed by `max_lifetime`.
+    pub lifetimes_ended: u64,
+    /// Connections closed by `max_control_frames`.
+    pub control_floods: u64,
     /// Pushes refused, or receivers of a broadcast left out, because a queue was full.
     pub pushes_refused: u64,
     /// Times that reading from a connection paused because it did not take what was sent to it.
@@ -70,6 +78,10 @@ impl ws_stats {
         self.pong_timeouts += stats.pong_timeouts.get();
         self.idle_timeouts += stats.idle_timeouts.get();
         self.close_timeouts += stats.close_timeouts.get();
+        self.address_refusals += stats.address_refusals.get();
+        self.handshakes_dropped += stats.handshakes_dropped.get();
+        self.lifetimes_ended += stats.lifetimes_ended.get();
+        self.control_floods += stats.control_floods.get();
         self.pushes_refused += stats.pushes_refused.get();
         self.reads_paused += stats.reads_paused.get();
         self.host_paused += stats.host_paused.get();

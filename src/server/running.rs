@@ -48,11 +48,11 @@ impl Running {
             Some(_) => None,
             None => Some(Arc::new(EventQueue::new(options.max_event_bytes).map_err(system("eventfd"))?)),
         };
-        let admitted = Arc::default();
+        let census = Arc::default();
         let mut links = Vec::new();
         let mut seats = Vec::new();
         for (index, listeners) in per_reactor.into_iter().enumerate() {
-            let link = Arc::new(Link::new(index, &options, &admitted, events.as_ref()).map_err(system("eventfd"))?);
+            let link = Arc::new(Link::new(index, &options, &census, events.as_ref()).map_err(system("eventfd"))?);
             let delivery = match (&setup.handler, &events) {
                 (Some(handler), _) => Delivery::Callbacks(Arc::clone(handler)),
                 (None, Some(events)) => Delivery::Batches(BatchWriter::new(Arc::clone(events))),

@@ -1,15 +1,14 @@
 //! Accepting connections, up to the limit and to what the system has descriptors for.
 
-use super::super::connection::Connection;
+use super::super::connection::{Connection, Wire};
 use super::super::link::TURNED_AWAY;
 use super::super::timers::Tick;
 use super::sending::mark_dirty;
-use super::{Listening, Reactor};
+use super::{Fate, Listening, Reactor};
 use crate::protocol::handshake::Refusal;
 use crate::sys::socket::{Socket, is_out_of_resources};
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
 
 /// Connections that are accepted in a turn.
 const ACCEPTS_PER_TURN: usize = 256;
@@ -38,22 +37,15 @@ impl Reactor {
 
     fn admit(&mut self, socket: Socket) {
         self.link.stats.connections_accepted.add(1);
-        let most = self.link.options.max_connections;
         let id = if self.turned_away < TURNED_AWAY { self.ids.take(&self.link.registry) } else { None };
         let Some(id) = id else { return self.link.stats.connections_refused.add(1) };
         if self.epoll.add(socket.as_fd(), id).is_err() {
             return self.ids.give_back(&self.link.registry, id);
         }
         let mut conn = Box::new(Connection::new(id, socket, self.now));
-        if self.link.admitted.fetch_add(1, Ordering::Relaxed) < most {
-            self.arm(&mut conn.wire);
-        } else {
-            self.link.admitted.fetch_sub(1, Ordering::Relaxed);
-            self.turned_away += 1;
-            conn.wire.flags.turned_away = true;
-            self.link.stats.connections_refused.add(1);
-            self.refuse(&mut conn.wire, Refusal { status: 503, detail: "too many connections (max_connections)" });
-            mark_dirty(&mut conn.wire, &mut self.dirty);
+        match self.count_in(&mut conn.wire) {
+            Ok(()) => self.arm(&mut conn.wire),
+            Err(refusal) => self.refuse_connection(&mut conn.wire, refusal),
         }
         let slot = self.link.registry.slot_of(id);
         if slot >= self.connections.len() {
@@ -61,6 +53,26 @@ impl Reactor {
         }
         self.connections[slot] = Some(conn);
         self.link.stats.connections_open.set(self.ids.live() as u64);
+        self.keep_pending_few();
+    }
+
+    /// Tells a connection that is not counted in why it has to go.
+    fn refuse_connection(&mut self, wire: &mut Wire, refusal: Refusal) {
+        wire.flags.turned_away = true;
+        self.turned_away += 1;
+        self.link.stats.connections_refused.add(1);
+        self.refuse(wire, refusal);
+        mark_dirty(wire, &mut self.dirty);
+    }
+
+    /// Tells a connection that was counted in why it has to go all the same, if not too many are being told.
+    pub(super) fn turn_away(&mut self, wire: &mut Wire, refusal: Refusal) -> Fate {
+        if self.turned_away >= TURNED_AWAY {
+            return Fate::Ends;
+        }
+        self.link.census.dismiss();
+        self.refuse_connection(wire, refusal);
+        Fate::Lives
     }
 }
 

@@ -46,6 +46,7 @@ impl Reactor {
             });
         }
         self.due = due;
+        self.end_lifetimes();
     }
 
     fn on_deadline(&mut self, wire: &mut Wire) -> Fate {

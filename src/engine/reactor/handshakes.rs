@@ -187,6 +187,7 @@ impl Reactor {
         if matches!(wire.state, State::Leaving(_)) {
             self.delivery.end_leaving();
         }
+        self.settle(wire);
         wire.state = state;
         wire.since = self.now;
         match wire.state {

@@ -281,6 +281,7 @@ impl Reactor {
                 turn::end_loan();
                 self.note_message(wire);
             }
+            Event::Ping(_) | Event::Pong(_) if !self.may_control(wire) => {}
             Event::Ping(payload) if matches!(wire.state, State::Open) => {
                 let mut pong = [0; frame::MAX_SHORT_FRAME];
                 let (length, _) = frame::write_short(&mut pong, Opcode::Pong, payload);

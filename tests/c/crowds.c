@@ -1,0 +1,269 @@
+/* Limits on who may be here: by address, before the first request, by age; and on pings. */
+#include "harness.h"
+
+#include <stddef.h>
+
+/* Waits until the server has counted so much. */
+#define STATS_WHEN(server, field, value) stats_when(HERE, (server), offsetof(ws_stats, field), (value))
+
+static void stats_when(const char *where, ws_server *server, size_t offset, uint64_t value)
+{
+    int64_t deadline = now_ms() + scaled(10000, 60000);
+    for (;;) {
+        uint64_t count;
+        ws_stats stats = stats_of(server);
+        memcpy(&count, (char *)&stats + offset, sizeof count);
+        if (count == value)
+            return;
+        if (now_ms() > deadline)
+            fail(where, "the counter stays at %" PRIu64 ", not %" PRIu64, count, value);
+        give_way();
+    }
+}
+
+/* Expects an answer with this status and this text in its body, and the end of the connection. */
+static void expect_refusal(int fd, int status, const char *text)
+{
+    char head[1024], body[256];
+    int length = 0;
+    CHECK_INT(status, receive_head(fd, head, sizeof head));
+    CHECK_CONTAINS("Connection: close\r\n", head);
+    const char *line = strstr(head, "Content-Length: ");
+    CHECK(line != NULL && sscanf(line, "Content-Length: %d", &length) == 1 && length < (int)sizeof body);
+    receive_bytes(fd, body, (size_t)length);
+    body[length] = '\0';
+    CHECK_CONTAINS(text, body);
+    EXPECT_END(fd);
+}
+
+/* Connects from an address of the loopback network. */
+static int client_from(const char *from, int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET}, to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct timeval limit = {.tv_sec = scaled(10, 60)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(1, inet_pton(AF_INET, from, &address.sin_addr));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_INT(0, setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
+    CHECK_INT(0, bind(fd, (struct sockaddr *)&address, sizeof address));
+    CHECK_INT(0, connect(fd, (struct sockaddr *)&to, sizeof to));
+    return fd;
+}
+
+static int open_from(const char *from, int port)
+{
+    int fd = client_from(from, port);
+    send_upgrade(fd, "/");
+    expect_upgrade(fd);
+    return fd;
+}
+
+static void by_address(const char *reactors)
+{
+    struct record record = RECORD;
+    ws_server *server = recorded_server(&record, echo_message);
+    CHECK_OK(ws_server_set(server, "reactors", reactors));
+    CHECK_OK(ws_server_set(server, "max_connections_per_address", "2"));
+    char path[] = "/tmp/wspush-crowds-XXXXXX";
+    int made = mkstemp(path);
+    CHECK(made >= 0);
+    close(made);
+    char listen[64];
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    snprintf(listen, sizeof listen, "unix:%s.sock", path);
+    snprintf(local.sun_path, sizeof local.sun_path, "%s.sock", path);
+    int port = 0;
+    CHECK_OK(ws_server_listen(server, listen, 0));
+    CHECK_OK(ws_server_listen(server, "127.0.0.1", 0));
+    CHECK_OK(ws_server_start(server));
+    port = ws_server_port(server, 1);
+
+    int first = open_from("127.0.0.2", port), second = open_from("127.0.0.2", port);
+    expect_refusal(client_from("127.0.0.2", port), 503, "max_connections_per_address");
+    int other = open_from("127.0.0.3", port);
+    STATS_WHEN(server, address_refusals, 1);
+    CHECK_INT(1, stats_of(server).connections_refused);
+    int unix_clients[4];
+    for (int i = 0; i < 4; i++) { /* have no address */
+        unix_clients[i] = client_of((struct sockaddr *)&local, sizeof local);
+        send_upgrade(unix_clients[i], "/");
+        expect_upgrade(unix_clients[i]);
+    }
+    close(first); /* makes room */
+    WAIT_FOR(&record, closes, 1);
+    STATS_WHEN(server, connections_open, 6);
+    first = open_from("127.0.0.2", port);
+    send_message(first, "in");
+    EXPECT_MESSAGE(first, "in");
+    expect_refusal(client_from("127.0.0.2", port), 503, "max_connections_per_address");
+    stop_and_free(server);
+    close(first);
+    close(second);
+    close(other);
+    for (int i = 0; i < 4; i++)
+        close(unix_clients[i]);
+    unlink(path);
+}
+
+/* All of a subnet, which the loopback of IPv6 is alone in. */
+static void by_address_in_ipv6(void)
+{
+    struct record record = RECORD;
+    ws_server *server = recorded_server(&record, echo_message);
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    CHECK_OK(ws_server_set(server, "max_connections_per_address", "1"));
+    CHECK_OK(ws_server_listen(server, "::1", 0));
+    if (ws_server_start(server) != WS_OK) {
+        CHECK_OK(ws_server_free(server)); /* there is no IPv6 here; tests/c/ipv6.c says so */
+        return;
+    }
+    address.sin6_port = htons((uint16_t)ws_server_port(server, 0));
+    int fd = client_of((struct sockaddr *)&address, sizeof address);
+    send_upgrade(fd, "/");
+    expect_upgrade(fd);
+    expect_refusal(client_of((struct sockaddr *)&address, sizeof address), 503, "max_connections_per_address");
+    stop_and_free(server);
+    close(fd);
+}
+
+/* A flood of connections that never ask: whoever asks gets in, and the oldest of the flood goes. */
+static void before_the_first_request(void)
+{
+    enum { FLOOD = 8 };
+    struct record record = RECORD;
+    int silent[FLOOD];
+    ws_server *server = recorded_server(&record, echo_message);
+    CHECK_OK(ws_server_set(server, "max_pending_handshakes", "4"));
+    int port = start(server), open = client_open(port);
+    for (int i = 0; i < FLOOD; i++) {
+        silent[i] = client_connect(port);
+        send_text(silent[i], "GET / HTTP/1.1\r\nHost: ");
+        STATS_WHEN(server, connections_accepted, i + 2);
+    }
+    for (int i = 0; i < FLOOD - 4; i++)
+        expect_refusal(silent[i], 503, "max_pending_handshakes");
+    STATS_WHEN(server, handshakes_dropped, FLOOD - 4);
+
+    int fd = client_open(port); /* pushes one out, and owes nothing itself any more */
+    expect_refusal(silent[4], 503, "max_pending_handshakes");
+    send_text(silent[5], "a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    expect_upgrade(silent[5]); /* who was slow and yet asked in time */
+    int more[2] = {client_connect(port), client_connect(port)};
+    STATS_WHEN(server, connections_accepted, FLOOD + 4);
+    CHECK_INT(FLOOD - 3, stats_of(server).handshakes_dropped); /* there was room for both */
+    int clients[] = {open, fd, silent[5]};
+    for (int i = 0; i < 3; i++) {
+        send_message(clients[i], "here");
+        EXPECT_MESSAGE(clients[i], "here");
+    }
+    stop_and_free(server);
+    int left[] = {open, fd, silent[5], silent[6], silent[7], more[0], more[1]};
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++)
+        close(left[i]);
+}
+
+/* A long flood costs no more than a short one. */
+static void a_long_flood(void)
+{
+    struct record record = RECORD;
+    ws_server *server = recorded_server(&record, echo_message);
+    CHECK_OK(ws_server_set(server, "max_pending_handshakes", "16"));
+    int port = start(server), fd = client_open(port), flood = scaled(2000, 100);
+    for (int i = 0; i < flood; i++)
+        reset(client_connect(port));
+    send_message(fd, "still here");
+    EXPECT_MESSAGE(fd, "still here");
+    STATS_WHEN(server, connections_open, 1);
+    int last = client_open(port);
+    stop_and_free(server);
+    close(fd);
+    close(last);
+}
+
+static void by_age(void)
+{
+    struct poller poller = {.server = new_server()};
+    CHECK_OK(ws_server_set(poller.server, "max_lifetime", "300ms"));
+    CHECK_OK(ws_server_set(poller.server, "ping_interval", "20ms"));
+    int64_t began = now_ms();
+    int port = start(poller.server), fd = client_open(port), silent = client_connect(port);
+    EXPECT_EVENT(&poller, WS_EVENT_OPEN);
+    int code = 0, pings = 0;
+    while (code == 0) { /* a busy one is closed all the same */
+        struct frame frame = receive_frame(fd);
+        if (frame.first == (FIN | PING)) {
+            send_frame(fd, FIN | PONG, frame.data, frame.length);
+            pings++;
+        } else {
+            CHECK_INT(FIN | CLOSE, frame.first);
+            CHECK_STRING("connection lifetime", (char *)frame.data + 2);
+            code = frame.data[0] << 8 | frame.data[1];
+        }
+        frame_free(&frame);
+    }
+    CHECK_INT(1001, code);
+    CHECK(now_ms() - began >= 285 && now_ms() - began < scaled(2000, 30000));
+    CHECK(pings > 0 || under_valgrind());
+    send_close(fd, 1001, "");
+    CHECK_INT(1001, EXPECT_EVENT(&poller, WS_EVENT_CLOSE)->code);
+    expect_refusal(silent, 408, "max_lifetime"); /* and so is who has not even asked */
+    STATS_WHEN(poller.server, lifetimes_ended, 2);
+    EXPECT_END(fd);
+    stop_and_free(poller.server);
+}
+
+static void pings(int poll_mode)
+{
+    struct record record = RECORD;
+    struct poller poller = {.server = poll_mode ? new_server() : recorded_server(&record, echo_message)};
+    ws_server *server = poller.server;
+    CHECK_OK(ws_server_set(server, "max_control_frames", "50"));
+    int port = start(server), fd = client_open(port), other = client_open(port);
+    for (int opcode = PING; opcode <= PONG; opcode++) {
+        for (int i = 0; i < 2 * 50 + 1; i++) /* a second may begin in between */
+            send_frame(fd, FIN | opcode, "x", 1);
+        int answers = 0, code = 0;
+        while (code == 0) {
+            struct frame frame = receive_frame(fd);
+            answers += frame.first == (FIN | PONG);
+            if (frame.first == (FIN | CLOSE))
+                code = frame.data[0] << 8 | frame.data[1];
+            frame_free(&frame);
+        }
+        CHECK_INT(1008, code);
+        CHECK(opcode == PING ? answers >= 50 && answers <= 100 : answers == 0);
+        close(fd);
+        STATS_WHEN(server, control_floods, opcode - PING + 1);
+        fd = client_open(port);
+    }
+    for (int i = 0; i < 200; i++) /* data is free of it, and others are not concerned */
+        send_message(other, "data");
+    send_frame(other, FIN | PING, "still", 5);
+    int messages = 0, pongs = 0;
+    while (messages < (poll_mode ? 0 : 200) || pongs < 1) {
+        struct frame frame = receive_frame(other);
+        messages += frame.first == (FIN | TEXT);
+        pongs += frame.first == (FIN | PONG);
+        CHECK(frame.first != (FIN | CLOSE));
+        frame_free(&frame);
+    }
+    CHECK_INT(2, stats_of(server).control_floods);
+    stop_and_free(server);
+    close(fd);
+    close(other);
+}
+
+int main(void)
+{
+    begin();
+    by_address("1");
+    by_address("4");
+    by_address_in_ipv6();
+    before_the_first_request();
+    a_long_flood();
+    by_age();
+    pings(0);
+    pings(1);
+    return 0;
+}
