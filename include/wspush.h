@@ -379,6 +379,10 @@ typedef struct {
    */
   uint64_t reads_paused;
   /**
+   * Times that accepting paused because there were no descriptors left.
+   */
+  uint64_t accepts_paused;
+  /**
    * Times that all reading paused because the host did not take its events.
    */
   uint64_t host_paused;

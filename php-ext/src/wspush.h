@@ -109,6 +109,7 @@ typedef struct {
   uint64_t control_floods;
   uint64_t pushes_refused;
   uint64_t reads_paused;
+  uint64_t accepts_paused;
   uint64_t host_paused;
   uint64_t panics;
 } ws_stats;

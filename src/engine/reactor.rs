@@ -95,6 +95,8 @@ struct Listening {
     /// Connections may wait that were not accepted.
     waiting: bool,
     paused_until: Option<Tick>,
+    /// There was no descriptor for the last one.
+    starved: bool,
 }
 
 /// What becomes of a connection after something happened on it.
@@ -124,7 +126,7 @@ impl Reactor {
             delivery,
             epoll,
             ready: Events::with_capacity(EVENTS),
-            listeners: listeners.map(|listener| Listening { listener, waiting: false, paused_until: None }).collect(),
+            listeners: listeners.map(|listener| Listening::new(listener)).collect(),
             connections: Vec::new(),
             ids: IdAllocator::default(),
             turned_away: 0,
@@ -313,6 +315,7 @@ impl Reactor {
             self.keep_outbox(outbox);
         }
         self.count_out(wire);
+        self.accept_again();
         wire.socket.shut_down();
         self.ids.give_back(&self.link.registry, wire.id);
         self.link.stats.connections_open.set(self.ids.live() as u64);

@@ -118,6 +118,8 @@ stats! {
     pushes_refused: Counter,
     /// Times that reading from a connection paused because it did not take what was sent to it.
     reads_paused: Counter,
+    /// Times that accepting paused because there were no descriptors left.
+    accepts_paused: Counter,
     /// Times that all reading paused because the host did not take its events.
     host_paused: Counter,
     /// Faults inside wspush that cost a connection.

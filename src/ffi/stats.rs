@@ -55,6 +55,8 @@ pub struct ws_stats {
     pub pushes_refused: u64,
     /// Times that reading from a connection paused because it did not take what was sent to it.
     pub reads_paused: u64,
+    /// Times that accepting paused because there were no descriptors left.
+    pub accepts_paused: u64,
     /// Times that all reading paused because the host did not take its events.
     pub host_paused: u64,
     /// Faults inside wspush that cost a connection.
@@ -84,6 +86,7 @@ impl ws_stats {
         self.control_floods += stats.control_floods.get();
         self.pushes_refused += stats.pushes_refused.get();
         self.reads_paused += stats.reads_paused.get();
+        self.accepts_paused += stats.accepts_paused.get();
         self.host_paused += stats.host_paused.get();
         self.panics += stats.panics.get();
     }

@@ -23,8 +23,11 @@ static int answered(struct pollfd *clients)
 }
 
 /* The clients are a process of their own, with descriptors of its own. */
-static int be_the_clients(int port)
+static int be_the_clients(int from_server, int to_server)
 {
+    int port;
+    char go;
+    CHECK_INT(sizeof port, read(from_server, &port, sizeof port));
     struct pollfd clients[CLIENTS];
     alarm((unsigned)scaled(30, 200));
     for (int i = 0; i < CLIENTS; i++) {
@@ -33,6 +36,8 @@ static int be_the_clients(int port)
     }
     int first = answered(clients);
     CHECK(first > 0 && (first < LIMIT || under_valgrind()));
+    CHECK_INT(1, write(to_server, "f", 1)); /* it is full */
+    CHECK_INT(1, read(from_server, &go, 1));
     for (int i = 0; i < CLIENTS; i++) {
         if (clients[i].revents == 0)
             continue;
@@ -62,14 +67,15 @@ static double processor_seconds(void)
 int main(void)
 {
     struct record record = RECORD;
-    int to_child[2], status, port;
+    int to_child[2], from_child[2], status, port;
+    char full;
     begin();
     CHECK_INT(0, pipe(to_child));
+    CHECK_INT(0, pipe(from_child));
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        CHECK_INT(sizeof port, read(to_child[0], &port, sizeof port));
-        be_the_clients(port);
+        be_the_clients(to_child[0], from_child[1]);
         execlp("true", "true", (char *)NULL);
         _exit(1);
     }
@@ -87,11 +93,21 @@ int main(void)
     port = start(server);
     CHECK_INT(sizeof port, write(to_child[1], &port, sizeof port));
     double before = processor_seconds();
+    CHECK_INT(1, read(from_child[0], &full, 1));
+    if (!under_valgrind()) {
+        CHECK_INT(1, stats_of(server).accepts_paused);
+        CHECK(stats_of(server).connections_accepted < CLIENTS);
+        double starving = processor_seconds();
+        poll(NULL, 0, 1000);
+        CHECK(processor_seconds() - starving < 0.02); /* while some wait to be accepted */
+    }
+    CHECK_INT(1, write(to_child[1], "g", 1));
     CHECK_INT(child, waitpid(child, &status, 0));
     CHECK_INT(0, status);
     if (!under_valgrind())
         CHECK(processor_seconds() - before < 0.2);
     WAIT_FOR(&record, opens, CLIENTS);
+    CHECK_INT(CLIENTS, stats_of(server).connections_accepted);
     stop_and_free(server);
     return 0;
 }

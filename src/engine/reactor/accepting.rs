@@ -2,18 +2,20 @@
 
 use super::super::connection::{Connection, Wire};
 use super::super::link::TURNED_AWAY;
+use super::super::stats::Stats;
 use super::super::timers::Tick;
 use super::sending::mark_dirty;
 use super::{Fate, Listening, Reactor};
 use crate::protocol::handshake::Refusal;
-use crate::sys::socket::{Socket, is_out_of_resources};
+use crate::sys::socket::{Listener, Socket, is_out_of_resources};
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 /// Connections that are accepted in a turn.
 const ACCEPTS_PER_TURN: usize = 256;
 
-/// How long accepting pauses when there are no descriptors left, in ticks.
+/// How long accepting pauses at most when there are no descriptors left, in ticks: others in the process may close some.
 const ACCEPT_PAUSE: Tick = 10;
 
 impl Reactor {
@@ -28,8 +30,11 @@ impl Reactor {
                     break;
                 }
                 match listening.listener.accept() {
-                    Ok(socket) => self.admit(socket),
-                    Err(error) => listening.on_accept_error(&error, self.now),
+                    Ok(socket) => {
+                        listening.starved = false;
+                        self.admit(socket);
+                    }
+                    Err(error) => listening.on_accept_error(&error, self.now, &self.link.stats),
                 }
             }
         }
@@ -38,9 +43,10 @@ impl Reactor {
     fn admit(&mut self, socket: Socket) {
         self.link.stats.connections_accepted.add(1);
         let id = if self.turned_away < TURNED_AWAY { self.ids.take(&self.link.registry) } else { None };
-        let Some(id) = id else { return self.link.stats.connections_refused.add(1) };
+        let Some(id) = id else { return self.drop_arrival() };
         if self.epoll.add(socket.as_fd(), id).is_err() {
-            return self.ids.give_back(&self.link.registry, id);
+            self.ids.give_back(&self.link.registry, id);
+            return self.drop_arrival();
         }
         let mut conn = Box::new(Connection::new(id, socket, self.now));
         match self.count_in(&mut conn.wire) {
@@ -54,6 +60,17 @@ impl Reactor {
         self.connections[slot] = Some(conn);
         self.link.stats.connections_open.set(self.ids.live() as u64);
         self.keep_pending_few();
+    }
+
+    /// Counts a connection that is dropped without a word.
+    fn drop_arrival(&self) {
+        self.link.stats.connections_refused.add(1);
+        self.link.stats.connections_closed.add(1);
+    }
+
+    /// Has those who wait for a descriptor tried again, for one is about to be free.
+    pub(super) fn accept_again(&mut self) {
+        self.listeners.iter_mut().for_each(|listening| listening.paused_until = None);
     }
 
     /// Tells a connection that is not counted in why it has to go.
@@ -77,9 +94,16 @@ impl Reactor {
 }
 
 impl Listening {
-    fn on_accept_error(&mut self, error: &io::Error, now: Tick) {
+    pub(super) const fn new(listener: Arc<Listener>) -> Self {
+        Self { listener, waiting: false, paused_until: None, starved: false }
+    }
+
+    fn on_accept_error(&mut self, error: &io::Error, now: Tick, stats: &Stats) {
         if is_out_of_resources(error) {
             self.paused_until = Some(now.wrapping_add(ACCEPT_PAUSE));
+            if !std::mem::replace(&mut self.starved, true) {
+                stats.accepts_paused.add(1);
+            }
         } else if error.kind() == io::ErrorKind::WouldBlock {
             self.waiting = false;
         }
