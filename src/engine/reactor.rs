@@ -126,7 +126,7 @@ impl Reactor {
             delivery,
             epoll,
             ready: Events::with_capacity(EVENTS),
-            listeners: listeners.map(|listener| Listening::new(listener)).collect(),
+            listeners: listeners.map(Listening::new).collect(),
             connections: Vec::new(),
             ids: IdAllocator::default(),
             turned_away: 0,
