@@ -6,6 +6,7 @@
 
 pub mod close;
 pub mod decoder;
+pub mod files;
 pub mod forwarded;
 pub mod frame;
 pub mod handshake;

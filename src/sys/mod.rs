@@ -7,6 +7,7 @@ pub mod clock;
 pub mod copy;
 pub mod epoll;
 pub mod eventfd;
+pub mod files;
 pub mod futex;
 pub mod process;
 pub mod ring;
