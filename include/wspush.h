@@ -390,6 +390,138 @@ typedef struct {
    * Faults inside wspush that cost a connection.
    */
   uint64_t panics;
+  /**
+   * Bytes that wait for connections to take them, in all.
+   */
+  uint64_t queued_bytes;
+  /**
+   * Bytes of pushes and commands of other threads that wait for a reactor.
+   */
+  uint64_t command_bytes;
+  /**
+   * Poll mode: bytes of events that wait for the host, in the one queue of all reactors: told of reactor 0.
+   */
+  uint64_t event_bytes;
+  /**
+   * Requests refused with 400: the request is no HTTP that is taken here.
+   */
+  uint64_t refused_400;
+  /**
+   * Requests refused with 403: the page's Origin is not allowed.
+   */
+  uint64_t refused_403;
+  /**
+   * Requests refused with 404: there is nothing there.
+   */
+  uint64_t refused_404;
+  /**
+   * Requests refused with 405: the method is not served.
+   */
+  uint64_t refused_405;
+  /**
+   * Requests refused with 408: it was not whole in time, or the connection's time was over.
+   */
+  uint64_t refused_408;
+  /**
+   * Requests refused with 413: its body is too long.
+   */
+  uint64_t refused_413;
+  /**
+   * Requests refused with 414: its target is too long.
+   */
+  uint64_t refused_414;
+  /**
+   * Requests refused with 417: it expects what cannot be met.
+   */
+  uint64_t refused_417;
+  /**
+   * Requests refused with 426: another version of the WebSocket protocol is needed.
+   */
+  uint64_t refused_426;
+  /**
+   * Requests refused with 431: its head is too long.
+   */
+  uint64_t refused_431;
+  /**
+   * Requests refused with 500: a fault inside wspush.
+   */
+  uint64_t refused_500;
+  /**
+   * Requests refused with 501: it asks for what is not implemented.
+   */
+  uint64_t refused_501;
+  /**
+   * Requests refused with 503: there are too many, or the server stops.
+   */
+  uint64_t refused_503;
+  /**
+   * Requests refused with 504: the host did not answer in time.
+   */
+  uint64_t refused_504;
+  /**
+   * Requests refused with 505: another version of HTTP is needed.
+   */
+  uint64_t refused_505;
+  /**
+   * Requests refused with any other status. All of these together are `requests_refused`.
+   */
+  uint64_t refused_other;
+  /**
+   * WebSockets that closed with 1000: normal.
+   */
+  uint64_t closed_1000;
+  /**
+   * WebSockets that closed with 1001: going away.
+   */
+  uint64_t closed_1001;
+  /**
+   * WebSockets that closed with 1002: a breach of the protocol.
+   */
+  uint64_t closed_1002;
+  /**
+   * WebSockets that closed with 1003: data of a kind that is not taken.
+   */
+  uint64_t closed_1003;
+  /**
+   * WebSockets that closed with 1005: a Close without a code.
+   */
+  uint64_t closed_1005;
+  /**
+   * WebSockets that closed with 1006: lost without a Close.
+   */
+  uint64_t closed_1006;
+  /**
+   * WebSockets that closed with 1007: text that is not UTF-8, or other data that is not what it is said to be.
+   */
+  uint64_t closed_1007;
+  /**
+   * WebSockets that closed with 1008: a breach of a policy.
+   */
+  uint64_t closed_1008;
+  /**
+   * WebSockets that closed with 1009: a message that is too long.
+   */
+  uint64_t closed_1009;
+  /**
+   * WebSockets that closed with 1011: an error inside.
+   */
+  uint64_t closed_1011;
+  /**
+   * WebSockets that closed with 1012: the service restarts.
+   */
+  uint64_t closed_1012;
+  /**
+   * WebSockets that closed with 1013: try again later.
+   */
+  uint64_t closed_1013;
+  /**
+   * WebSockets that closed with a code of the application's, 3000 to 4999.
+   */
+  uint64_t closed_application;
+  /**
+   * WebSockets that closed with any other code. All of these together are the closes told to the host.
+   */
+  uint64_t closed_other;
 } ws_stats;
 
 #ifdef __cplusplus
@@ -791,12 +923,24 @@ int ws_request_remote_port(const ws_request *request);
 int ws_request_local_port(const ws_request *request);
 
 /**
- * Fills `stats`, of which `size` must be set. Any thread, from the start on; also after the stop.
+ * Fills `stats`, of which `size` must be set, with the sums over all reactors. To tell `queued_bytes` takes a look at each
+ * connection, some microseconds for a thousand of them: ask once a second rather than for each message. Any thread, from the start on; also after the stop.
  *
  * Errors: `WS_ERR_NULL`, `WS_ERR_ARGUMENT` for a `size` below that of the first version, `WS_ERR_STATE`,
  * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
  */
-int ws_server_stats(ws_server *server, ws_stats *stats);
+int ws_server_stats(ws_server *server,
+                    ws_stats *stats);
+
+/**
+ * The same for one reactor, counted from 0: the share of one thread in what `ws_server_stats` tells.
+ *
+ * Any thread, from the start on; also after the stop. Errors: as `ws_server_stats`, and `WS_ERR_ARGUMENT` if there is no
+ * such reactor.
+ */
+int ws_reactor_stats(ws_server *server,
+                     int reactor,
+                     ws_stats *stats);
 
 #ifdef __cplusplus
 }  // extern "C"

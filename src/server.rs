@@ -327,7 +327,19 @@ impl Server {
     /// # Errors
     /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
     pub fn stats(&self) -> Result<impl Iterator<Item = &Stats>> {
-        Ok(self.running()?.links.iter().map(|link| &link.stats))
+        Ok(self.running()?.links.iter().map(|link| link.stats()))
+    }
+
+    /// The counters of one reactor.
+    ///
+    /// # Errors
+    /// `WS_ERR_ARGUMENT` if there is none of this number, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    pub fn reactor_stats(&self, reactor: usize) -> Result<&Stats> {
+        let links = &self.running()?.links;
+        links
+            .get(reactor)
+            .map(|link| link.stats())
+            .ok_or_else(|| Error::new(Status::WS_ERR_ARGUMENT, format!("reactor {reactor}: there are {}", links.len())))
     }
 
     /// Waits for events for at most `limit` and reads them with `read`; see [`EventQueue::poll`](crate::engine::events::EventQueue::poll).

@@ -307,17 +307,22 @@ abstract class Native
     }
 
     /**
-     * Counters since the start: connections_open, messages_in, bytes_out, pushes_refused and so on.
+     * Counters since the start: connections_open, messages_in, bytes_out, pushes_refused, refused_404, closed_1006 and so
+     * on; include/wspush.h says what each of them is.
+     *
+     * @param int|null $reactor the number of a reactor, from 0, for its share alone; null: all of them together
      *
      * @return array<string, int>
      *
-     * @throws Exception
+     * @throws Exception STATE (not started), ARGUMENT (no such reactor)
      */
-    public function stats(): array
+    public function stats(?int $reactor = null): array
     {
         $stats = $this->ffi->new('ws_stats');
         $stats->size = \FFI::sizeof($stats);
-        $this->check($this->ffi->ws_server_stats($this->handle, \FFI::addr($stats)));
+        $this->check($reactor === null
+            ? $this->ffi->ws_server_stats($this->handle, \FFI::addr($stats))
+            : $this->ffi->ws_reactor_stats($this->handle, $reactor, \FFI::addr($stats)));
         $counters = [];
         foreach (\FFI::typeof($stats)->getStructFieldNames() as $name) {
             if ($name !== 'size') {

@@ -112,6 +112,39 @@ typedef struct {
   uint64_t accepts_paused;
   uint64_t host_paused;
   uint64_t panics;
+  uint64_t queued_bytes;
+  uint64_t command_bytes;
+  uint64_t event_bytes;
+  uint64_t refused_400;
+  uint64_t refused_403;
+  uint64_t refused_404;
+  uint64_t refused_405;
+  uint64_t refused_408;
+  uint64_t refused_413;
+  uint64_t refused_414;
+  uint64_t refused_417;
+  uint64_t refused_426;
+  uint64_t refused_431;
+  uint64_t refused_500;
+  uint64_t refused_501;
+  uint64_t refused_503;
+  uint64_t refused_504;
+  uint64_t refused_505;
+  uint64_t refused_other;
+  uint64_t closed_1000;
+  uint64_t closed_1001;
+  uint64_t closed_1002;
+  uint64_t closed_1003;
+  uint64_t closed_1005;
+  uint64_t closed_1006;
+  uint64_t closed_1007;
+  uint64_t closed_1008;
+  uint64_t closed_1009;
+  uint64_t closed_1011;
+  uint64_t closed_1012;
+  uint64_t closed_1013;
+  uint64_t closed_application;
+  uint64_t closed_other;
 } ws_stats;
 
 uint32_t ws_abi_version(void);
@@ -211,3 +244,5 @@ int ws_request_remote_port(const ws_request *request);
 int ws_request_local_port(const ws_request *request);
 
 int ws_server_stats(ws_server *server, ws_stats *stats);
+
+int ws_reactor_stats(ws_server *server, int reactor, ws_stats *stats);

@@ -373,6 +373,9 @@ final class ServerTest extends TestCase
         $stats = $this->server->stats();
         self::assertSame(2, $stats['messages_in']);
         self::assertSame(1, $stats['connections_open']);
+        self::assertSame($stats['messages_in'], $this->server->stats(0)['messages_in']);
+        $this->expectException(Exception::class);
+        $this->server->stats(1);
     }
 
     public function testAForeignEventLoopWatchesTheStream(): void

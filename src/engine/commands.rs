@@ -263,6 +263,12 @@ impl CommandQueue {
         *commands = Commands { closed: true, ..Commands::default() };
     }
 
+    /// How much waits in it, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// Whether the reactor is called to look.
     #[inline]
     #[must_use]

@@ -106,6 +106,12 @@ impl EventQueue {
         self.waiting.load(Ordering::Acquire) >= self.max_waiting
     }
 
+    /// How much waits in it, in bytes.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Whether the calling thread works on a batch, and will call for the next when it is done.
     #[inline]
     #[must_use]

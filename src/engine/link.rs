@@ -74,6 +74,17 @@ impl Link {
         turn::begin_thread(self.name(), host);
     }
 
+    /// Its counters, with how much waits at this time.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        self.stats.queued_bytes.set(self.registry.queued());
+        self.stats.command_bytes.set(self.commands.bytes() as u64);
+        if let Some(events) = self.events.as_ref().filter(|_| self.registry.is_first()) {
+            self.stats.event_bytes.set(events.waiting_bytes());
+        }
+        &self.stats
+    }
+
     /// How many bytes of answers a connection takes: none if it is not open.
     #[must_use]
     pub fn room(&self, conn: ConnId) -> u64 {

@@ -164,6 +164,19 @@ impl Registry {
         Standing::from_bits(slot.state.fetch_and(QUEUED, Ordering::AcqRel)).phase != Phase::Shut
     }
 
+    /// Bytes that wait to be sent, to all connections.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        let slots = self.segments.iter().map_while(OnceLock::get).flatten();
+        slots.map(|slot| slot.state.load(Ordering::Relaxed) & QUEUED).sum()
+    }
+
+    /// Whether it is that of the first reactor.
+    #[must_use]
+    pub const fn is_first(&self) -> bool {
+        self.reactor == 0
+    }
+
     /// The ids of all open connections, in the order of their slots.
     pub fn open(&self) -> impl Iterator<Item = ConnId> {
         let slots = self.segments.iter().map_while(OnceLock::get).flatten();

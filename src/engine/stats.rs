@@ -124,6 +124,118 @@ stats! {
     host_paused: Counter,
     /// Faults inside wspush that cost a connection.
     panics: Counter,
+    /// Bytes that wait for connections to take them, in all.
+    queued_bytes: Gauge,
+    /// Bytes of pushes and commands of other threads that wait for a reactor.
+    command_bytes: Gauge,
+    /// Poll mode: bytes of events that wait for the host, in the one queue of all reactors: told of reactor 0.
+    event_bytes: Gauge,
+    /// Requests refused with 400: the request is no HTTP that is taken here.
+    refused_400: Counter,
+    /// Requests refused with 403: the page's Origin is not allowed.
+    refused_403: Counter,
+    /// Requests refused with 404: there is nothing there.
+    refused_404: Counter,
+    /// Requests refused with 405: the method is not served.
+    refused_405: Counter,
+    /// Requests refused with 408: it was not whole in time, or the connection's time was over.
+    refused_408: Counter,
+    /// Requests refused with 413: its body is too long.
+    refused_413: Counter,
+    /// Requests refused with 414: its target is too long.
+    refused_414: Counter,
+    /// Requests refused with 417: it expects what cannot be met.
+    refused_417: Counter,
+    /// Requests refused with 426: another version of the WebSocket protocol is needed.
+    refused_426: Counter,
+    /// Requests refused with 431: its head is too long.
+    refused_431: Counter,
+    /// Requests refused with 500: a fault inside wspush.
+    refused_500: Counter,
+    /// Requests refused with 501: it asks for what is not implemented.
+    refused_501: Counter,
+    /// Requests refused with 503: there are too many, or the server stops.
+    refused_503: Counter,
+    /// Requests refused with 504: the host did not answer in time.
+    refused_504: Counter,
+    /// Requests refused with 505: another version of HTTP is needed.
+    refused_505: Counter,
+    /// Requests refused with any other status. All of these together are `requests_refused`.
+    refused_other: Counter,
+    /// WebSockets that closed with 1000: normal.
+    closed_1000: Counter,
+    /// WebSockets that closed with 1001: going away.
+    closed_1001: Counter,
+    /// WebSockets that closed with 1002: a breach of the protocol.
+    closed_1002: Counter,
+    /// WebSockets that closed with 1003: data of a kind that is not taken.
+    closed_1003: Counter,
+    /// WebSockets that closed with 1005: a Close without a code.
+    closed_1005: Counter,
+    /// WebSockets that closed with 1006: lost without a Close.
+    closed_1006: Counter,
+    /// WebSockets that closed with 1007: text that is not UTF-8, or other data that is not what it is said to be.
+    closed_1007: Counter,
+    /// WebSockets that closed with 1008: a breach of a policy.
+    closed_1008: Counter,
+    /// WebSockets that closed with 1009: a message that is too long.
+    closed_1009: Counter,
+    /// WebSockets that closed with 1011: an error inside.
+    closed_1011: Counter,
+    /// WebSockets that closed with 1012: the service restarts.
+    closed_1012: Counter,
+    /// WebSockets that closed with 1013: try again later.
+    closed_1013: Counter,
+    /// WebSockets that closed with a code of the application's, 3000 to 4999.
+    closed_application: Counter,
+    /// WebSockets that closed with any other code. All of these together are the closes told to the host.
+    closed_other: Counter,
+}
+
+impl Stats {
+    /// What counts the requests that were refused with this status.
+    #[must_use]
+    pub const fn refused(&self, status: u16) -> &Counter {
+        match status {
+            400 => &self.refused_400,
+            403 => &self.refused_403,
+            404 => &self.refused_404,
+            405 => &self.refused_405,
+            408 => &self.refused_408,
+            413 => &self.refused_413,
+            414 => &self.refused_414,
+            417 => &self.refused_417,
+            426 => &self.refused_426,
+            431 => &self.refused_431,
+            500 => &self.refused_500,
+            501 => &self.refused_501,
+            503 => &self.refused_503,
+            504 => &self.refused_504,
+            505 => &self.refused_505,
+            _ => &self.refused_other,
+        }
+    }
+
+    /// What counts the WebSockets that closed with this code.
+    #[must_use]
+    pub const fn closed(&self, code: u16) -> &Counter {
+        match code {
+            1000 => &self.closed_1000,
+            1001 => &self.closed_1001,
+            1002 => &self.closed_1002,
+            1003 => &self.closed_1003,
+            1005 => &self.closed_1005,
+            1006 => &self.closed_1006,
+            1007 => &self.closed_1007,
+            1008 => &self.closed_1008,
+            1009 => &self.closed_1009,
+            1011 => &self.closed_1011,
+            1012 => &self.closed_1012,
+            1013 => &self.closed_1013,
+            3000..=4999 => &self.closed_application,
+            _ => &self.closed_other,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +249,14 @@ mod tests {
             assert_eq!((row.field)(&stats).get(), 0, "{} stands for a number of another row", row.name);
             (row.field)(&stats).add(1);
             assert!(row.help.ends_with('.') && !row.help.starts_with(' ') && !row.help.contains('\n'), "{}", row.help);
+        }
+        // Each of them is now told by its own name.
+        for code in (400..=505).chain(1000..=1013) {
+            let name = format!("{}_{code}", if code < 1000 { "refused" } else { "closed" });
+            let counter = if code < 1000 { stats.refused(code) } else { stats.closed(code) };
+            if let Some(row) = TABLE.iter().find(|row| row.name == name) {
+                assert!(std::ptr::eq(counter, (row.field)(&stats)), "{name}");
+            }
         }
         assert_eq!(TABLE.len() * size_of::<Counter>(), size_of::<Stats>());
     }

@@ -3,7 +3,8 @@
 use super::handle::{self, ws_server};
 use super::{check_structure, guard};
 use crate::engine::stats::Stats;
-use crate::error::Status;
+use crate::error::{Result, Status};
+use crate::server::Server;
 use std::ffi::c_int;
 
 /// What a server has counted since its start, over all reactors. It may grow at its end in later versions: the caller
@@ -61,6 +62,72 @@ pub struct ws_stats {
     pub host_paused: u64,
     /// Faults inside wspush that cost a connection.
     pub panics: u64,
+    /// Bytes that wait for connections to take them, in all.
+    pub queued_bytes: u64,
+    /// Bytes of pushes and commands of other threads that wait for a reactor.
+    pub command_bytes: u64,
+    /// Poll mode: bytes of events that wait for the host, in the one queue of all reactors: told of reactor 0.
+    pub event_bytes: u64,
+    /// Requests refused with 400: the request is no HTTP that is taken here.
+    pub refused_400: u64,
+    /// Requests refused with 403: the page's Origin is not allowed.
+    pub refused_403: u64,
+    /// Requests refused with 404: there is nothing there.
+    pub refused_404: u64,
+    /// Requests refused with 405: the method is not served.
+    pub refused_405: u64,
+    /// Requests refused with 408: it was not whole in time, or the connection's time was over.
+    pub refused_408: u64,
+    /// Requests refused with 413: its body is too long.
+    pub refused_413: u64,
+    /// Requests refused with 414: its target is too long.
+    pub refused_414: u64,
+    /// Requests refused with 417: it expects what cannot be met.
+    pub refused_417: u64,
+    /// Requests refused with 426: another version of the WebSocket protocol is needed.
+    pub refused_426: u64,
+    /// Requests refused with 431: its head is too long.
+    pub refused_431: u64,
+    /// Requests refused with 500: a fault inside wspush.
+    pub refused_500: u64,
+    /// Requests refused with 501: it asks for what is not implemented.
+    pub refused_501: u64,
+    /// Requests refused with 503: there are too many, or the server stops.
+    pub refused_503: u64,
+    /// Requests refused with 504: the host did not answer in time.
+    pub refused_504: u64,
+    /// Requests refused with 505: another version of HTTP is needed.
+    pub refused_505: u64,
+    /// Requests refused with any other status. All of these together are `requests_refused`.
+    pub refused_other: u64,
+    /// WebSockets that closed with 1000: normal.
+    pub closed_1000: u64,
+    /// WebSockets that closed with 1001: going away.
+    pub closed_1001: u64,
+    /// WebSockets that closed with 1002: a breach of the protocol.
+    pub closed_1002: u64,
+    /// WebSockets that closed with 1003: data of a kind that is not taken.
+    pub closed_1003: u64,
+    /// WebSockets that closed with 1005: a Close without a code.
+    pub closed_1005: u64,
+    /// WebSockets that closed with 1006: lost without a Close.
+    pub closed_1006: u64,
+    /// WebSockets that closed with 1007: text that is not UTF-8, or other data that is not what it is said to be.
+    pub closed_1007: u64,
+    /// WebSockets that closed with 1008: a breach of a policy.
+    pub closed_1008: u64,
+    /// WebSockets that closed with 1009: a message that is too long.
+    pub closed_1009: u64,
+    /// WebSockets that closed with 1011: an error inside.
+    pub closed_1011: u64,
+    /// WebSockets that closed with 1012: the service restarts.
+    pub closed_1012: u64,
+    /// WebSockets that closed with 1013: try again later.
+    pub closed_1013: u64,
+    /// WebSockets that closed with a code of the application's, 3000 to 4999.
+    pub closed_application: u64,
+    /// WebSockets that closed with any other code. All of these together are the closes told to the host.
+    pub closed_other: u64,
 }
 
 impl ws_stats {
@@ -89,23 +156,76 @@ impl ws_stats {
         self.accepts_paused += stats.accepts_paused.get();
         self.host_paused += stats.host_paused.get();
         self.panics += stats.panics.get();
+        self.queued_bytes += stats.queued_bytes.get();
+        self.command_bytes += stats.command_bytes.get();
+        self.event_bytes += stats.event_bytes.get();
+        self.refused_400 += stats.refused_400.get();
+        self.refused_403 += stats.refused_403.get();
+        self.refused_404 += stats.refused_404.get();
+        self.refused_405 += stats.refused_405.get();
+        self.refused_408 += stats.refused_408.get();
+        self.refused_413 += stats.refused_413.get();
+        self.refused_414 += stats.refused_414.get();
+        self.refused_417 += stats.refused_417.get();
+        self.refused_426 += stats.refused_426.get();
+        self.refused_431 += stats.refused_431.get();
+        self.refused_500 += stats.refused_500.get();
+        self.refused_501 += stats.refused_501.get();
+        self.refused_503 += stats.refused_503.get();
+        self.refused_504 += stats.refused_504.get();
+        self.refused_505 += stats.refused_505.get();
+        self.refused_other += stats.refused_other.get();
+        self.closed_1000 += stats.closed_1000.get();
+        self.closed_1001 += stats.closed_1001.get();
+        self.closed_1002 += stats.closed_1002.get();
+        self.closed_1003 += stats.closed_1003.get();
+        self.closed_1005 += stats.closed_1005.get();
+        self.closed_1006 += stats.closed_1006.get();
+        self.closed_1007 += stats.closed_1007.get();
+        self.closed_1008 += stats.closed_1008.get();
+        self.closed_1009 += stats.closed_1009.get();
+        self.closed_1011 += stats.closed_1011.get();
+        self.closed_1012 += stats.closed_1012.get();
+        self.closed_1013 += stats.closed_1013.get();
+        self.closed_application += stats.closed_application.get();
+        self.closed_other += stats.closed_other.get();
     }
 }
 
-/// Fills `stats`, of which `size` must be set. Any thread, from the start on; also after the stop.
+/// Fills `stats`, of which `size` must be set, with the sums over all reactors. To tell `queued_bytes` takes a look at each
+/// connection, some microseconds for a thousand of them: ask once a second rather than for each message. Any thread, from the start on; also after the stop.
 ///
 /// Errors: `WS_ERR_NULL`, `WS_ERR_ARGUMENT` for a `size` below that of the first version, `WS_ERR_STATE`,
 /// `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_stats(server: *mut ws_server, stats: *mut ws_stats) -> c_int {
+    // SAFETY: the caller's pointer leads to at least the size, which is its first field.
+    unsafe { fill(server, stats, |server, sum| server.stats().map(|all| all.for_each(|stats| sum.add(stats)))) }
+}
+
+/// The same for one reactor, counted from 0: the share of one thread in what `ws_server_stats` tells.
+///
+/// Any thread, from the start on; also after the stop. Errors: as `ws_server_stats`, and `WS_ERR_ARGUMENT` if there is no
+/// such reactor.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_reactor_stats(server: *mut ws_server, reactor: c_int, stats: *mut ws_stats) -> c_int {
+    let index = usize::try_from(reactor).unwrap_or(usize::MAX);
+    // SAFETY: the caller's pointer leads to at least the size, which is its first field.
+    unsafe { fill(server, stats, |server, sum| server.reactor_stats(index).map(|stats| sum.add(stats))) }
+}
+
+/// # Safety
+/// `stats` is NULL or leads to at least its first field, which says how much more there is.
+unsafe fn fill(
+    server: *mut ws_server,
+    stats: *mut ws_stats,
+    add: impl FnOnce(&Server, &mut ws_stats) -> Result<()>,
+) -> c_int {
     guard(|| {
-        // SAFETY: the caller's pointer leads to at least the size, which is its first field.
+        // SAFETY: the contract of this function.
         unsafe { check_structure(stats, "stats", "ws_stats")? };
         let mut sum = ws_stats { size: size_of::<ws_stats>(), ..ws_stats::default() };
-        handle::with(server, |hosted| {
-            hosted.server.stats()?.for_each(|stats| sum.add(stats));
-            Ok(())
-        })?;
+        handle::with(server, |hosted| add(&hosted.server, &mut sum))?;
         // SAFETY: the caller says with `size` that there is room for all of it.
         unsafe { *stats = sum };
         Ok(Status::WS_OK as c_int)

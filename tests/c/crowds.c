@@ -1,26 +1,6 @@
 /* Limits on who may be here: by address, before the first request, by age; and on pings. */
 #include "harness.h"
 
-#include <stddef.h>
-
-/* Waits until the server has counted so much. */
-#define STATS_WHEN(server, field, value) stats_when(HERE, (server), offsetof(ws_stats, field), (value))
-
-static void stats_when(const char *where, ws_server *server, size_t offset, uint64_t value)
-{
-    int64_t deadline = now_ms() + scaled(10000, 60000);
-    for (;;) {
-        uint64_t count;
-        ws_stats stats = stats_of(server);
-        memcpy(&count, (char *)&stats + offset, sizeof count);
-        if (count == value)
-            return;
-        if (now_ms() > deadline)
-            fail(where, "the counter stays at %" PRIu64 ", not %" PRIu64, count, value);
-        give_way();
-    }
-}
-
 /* Expects an answer with this status and this text in its body, and the end of the connection. */
 static void expect_refusal(int fd, int status, const char *text)
 {

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,6 +189,25 @@ static inline ws_stats stats_of(ws_server *server)
     CHECK_OK(ws_server_stats(server, &stats));
     CHECK_INT(sizeof stats, stats.size);
     return stats;
+}
+
+/* Waits until the server has counted so much: a client may learn of something a moment before that. */
+#define STATS_WHEN(server, field, value) stats_when(HERE, (server), offsetof(ws_stats, field), (uint64_t)(value))
+
+static inline ws_stats stats_when(const char *where, ws_server *server, size_t offset, uint64_t value)
+{
+    int64_t deadline = now_ms() + scaled(10000, 60000);
+    last_check = where;
+    for (;;) {
+        uint64_t count;
+        ws_stats stats = stats_of(server);
+        memcpy(&count, (char *)&stats + offset, sizeof count);
+        if (count == value)
+            return stats;
+        if (now_ms() > deadline)
+            fail(where, "the counter stays at %" PRIu64 ", not %" PRIu64, count, value);
+        give_way();
+    }
 }
 
 /* What the callbacks saw, and a way to wait for it. */

@@ -63,6 +63,7 @@ impl Reactor {
     /// Answers a request that cannot be served, and ends the connection.
     pub(super) fn refuse(&mut self, wire: &mut Wire, refusal: Refusal) {
         self.link.stats.requests_refused.add(1);
+        self.link.stats.refused(refusal.status).add(1);
         let mut response = refusal.response();
         if wire.flags.head_only {
             let head = response.windows(4).position(|end| end == b"\r\n\r\n");
@@ -179,6 +180,7 @@ impl Reactor {
     /// Tells the host that a connection closed, unless it knows or never knew the connection.
     pub(super) fn tell_closed(&mut self, wire: &mut Wire, code: u16, reason: &str) {
         if std::mem::take(&mut wire.flags.announced) {
+            self.link.stats.closed(code).add(1);
             self.delivery.close(wire.id, code, reason);
         }
     }
