@@ -10,7 +10,7 @@ use std::path::Path;
 const SONAME: &str = "libwspush.so.0";
 
 /// What is in the headers, in this order.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "error.rs",
     "ffi/error.rs",
     "ffi/handle.rs",
@@ -19,6 +19,7 @@ const SOURCES: [&str; 9] = [
     "ffi/topic.rs",
     "ffi/event.rs",
     "ffi/request.rs",
+    "ffi/response.rs",
     "ffi/stats.rs",
 ];
 

@@ -149,6 +149,10 @@ typedef enum {
    * A plain HTTP request, to be answered with `ws_respond`.
    */
   WS_EVENT_REQUEST = 4,
+  /**
+   * An upgrade, to be decided about with `ws_accept` or `ws_respond`; only with the option `decide_upgrades`.
+   */
+  WS_EVENT_HANDSHAKE = 5,
 } ws_event_type;
 
 /**
@@ -204,6 +208,12 @@ typedef void (*ws_close_fn)(ws_server *server,
 typedef void (*ws_request_fn)(ws_server *server, ws_conn conn, const ws_request *request, void *user_data);
 
 /**
+ * Called for each upgrade that the options admit, to be accepted with `ws_accept` or refused with `ws_respond`, now or later.
+ * `request` is valid until the callback returns.
+ */
+typedef void (*ws_handshake_fn)(ws_server *server, ws_conn conn, const ws_request *request, void *user_data);
+
+/**
  * The arguments of `ws_push`, but for the data. They are as fixed as those are.
  */
 typedef struct {
@@ -242,7 +252,7 @@ typedef struct {
    */
   size_t length;
   /**
-   * OPEN and REQUEST: the request; otherwise NULL.
+   * OPEN, REQUEST and HANDSHAKE: the request; otherwise NULL.
    */
   const ws_request *request;
   /**
@@ -615,9 +625,17 @@ int ws_server_on_close(ws_server *server, ws_close_fn callback, void *user_data)
 
 /**
  * Sets the function to be called for each plain HTTP request. Without it, in callback mode, they are answered with
- * 404. Requests with a body are answered with 501. See `ws_server_on_open`.
+ * 404. See `ws_server_on_open`.
  */
 int ws_server_on_request(ws_server *server, ws_request_fn callback, void *user_data);
+
+/**
+ * Sets the function that decides about upgrades. Without it, in callback mode, all that the options admit are accepted. See
+ * `ws_server_on_open`.
+ */
+int ws_server_on_handshake(ws_server *server,
+                           ws_handshake_fn callback,
+                           void *user_data);
 
 /**
  * Binds the addresses and starts the reactor threads. A server starts once; if it fails, it may be tried again. In a
@@ -724,24 +742,6 @@ int ws_close(ws_server *server,
  * Any thread, and any callback. Errors: `WS_ERR_CLOSED`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
 int ws_disconnect(ws_server *server, ws_conn conn);
-
-/**
- * Answers the plain HTTP request of a request event, once, and ends the connection behind it.
- *
- * `status` is 200 to 599. `headers` is NULL or lines of "Name: value", each ended by CR LF; `Content-Length` and
- * `Connection` are added and must not be there. A HEAD request is answered without the body.
- *
- * Any thread, and any callback, now or later within `response_timeout`.
- *
- * Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
- * connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_UTF8` for the headers, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
- */
-int ws_respond(ws_server *server,
-               ws_conn conn,
-               int status,
-               const char *headers,
-               const void *body,
-               size_t length);
 
 /**
  * 1 if messages may be pushed to this connection, 0 if it is closing, closed or never was.
@@ -902,6 +902,13 @@ const char *ws_request_header_name(const ws_request *request, int index);
 const char *ws_request_header_value(const ws_request *request, int index);
 
 /**
+ * The body, with its length in bytes in `*length`; NULL and 0 if there is none. Not NUL-terminated: any bytes, as they were
+ * sent but for the transfer coding, at most `max_request_body` of them. `length` may not be NULL.
+ */
+const void *ws_request_body(const ws_request *request,
+                            size_t *length);
+
+/**
  * The subprotocol that was chosen for the connection (option `subprotocols`, RFC 6455 section 1.9): "v2.chat". Empty if none
  * was.
  */
@@ -921,6 +928,77 @@ int ws_request_remote_port(const ws_request *request);
  * The port of ours that the connection came in at; 0 over a Unix socket.
  */
 int ws_request_local_port(const ws_request *request);
+
+/**
+ * Answers the HTTP request of a request event, once; or refuses the upgrade of a handshake event. Whether the connection
+ * takes another request after it is for its client to say (RFC 9112 section 9.3); that one will have another `ws_conn`.
+ *
+ * `status` is 200 to 599. `headers` is NULL or lines of "Name: value", each ended by CR LF; `Date`, `Content-Length` and
+ * `Connection` are added, and the latter two must not be there. A HEAD request is answered without the body.
+ *
+ * Any thread, and any callback, now or later within `response_timeout`.
+ *
+ * Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
+ * connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_UTF8` for the headers, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_respond(ws_server *server,
+               ws_conn conn,
+               int status,
+               const char *headers,
+               const void *body,
+               size_t length);
+
+/**
+ * Begins to answer an HTTP request piece by piece: when its length is not known, or it is too large to be in memory at a
+ * time, or its pieces come as time goes by. `ws_respond_write` and `ws_respond_end` go on with it. `status` and `headers`
+ * are as for `ws_respond`; statuses that have no body (204, 205, 304) cannot be streamed.
+ *
+ * Any thread, and any callback. Errors: those of `ws_respond`.
+ */
+int ws_respond_begin(ws_server *server,
+                     ws_conn conn,
+                     int status,
+                     const char *headers);
+
+/**
+ * Sends the next piece of a response; an empty one does nothing. `ws_conn_queued_bytes` tells how much waits. Between two
+ * pieces no more than `response_timeout` may pass, or the connection is cut.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait to be sent: try again later;
+ * `WS_ERR_CLOSED` if no response of this connection is being streamed, or its client is gone; `WS_ERR_NULL`,
+ * `WS_ERR_TOO_LARGE`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_respond_write(ws_server *server,
+                     ws_conn conn,
+                     const void *data,
+                     size_t length);
+
+/**
+ * Ends a response that was sent piece by piece.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED` if no response of this connection is being streamed, or its client
+ * is gone; `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_respond_end(ws_server *server,
+                   ws_conn conn);
+
+/**
+ * Accepts the upgrade of a handshake event: the connection is a WebSocket, messages may be pushed to it, and the open
+ * event follows. To refuse it, `ws_respond` is called instead. What is not decided within `response_timeout` is refused
+ * with 504.
+ *
+ * `subprotocol` is one of those that the client offers (header `Sec-WebSocket-Protocol`); NULL is the one that the option
+ * `subprotocols` has chosen, or none. `headers` is NULL or lines of "Name: value", each ended by CR LF, such as
+ * `Set-Cookie`, for the 101 response (RFC 6455 section 4.2.2).
+ *
+ * Any thread, and any callback, now or later. Errors: `WS_ERR_CLOSED` if no upgrade of this connection waits;
+ * `WS_ERR_ARGUMENT` for a subprotocol that was not offered or a header that cannot be sent, and then it still waits;
+ * `WS_ERR_UTF8`, `WS_ERR_STOPPED`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_accept(ws_server *server,
+              ws_conn conn,
+              const char *subprotocol,
+              const char *headers);
 
 /**
  * Fills `stats`, of which `size` must be set, with the sums over all reactors. To tell `queued_bytes` takes a look at each

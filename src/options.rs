@@ -21,8 +21,12 @@ pub struct Options {
     pub max_event_bytes: u64,
     pub max_command_bytes: u64,
     pub max_request_head: u64,
+    pub max_request_body: u64,
+    pub decide_upgrades: bool,
     pub admission: Admission,
     pub request_timeout: Duration,
+    pub body_timeout: Duration,
+    pub keep_alive_timeout: Duration,
     pub response_timeout: Duration,
     pub ping_interval: Duration,
     pub pong_timeout: Duration,
@@ -139,6 +143,19 @@ pub const TABLE: &[Row] = &[
         field: Field::Bytes(|o| &mut o.max_request_head, 256, 64 * K),
     },
     Row {
+        name: "max_request_body",
+        default: "1M",
+        meaning: "The longest body of a plain HTTP request. A longer one is answered with 413.",
+        field: Field::Bytes(|o| &mut o.max_request_body, 0, 2 * G),
+    },
+    Row {
+        name: "decide_upgrades",
+        default: "off",
+        meaning: "Poll mode: the host decides about each upgrade that the options below admit; see `ws_accept`. In callback \
+                  mode it does if `ws_server_on_handshake` is set.",
+        field: Field::Switch(|o| &mut o.decide_upgrades),
+    },
+    Row {
         name: "allowed_origins",
         default: "",
         meaning: "Pages that may connect, by their Origin as browsers send it: without a slash, and without the port if \
@@ -163,13 +180,27 @@ pub const TABLE: &[Row] = &[
     Row {
         name: "request_timeout",
         default: "10s",
-        meaning: "The time a client has to send its whole request, from the moment it connects; then 408.",
+        meaning: "The time a client has to send the head of its request, from the moment it connects, or has begun to send \
+                  another; then 408.",
         field: Field::Time(|o| &mut o.request_timeout, 10, DAY_MS),
+    },
+    Row {
+        name: "body_timeout",
+        default: "30s",
+        meaning: "The time a client has to send the body of its request; then 408.",
+        field: Field::Time(|o| &mut o.body_timeout, 10, DAY_MS),
+    },
+    Row {
+        name: "keep_alive_timeout",
+        default: "15s",
+        meaning: "The time for which a connection stays open after a plain HTTP request for another one. 0: it does not.",
+        field: Field::Time(|o| &mut o.keep_alive_timeout, 0, DAY_MS),
     },
     Row {
         name: "response_timeout",
         default: "30s",
-        meaning: "The time the host has to answer a plain HTTP request; then 504.",
+        meaning: "The time the host has to answer a plain HTTP request, to decide about an upgrade, or to send the next piece \
+                  of a response; then 504, or the connection is cut.",
         field: Field::Time(|o| &mut o.response_timeout, 10, DAY_MS),
     },
     Row {
@@ -193,7 +224,8 @@ pub const TABLE: &[Row] = &[
     Row {
         name: "max_lifetime",
         default: "0",
-        meaning: "A connection that was accepted this long ago is closed with 1001, whatever happens on it. 0: never.",
+        meaning: "A connection that was accepted this long ago is closed with 1001, whatever happens on it; it counts anew from \
+                  each further HTTP request. 0: never.",
         field: Field::Time(|o| &mut o.max_lifetime, 0, DAY_MS),
     },
     Row {
@@ -237,8 +269,12 @@ impl Default for Options {
             max_event_bytes: M,
             max_command_bytes: 64 * M,
             max_request_head: 8 * K,
+            max_request_body: M,
+            decide_upgrades: false,
             admission: Admission::default(),
             request_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            keep_alive_timeout: Duration::from_secs(15),
             response_timeout: Duration::from_secs(30),
             ping_interval: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(15),

@@ -17,7 +17,7 @@ use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::decoder::Kind;
 use crate::protocol::frame::{self, Opcode};
-use crate::protocol::handshake::encode_response;
+use crate::protocol::handshake::ResponseHead;
 use crate::protocol::{close, utf8};
 use crate::sys::process;
 use crate::sys::socket::Address;
@@ -284,18 +284,49 @@ impl Server {
         self.link(conn)?.disconnect(conn)
     }
 
-    /// Answers a plain HTTP request. `headers` are lines, each `Name: value` and CRLF; `Content-Length` and
-    /// `Connection: close` are added. To a HEAD request the body is not sent, only its length.
+    /// Answers an HTTP request: a plain one, or an upgrade that is thereby refused. `headers` are lines, each `Name: value`
+    /// and CRLF; Date, Content-Length and Connection are added. To a HEAD request the body is not sent, only its length.
     ///
     /// # Errors
     /// `WS_ERR_ARGUMENT` for a status or headers that cannot be sent, `WS_ERR_CLOSED` if no request waits.
     pub fn respond(&self, conn: ConnId, status: u16, headers: &str, body: &[u8]) -> Result<()> {
-        let link = self.link(conn)?;
-        let mut response = encode_response(status, headers, body.len())
-            .map_err(|error| Error::new(Status::WS_ERR_ARGUMENT, format!("respond: {error}")))?;
-        let head = response.len();
-        response.extend_from_slice(body);
-        link.respond(conn, response, head)
+        let head = response_head(status, headers, Some(body.len() as u64))?;
+        self.link(conn)?.respond(conn, head, body.to_vec())
+    }
+
+    /// Begins to answer an HTTP request piece by piece. `headers` as for [`Server::respond`].
+    ///
+    /// # Errors
+    /// As [`Server::respond`].
+    pub fn begin_stream(&self, conn: ConnId, status: u16, headers: &str) -> Result<()> {
+        let head = response_head(status, headers, None)?;
+        self.link(conn)?.begin_stream(conn, head)
+    }
+
+    /// Sends the next piece of a response.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED` if none is being streamed, `WS_ERR_QUEUE_FULL`.
+    pub fn send_piece(&self, conn: ConnId, piece: &[u8]) -> Result<()> {
+        // An empty chunk would be the end.
+        if piece.is_empty() { Ok(()) } else { self.link(conn)?.send_piece(conn, piece) }
+    }
+
+    /// Ends a response that came piece by piece.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED` if none is being streamed.
+    pub fn end_stream(&self, conn: ConnId) -> Result<()> {
+        self.link(conn)?.end_stream(conn)
+    }
+
+    /// Accepts an upgrade that the host decides about, with this subprotocol or the one that the options choose.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED` if none waits; `WS_ERR_ARGUMENT` for a subprotocol that the client has not offered or headers that
+    /// cannot be sent.
+    pub fn accept(&self, conn: ConnId, subprotocol: Option<&str>, headers: &str) -> Result<()> {
+        self.link(conn)?.accept(conn, subprotocol, headers)
     }
 
     /// Whether messages may be pushed to this connection.
@@ -417,6 +448,11 @@ impl Drop for Server {
         // A forked child has nothing to stop: the threads are the parent's.
         let _ = self.stop(Duration::ZERO);
     }
+}
+
+fn response_head(status: u16, headers: &str, body_length: Option<u64>) -> Result<ResponseHead> {
+    ResponseHead::new(status, headers, body_length)
+        .map_err(|error| Error::new(Status::WS_ERR_ARGUMENT, format!("respond: {error}")))
 }
 
 fn check_text(kind: Kind, payload: &[u8]) -> Result<()> {

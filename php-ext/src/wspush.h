@@ -36,6 +36,7 @@ typedef enum {
   WS_EVENT_MESSAGE = 2,
   WS_EVENT_CLOSE = 3,
   WS_EVENT_REQUEST = 4,
+  WS_EVENT_HANDSHAKE = 5,
 } ws_event_type;
 
 typedef struct ws_request ws_request;
@@ -61,6 +62,8 @@ typedef void (*ws_close_fn)(ws_server *server,
                             void *user_data);
 
 typedef void (*ws_request_fn)(ws_server *server, ws_conn conn, const ws_request *request, void *user_data);
+
+typedef void (*ws_handshake_fn)(ws_server *server, ws_conn conn, const ws_request *request, void *user_data);
 
 typedef struct {
   ws_server *server;
@@ -173,6 +176,8 @@ int ws_server_on_close(ws_server *server, ws_close_fn callback, void *user_data)
 
 int ws_server_on_request(ws_server *server, ws_request_fn callback, void *user_data);
 
+int ws_server_on_handshake(ws_server *server, ws_handshake_fn callback, void *user_data);
+
 int ws_server_start(ws_server *server);
 
 int ws_server_wait(ws_server *server);
@@ -194,8 +199,6 @@ int ws_ping(ws_server *server, ws_conn conn, const void *data, size_t length);
 int ws_close(ws_server *server, ws_conn conn, int code, const void *reason, size_t length);
 
 int ws_disconnect(ws_server *server, ws_conn conn);
-
-int ws_respond(ws_server *server, ws_conn conn, int status, const char *headers, const void *body, size_t length);
 
 int ws_conn_is_open(ws_server *server, ws_conn conn);
 
@@ -235,6 +238,8 @@ const char *ws_request_header_name(const ws_request *request, int index);
 
 const char *ws_request_header_value(const ws_request *request, int index);
 
+const void *ws_request_body(const ws_request *request, size_t *length);
+
 const char *ws_request_subprotocol(const ws_request *request);
 
 const char *ws_request_remote_address(const ws_request *request);
@@ -242,6 +247,16 @@ const char *ws_request_remote_address(const ws_request *request);
 int ws_request_remote_port(const ws_request *request);
 
 int ws_request_local_port(const ws_request *request);
+
+int ws_respond(ws_server *server, ws_conn conn, int status, const char *headers, const void *body, size_t length);
+
+int ws_respond_begin(ws_server *server, ws_conn conn, int status, const char *headers);
+
+int ws_respond_write(ws_server *server, ws_conn conn, const void *data, size_t length);
+
+int ws_respond_end(ws_server *server, ws_conn conn);
+
+int ws_accept(ws_server *server, ws_conn conn, const char *subprotocol, const char *headers);
 
 int ws_server_stats(ws_server *server, ws_stats *stats);
 

@@ -33,13 +33,15 @@ pub type BatchNumber = u64;
 #[derive(Debug)]
 pub enum Event {
     /// It opened, by this request.
-    Open(ConnId, Box<Request>),
+    Open(ConnId, Arc<Request>),
     /// A message arrived.
     Message(ConnId, Kind, Span),
     /// It closed, with this code and reason.
     Close(ConnId, u16, Span),
     /// A plain HTTP request wants an answer.
-    Request(ConnId, Box<Request>),
+    Request(ConnId, Arc<Request>),
+    /// An upgrade wants a decision.
+    Handshake(ConnId, Arc<Request>),
 }
 
 /// Where the payload of an event lies.
@@ -145,9 +147,9 @@ impl Batch {
         self.events.is_empty()
     }
 
-    pub(super) fn push_request(&mut self, request: Request, event: impl FnOnce(Box<Request>) -> Event) {
+    pub(super) fn push_request(&mut self, request: Arc<Request>, event: impl FnOnce(Arc<Request>) -> Event) {
         self.bytes += request.size();
-        self.events.push(event(Box::new(request)));
+        self.events.push(event(request));
     }
 
     #[inline]

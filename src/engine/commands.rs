@@ -13,6 +13,7 @@ use super::pool::Pool;
 use super::registry::ConnId;
 use super::worker::{self, QUIET_MAX};
 use crate::protocol::frame::{self, Opcode};
+use crate::protocol::handshake::ResponseHead;
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::Bell;
 use crate::sys::ring::{Consumer, Producer, ring};
@@ -52,14 +53,29 @@ pub enum Command {
     Close(ConnId, Option<u16>, Box<str>),
     /// Cut the connection.
     Disconnect(ConnId),
-    /// Answer a plain HTTP request, and end the connection.
+    /// Answer an HTTP request.
     Respond {
         /// Whom.
         to: ConnId,
-        /// With these bytes.
+        /// How.
+        head: Box<ResponseHead>,
+        /// And with what.
+        body: Vec<u8>,
+    },
+    /// Begin to answer an HTTP request piece by piece.
+    BeginStream(ConnId, Box<ResponseHead>),
+    /// Send the next piece of an answer.
+    SendPiece(ConnId, Vec<u8>),
+    /// End an answer that came piece by piece.
+    EndStream(ConnId),
+    /// Open a connection whose upgrade was accepted.
+    Accept {
+        /// Whose.
+        to: ConnId,
+        /// The 101 response.
         response: Vec<u8>,
-        /// How many of them are the head, which is all that is sent if the method was HEAD.
-        head: usize,
+        /// The subprotocol in it.
+        subprotocol: Option<String>,
     },
     /// Close every connection, wait this long for queues and peers, cut what is left, and end.
     Stop(Duration),
@@ -231,7 +247,9 @@ impl CommandQueue {
     pub fn push(&self, command: Command, call: Call) -> Result<(), Refused> {
         let mut commands = self.lock();
         let bytes = match &command {
-            Command::SendWhole(_, bytes) | Command::Respond { response: bytes, .. } => bytes.len(),
+            Command::SendWhole(_, bytes) | Command::SendPiece(_, bytes) | Command::Respond { body: bytes, .. } => {
+                bytes.len()
+            }
             Command::Broadcast(frame) => frame.len(),
             Command::Publish { frame, to, is_first, .. } => {
                 frame.len() + if *is_first { size_of_val(&**to) } else { 0 }

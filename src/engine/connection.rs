@@ -1,21 +1,28 @@
 //! One connection as its reactor keeps it: small while it is idle, for there may be a hundred thousand of them.
 
 use super::batch::BatchNumber;
+use super::http::Http;
 use super::outbox::Outbox;
 use super::registry::ConnId;
 use super::timers::{Tick, ticks_in, until};
 use crate::options::Options;
 use crate::protocol::decoder::Decoder;
-use crate::protocol::handshake::RequestReader;
 use crate::sys::socket::Socket;
 
-/// Where a connection is in its life. It only ever moves down this list.
+/// Where a connection is in its life. It only ever moves down this list, but for a plain HTTP request, behind whose
+/// response it is at the beginning again.
 #[derive(Debug)]
 pub enum State {
-    /// It has not sent its whole request yet.
-    Handshake(Box<RequestReader>),
+    /// It has not sent the whole head of a request yet.
+    Handshake,
+    /// The body of its plain HTTP request is arriving.
+    Body,
     /// Its plain HTTP request waits for the host's response.
     Request,
+    /// The host sends the response piece by piece.
+    Streaming,
+    /// The host decides about its upgrade.
+    Deciding,
     /// Frames flow.
     Open,
     /// It is over: the peer has sent a Close frame, or something that it must not. But the host has not handled yet
@@ -48,6 +55,8 @@ pub struct Wire {
     pub socket: Socket,
     /// Where it is in its life.
     pub state: State,
+    /// What is known of HTTP, until it is a WebSocket.
+    pub http: Option<Box<Http>>,
     /// What waits to be sent, if anything does.
     pub outbox: Option<Box<Outbox>>,
     /// When it entered its state, or was last sent a ping while open.
@@ -94,8 +103,6 @@ pub struct Flags {
     pub turned_away: bool,
     /// It has not sent its first request whole, and is counted for that.
     pub pending: bool,
-    /// The plain request was a HEAD: its response has no body.
-    pub head_only: bool,
 }
 
 impl Connection {
@@ -105,7 +112,8 @@ impl Connection {
         let wire = Wire {
             id,
             socket,
-            state: State::Handshake(Box::default()),
+            state: State::Handshake,
+            http: Some(Box::default()),
             outbox: None,
             since: now,
             heard: now,
@@ -126,6 +134,29 @@ impl Wire {
         self.outbox.as_ref().map_or(0, |outbox| outbox.len())
     }
 
+    /// What is known of HTTP.
+    pub fn http(&mut self) -> &mut Http {
+        self.http.get_or_insert_default()
+    }
+
+    /// Whether there are bytes of a request that were received behind the last one.
+    #[must_use]
+    pub fn has_next_request(&self) -> bool {
+        matches!(self.state, State::Handshake) && self.http.as_ref().is_some_and(|http| http.has_next)
+    }
+
+    /// Whether it waits for another request.
+    #[must_use]
+    pub fn is_between_requests(&self) -> bool {
+        matches!(self.state, State::Handshake) && self.http.as_ref().is_some_and(|http| http.is_between)
+    }
+
+    /// Whether the host has to act before anything more is read.
+    #[must_use]
+    pub const fn awaits_host(&self) -> bool {
+        matches!(self.state, State::Request | State::Streaming | State::Deciding)
+    }
+
     /// When something is to be done about it if nothing happens; `awake` is when the engine last began to read after
     /// a pause of the host, for which no peer is to blame.
     #[must_use]
@@ -133,8 +164,10 @@ impl Wire {
         let after = |start: Tick, time| Some(start.wrapping_add(ticks_in(time)));
         let later = |tick: Tick| if until(awake, tick) > 0 { awake } else { tick };
         match self.state {
-            State::Handshake(_) => after(later(self.since), options.request_timeout),
-            State::Request => after(self.since, options.response_timeout),
+            State::Handshake if self.is_between_requests() => after(later(self.since), options.keep_alive_timeout),
+            State::Handshake => after(later(self.since), options.request_timeout),
+            State::Body => after(later(self.since), options.body_timeout),
+            State::Request | State::Streaming | State::Deciding => after(self.since, options.response_timeout),
             State::Leaving(_) | State::Closing | State::Ending => after(self.since, options.close_timeout),
             State::Open => {
                 let silence = match self.flags.pinged {

@@ -20,6 +20,10 @@ pub trait Handler: Send + Sync {
     fn close(&self, conn: ConnId, code: u16, reason: &str);
     /// A plain HTTP request arrived, to be answered now or later. `false`: nobody will, answer with 404.
     fn request(&self, conn: ConnId, request: &Request) -> bool;
+    /// Whether it decides about upgrades.
+    fn decides(&self) -> bool;
+    /// An upgrade arrived, to be accepted or refused now or later.
+    fn handshake(&self, conn: ConnId, request: &Request);
 }
 
 /// One of the two ways.
@@ -59,7 +63,7 @@ impl Delivery {
     }
 
     /// A connection opened.
-    pub fn open(&mut self, conn: ConnId, request: Request) {
+    pub fn open(&mut self, conn: ConnId, request: Arc<Request>) {
         match self {
             Self::Callbacks(handler) => handler.open(conn, &request),
             Self::Batches(writer) => writer.batch(0).push_request(request, |request| Batched::Open(conn, request)),
@@ -93,12 +97,31 @@ impl Delivery {
 
     /// A plain HTTP request arrived. `false`: nobody will answer it.
     #[must_use]
-    pub fn request(&mut self, conn: ConnId, request: Request) -> bool {
+    pub fn request(&mut self, conn: ConnId, request: Arc<Request>) -> bool {
         match self {
             Self::Callbacks(handler) => handler.request(conn, &request),
             Self::Batches(writer) => {
                 writer.batch(0).push_request(request, |request| Batched::Request(conn, request));
                 true
+            }
+        }
+    }
+
+    /// Whether the host decides about upgrades; `wanted` is what the options say of it.
+    #[must_use]
+    pub fn decides(&self, wanted: bool) -> bool {
+        match self {
+            Self::Callbacks(handler) => handler.decides(),
+            Self::Batches(_) => wanted,
+        }
+    }
+
+    /// An upgrade arrived that the host decides about.
+    pub fn handshake(&mut self, conn: ConnId, request: Arc<Request>) {
+        match self {
+            Self::Callbacks(handler) => handler.handshake(conn, &request),
+            Self::Batches(writer) => {
+                writer.batch(0).push_request(request, |request| Batched::Handshake(conn, request));
             }
         }
     }

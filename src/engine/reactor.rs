@@ -13,11 +13,13 @@ mod handshakes;
 mod limits;
 mod obeying;
 mod receiving;
+mod requests;
 mod sending;
 
 use super::commands::Commands;
 use super::connection::{Connection, State};
 use super::delivery::Delivery;
+use super::http::Date;
 use super::inbox::Inbox;
 use super::link::Link;
 use super::outbox::Outbox;
@@ -87,6 +89,7 @@ pub struct Reactor {
     #[allow(clippy::vec_box, reason = "a connection holds its outbox in this very box")]
     outboxes: Vec<Box<Outbox>>,
     due: Vec<(ConnId, Tick)>,
+    date: Date,
     stopping: Option<Tick>,
 }
 
@@ -148,6 +151,7 @@ impl Reactor {
             pool: Pool::default(),
             outboxes: Vec::new(),
             due: Vec::new(),
+            date: Date::default(),
             stopping: None,
         })
     }
@@ -271,6 +275,9 @@ impl Reactor {
                 self.with(id, |reactor, conn| {
                     conn.wire.flags.readable |= ready.readable;
                     conn.wire.flags.hangup |= ready.hangup;
+                    if ready.gone && conn.wire.awaits_host() {
+                        return Fate::Ends;
+                    }
                     reactor.serve(conn, ready.writable)
                 });
             }
@@ -306,6 +313,9 @@ impl Reactor {
         let wire = &mut conn.wire;
         self.link.registry.shut(wire.id);
         self.link.topics.leave(wire.id);
+        if matches!(wire.state, State::Deciding) {
+            self.link.forget_decision(wire.id);
+        }
         self.tell_closed(wire, close::ABNORMAL, "");
         if matches!(wire.state, State::Leaving(_)) {
             self.delivery.end_leaving();

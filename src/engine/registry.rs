@@ -28,6 +28,12 @@ pub enum Phase {
     Request = 2,
     /// The host has begun to close it, and may still cut it.
     Closing = 3,
+    /// The response to a plain HTTP request is being streamed.
+    Streaming = 4,
+    /// An upgrade waits for a decision.
+    Deciding = 5,
+    /// It was decided for, which the reactor has not seen yet.
+    Accepted = 6,
 }
 
 const PHASE_SHIFT: u32 = 60;
@@ -70,6 +76,9 @@ impl Standing {
             1 => Phase::Open,
             2 => Phase::Request,
             3 => Phase::Closing,
+            4 => Phase::Streaming,
+            5 => Phase::Deciding,
+            6 => Phase::Accepted,
             _ => Phase::Shut,
         };
         Self { phase, queued: bits & QUEUED }
@@ -120,13 +129,22 @@ impl Registry {
     /// Adds `bytes` to what waits for a connection, if it is open and less than `most` waits for it already.
     ///
     /// # Errors
-    /// How it stands if it does not take them, or `None` if it is gone.
+    /// As [`Registry::add_queued_in`].
     #[inline]
     pub fn add_queued(&self, id: ConnId, bytes: u64, most: u64) -> Result<(), Option<Standing>> {
+        self.add_queued_in(Phase::Open, id, bytes, most)
+    }
+
+    /// Adds `bytes` to what waits for a connection, if it is in this phase and less than `most` waits for it already.
+    ///
+    /// # Errors
+    /// How it stands if it does not take them, or `None` if it is gone.
+    #[inline]
+    pub fn add_queued_in(&self, phase: Phase, id: ConnId, bytes: u64, most: u64) -> Result<(), Option<Standing>> {
         let slot = self.find(id).ok_or(None)?;
         let standing = Standing::from_bits(slot.state.fetch_add(bytes, Ordering::AcqRel));
         let same = slot.id.load(Ordering::Acquire) == id;
-        if same && standing.phase == Phase::Open && standing.queued < most {
+        if same && standing.phase == phase && standing.queued < most {
             return Ok(());
         }
         slot.state.fetch_sub(bytes, Ordering::AcqRel);
@@ -234,6 +252,15 @@ impl IdAllocator {
         Some(id)
     }
 
+    /// The next id for the connection that has `id`, which it has no longer then. It keeps its slot. `None` if the slot
+    /// has no more ids.
+    pub fn renew(&mut self, registry: &Registry, id: ConnId) -> Option<ConnId> {
+        let step = registry.capacity * registry.reactors;
+        let next = id.checked_add(step).filter(|next| *next < 1 << 62)?;
+        registry.occupy(registry.slot_of(id), next);
+        Some(next)
+    }
+
     /// Ends the use of an id.
     pub fn give_back(&mut self, registry: &Registry, id: ConnId) {
         registry.vacate(id);
@@ -283,6 +310,32 @@ mod tests {
             }
         }
         assert_eq!(all, (1..=30).collect());
+    }
+
+    #[test]
+    fn a_connection_can_have_one_id_after_the_other() {
+        for reactors in [1, 3] {
+            let registry = Registry::new(reactors - 1, reactors, 10);
+            let mut ids = IdAllocator::default();
+            let first = ids.take(&registry).unwrap();
+            registry.note_queued(first, 7);
+            let second = ids.renew(&registry, first).unwrap();
+            assert!(registry.standing(first).is_none());
+            assert_eq!(registry.standing(second).unwrap().queued, 7);
+            assert_eq!(registry.slot_of(first), registry.slot_of(second));
+            assert_eq!(reactor_of(second, reactors as u64), reactors - 1);
+            registry.sub_queued(first, 7);
+            ids.give_back(&registry, second);
+            assert_eq!(ids.live(), 0);
+            let all: HashSet<ConnId> = (0..5000)
+                .map(|_| {
+                    let id = ids.take(&registry).unwrap();
+                    ids.give_back(&registry, id);
+                    id
+                })
+                .collect();
+            assert!(all.len() == 5000 && !all.contains(&first) && !all.contains(&second));
+        }
     }
 
     #[test]

@@ -11,9 +11,10 @@ use std::ffi::CStr;
 type At = u32;
 
 /// An HTTP request: its first line, its header fields and where it came from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request {
     text: Vec<u8>,
+    body: Vec<u8>,
     target: At,
     path: At,
     query: At,
@@ -25,9 +26,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// Copies what a request head says, and which subprotocol was chosen for it.
+    /// Copies what a request head says.
     #[must_use]
-    pub fn new(head: &RequestHead<'_>, peer: Peer, local_port: u16, subprotocol: Option<&str>) -> Self {
+    pub fn new(head: &RequestHead<'_>, peer: Peer, local_port: u16) -> Self {
         let (address, remote_port) = match peer {
             Peer::Tcp(address) => (address.ip().to_string(), address.port()),
             Peer::Unix => ("unix".to_owned(), 0),
@@ -38,10 +39,34 @@ impl Request {
         let path = put(&mut text, head.path().as_bytes());
         let query = put(&mut text, head.query().unwrap_or_default().as_bytes());
         let remote_address = put(&mut text, address.as_bytes());
-        let subprotocol = put(&mut text, subprotocol.unwrap_or_default().as_bytes());
+        let subprotocol = put(&mut text, b"");
         let headers = head.headers().map(|(name, value)| (put(&mut text, name.as_bytes()), put(&mut text, value)));
         let headers = headers.collect();
-        Self { text, target, path, query, remote_address, subprotocol, headers, remote_port, local_port }
+        Self {
+            text,
+            body: Vec::new(),
+            target,
+            path,
+            query,
+            remote_address,
+            subprotocol,
+            headers,
+            remote_port,
+            local_port,
+        }
+    }
+
+    /// The same with a body.
+    #[must_use]
+    pub fn with_body(self, body: Vec<u8>) -> Self {
+        Self { body, ..self }
+    }
+
+    /// The same with the subprotocol that was chosen for it.
+    #[must_use]
+    pub fn with_subprotocol(mut self, subprotocol: &str) -> Self {
+        self.subprotocol = put(&mut self.text, subprotocol.as_bytes());
+        self
     }
 
     /// `GET` and the like.
@@ -93,6 +118,12 @@ impl Request {
         self.at(self.remote_address)
     }
 
+    /// The body; empty if there is none.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The subprotocol that was chosen, empty if none was.
     #[must_use]
     pub fn subprotocol(&self) -> &CStr {
@@ -114,7 +145,10 @@ impl Request {
     /// The memory it takes, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
-        size_of::<Self>() + self.text.capacity() + self.headers.capacity() * size_of::<(At, At)>()
+        size_of::<Self>()
+            + self.text.capacity()
+            + self.body.capacity()
+            + self.headers.capacity() * size_of::<(At, At)>()
     }
 
     fn at(&self, at: At) -> &CStr {

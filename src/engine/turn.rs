@@ -111,9 +111,13 @@ pub fn begin(conn: ConnId, socket: Option<&Socket>, room: u64) {
     });
 }
 
-/// Says that the connection has opened meanwhile, and takes `room` bytes of answers.
-pub fn admit(room: u64) {
-    with(|turn| turn.room = usize::try_from(room).unwrap_or(usize::MAX));
+/// Says that a connection has opened meanwhile, and takes `room` bytes of answers, if this is its turn.
+pub fn admit(conn: ConnId, room: u64) {
+    with(|turn| {
+        if turn.conn == conn {
+            turn.room = usize::try_from(room).unwrap_or(usize::MAX);
+        }
+    });
 }
 
 /// Says that something now waits to be sent to the connection, which answers must not overtake.

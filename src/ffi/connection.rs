@@ -2,11 +2,11 @@
 
 use super::event::ws_conn;
 use super::handle::{self, ws_server};
-use super::{bytes, guard, lent, null, text};
+use super::{bytes, guard, lent, null};
 use crate::engine::{turn, worker};
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Kind;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::num::NonZeroUsize;
 use std::panic::catch_unwind;
 
@@ -177,35 +177,6 @@ pub unsafe extern "C" fn ws_close(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_disconnect(server: *mut ws_server, conn: ws_conn) -> c_int {
     guard(|| handle::with(server, |hosted| hosted.server.disconnect(conn)).map(|()| OK))
-}
-
-/// Answers the plain HTTP request of a request event, once, and ends the connection behind it.
-///
-/// `status` is 200 to 599. `headers` is NULL or lines of "Name: value", each ended by CR LF; `Content-Length` and
-/// `Connection` are added and must not be there. A HEAD request is answered without the body.
-///
-/// Any thread, and any callback, now or later within `response_timeout`.
-///
-/// Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
-/// connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_UTF8` for the headers, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ws_respond(
-    server: *mut ws_server,
-    conn: ws_conn,
-    status: c_int,
-    headers: *const c_char,
-    body: *const c_void,
-    length: usize,
-) -> c_int {
-    guard(|| {
-        // SAFETY: the contract of this function: `headers` is NULL or NUL-terminated, and `body` leads to `length` bytes.
-        let (headers, body) =
-            unsafe { (if headers.is_null() { "" } else { text(headers, "headers")? }, bytes(body, length, "body")?) };
-        let Ok(status) = u16::try_from(status) else {
-            return Err(Error::new(Status::WS_ERR_ARGUMENT, format!("status {status} is out of range")));
-        };
-        handle::with(server, |hosted| hosted.server.respond(conn, status, headers, body)).map(|()| OK)
-    })
 }
 
 /// 1 if messages may be pushed to this connection, 0 if it is closing, closed or never was.

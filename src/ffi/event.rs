@@ -24,6 +24,8 @@ pub enum ws_event_type {
     WS_EVENT_CLOSE = 3,
     /// A plain HTTP request, to be answered with `ws_respond`.
     WS_EVENT_REQUEST = 4,
+    /// An upgrade, to be decided about with `ws_accept` or `ws_respond`; only with the option `decide_upgrades`.
+    WS_EVENT_HANDSHAKE = 5,
 }
 
 /// Something that happened on a connection.
@@ -36,7 +38,7 @@ pub struct ws_event {
     pub data: *const c_void,
     /// Bytes at `data`.
     pub length: usize,
-    /// OPEN and REQUEST: the request; otherwise NULL.
+    /// OPEN, REQUEST and HANDSHAKE: the request; otherwise NULL.
     pub request: *const ws_request,
     /// A `ws_event_type`.
     pub r#type: i32,
@@ -67,6 +69,9 @@ impl ws_event {
             }
             Event::Request(conn, request) => {
                 Self { request: ws_request::lend(request), ..bare(*conn, ws_event_type::WS_EVENT_REQUEST) }
+            }
+            Event::Handshake(conn, request) => {
+                Self { request: ws_request::lend(request), ..bare(*conn, ws_event_type::WS_EVENT_HANDSHAKE) }
             }
         }
     }
@@ -157,7 +162,11 @@ impl BatchView {
                 Event::Message(conn, kind, Span::Arena(start, length)) => {
                     [conn, kind as u64, start.into(), length.into()]
                 }
-                Event::Message(conn, ..) | Event::Close(conn, ..) | Event::Open(conn, _) | Event::Request(conn, _) => {
+                Event::Message(conn, ..)
+                | Event::Close(conn, ..)
+                | Event::Open(conn, _)
+                | Event::Request(conn, _)
+                | Event::Handshake(conn, _) => {
                     self.events.push(ws_event::new(batch, event));
                     [conn, 0, self.events.len() as u64 - 1, 0]
                 }

@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod handle;
 mod request;
+mod response;
 mod server;
 mod stats;
 mod topic;

@@ -1,7 +1,7 @@
 //! The request that opened a connection, or that wants a response.
 
 use crate::engine::request::Request;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// The HTTP request of an open or request event. Opaque. It lives as long as the event: in a callback until the callback
 /// returns, in poll mode until the next `ws_server_poll`. So do the strings that these functions return; all are
@@ -87,6 +87,20 @@ pub unsafe extern "C" fn ws_request_header_value(request: *const ws_request, ind
     // SAFETY: the contract of `ws_request`.
     let request = unsafe { borrow(request) };
     pointer(request.and_then(|request| Some(request.header_at(usize::try_from(index).ok()?)?.1)))
+}
+
+/// The body, with its length in bytes in `*length`; NULL and 0 if there is none. Not NUL-terminated: any bytes, as they were
+/// sent but for the transfer coding, at most `max_request_body` of them. `length` may not be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_body(request: *const ws_request, length: *mut usize) -> *const c_void {
+    // SAFETY: the contract of `ws_request`.
+    let body = unsafe { borrow(request) }.map_or(&[][..], Request::body);
+    if length.is_null() {
+        return std::ptr::null();
+    }
+    // SAFETY: the caller's pointer is not NULL and leads to room for a length.
+    unsafe { *length = body.len() };
+    if body.is_empty() { std::ptr::null() } else { body.as_ptr().cast() }
 }
 
 /// The subprotocol that was chosen for the connection (option `subprotocols`, RFC 6455 section 1.9): "v2.chat". Empty if none

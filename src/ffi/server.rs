@@ -51,6 +51,12 @@ pub type ws_request_fn = Option<
     unsafe extern "C" fn(server: *mut ws_server, conn: ws_conn, request: *const ws_request, user_data: *mut c_void),
 >;
 
+/// Called for each upgrade that the options admit, to be accepted with `ws_accept` or refused with `ws_respond`, now or later.
+/// `request` is valid until the callback returns.
+pub type ws_handshake_fn = Option<
+    unsafe extern "C" fn(server: *mut ws_server, conn: ws_conn, request: *const ws_request, user_data: *mut c_void),
+>;
+
 /// A host's pointer, handed back to its callbacks and never followed.
 #[derive(Clone, Copy)]
 struct UserData(*mut c_void);
@@ -75,11 +81,16 @@ pub(super) struct Callbacks {
     message: (ws_message_fn, UserData),
     close: (ws_close_fn, UserData),
     request: (ws_request_fn, UserData),
+    handshake: (ws_handshake_fn, UserData),
 }
 
 impl Callbacks {
     const fn is_empty(&self) -> bool {
-        self.open.0.is_none() && self.message.0.is_none() && self.close.0.is_none() && self.request.0.is_none()
+        self.open.0.is_none()
+            && self.message.0.is_none()
+            && self.close.0.is_none()
+            && self.request.0.is_none()
+            && self.handshake.0.is_none()
     }
 
     fn server(&self) -> *mut ws_server {
@@ -115,6 +126,17 @@ impl Handler for Callbacks {
         // SAFETY: the host's function, called as its type says.
         unsafe { callback(self.server(), conn, ws_request::lend(request), data.0) }
         true
+    }
+
+    fn decides(&self) -> bool {
+        self.handshake.0.is_some()
+    }
+
+    fn handshake(&self, conn: ws_conn, request: &Request) {
+        if let (Some(callback), data) = self.handshake {
+            // SAFETY: the host's function, called as its type says.
+            unsafe { callback(self.server(), conn, ws_request::lend(request), data.0) }
+        }
     }
 }
 
@@ -230,7 +252,7 @@ pub unsafe extern "C" fn ws_server_on_close(
 }
 
 /// Sets the function to be called for each plain HTTP request. Without it, in callback mode, they are answered with
-/// 404. Requests with a body are answered with 501. See `ws_server_on_open`.
+/// 404. See `ws_server_on_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_on_request(
     server: *mut ws_server,
@@ -238,6 +260,17 @@ pub unsafe extern "C" fn ws_server_on_request(
     user_data: *mut c_void,
 ) -> c_int {
     set_callback(server, |callbacks| callbacks.request = (callback, UserData(user_data)))
+}
+
+/// Sets the function that decides about upgrades. Without it, in callback mode, all that the options admit are accepted. See
+/// `ws_server_on_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_server_on_handshake(
+    server: *mut ws_server,
+    callback: ws_handshake_fn,
+    user_data: *mut c_void,
+) -> c_int {
+    set_callback(server, |callbacks| callbacks.handshake = (callback, UserData(user_data)))
 }
 
 /// Binds the addresses and starts the reactor threads. A server starts once; if it fails, it may be tried again. In a

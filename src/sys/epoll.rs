@@ -21,6 +21,8 @@ pub struct Ready {
     pub writable: bool,
     /// The peer has ended its side, or the connection is broken: a receive will tell which.
     pub hangup: bool,
+    /// The connection is gone in both directions.
+    pub gone: bool,
 }
 
 /// Room for the answers of one [`Epoll::wait`].
@@ -58,6 +60,7 @@ impl Events {
             readable: hangup || bits & libc::EPOLLIN != 0,
             writable: bits & libc::EPOLLOUT != 0,
             hangup,
+            gone: bits & (libc::EPOLLHUP | libc::EPOLLERR) != 0,
         }
     }
 }
@@ -78,10 +81,22 @@ impl Epoll {
     /// # Errors
     /// When the kernel is out of memory or watches.
     pub fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, token)
+    }
+
+    /// Reports `fd` under another token from now on, and once more what holds of it now.
+    ///
+    /// # Errors
+    /// If it was not added.
+    pub fn rename(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, fd, token)
+    }
+
+    fn control(&self, operation: libc::c_int, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         let bits = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
         let mut event = libc::epoll_event { events: bits as u32, u64: token };
         // SAFETY: both descriptors are open for the length of the call, and `event` outlives it.
-        check(unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event) })?;
+        check(unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), operation, fd.as_raw_fd(), &raw mut event) })?;
         Ok(())
     }
 

@@ -16,6 +16,7 @@ static struct answer *ask_bytes(int port, const char *request, size_t length)
     static struct answer answer;
     int fd = client_connect(port);
     send_bytes(fd, request, length);
+    CHECK_INT(0, shutdown(fd, SHUT_WR)); /* that is all: or the connection would be kept for another request */
     answer.status = receive_head(fd, answer.head, sizeof answer.head);
     answer.length = 0;
     for (ssize_t n = 1; n > 0; answer.length += (size_t)n) {
@@ -249,7 +250,8 @@ static void in_poll_mode(void)
     struct poller poller = {.server = new_server()};
     char answer[512];
     int fd = client_connect(start(poller.server));
-    send_text(fd, "GET /hello?to=you HTTP/1.1\r\nHost: a\r\nX-Twice: one\r\nx-twice: two\r\n\r\n");
+    send_text(fd, "GET /hello?to=you HTTP/1.1\r\nHost: a\r\nX-Twice: one\r\nx-twice: two\r\n"
+                  "Connection: close\r\n\r\n");
     const ws_event *event = EXPECT_EVENT(&poller, WS_EVENT_REQUEST);
     CHECK_STRING("GET", ws_request_method(event->request));
     CHECK_STRING("/hello", ws_request_path(event->request));
@@ -295,7 +297,7 @@ static void by_two_threads(void)
     pthread_t threads[] = {spawn(respond_each_time, &both), spawn(respond_each_time, &both)};
     for (int i = 0; i < both.rounds; i++) {
         int fd = client_connect(port);
-        send_text(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        send_text(fd, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         both.conn = EXPECT_EVENT(&poller, WS_EVENT_REQUEST)->conn;
         pthread_barrier_wait(&both.asked);
         pthread_barrier_wait(&both.answered);

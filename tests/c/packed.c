@@ -90,7 +90,7 @@ static void the_life_of_a_connection(struct packed *packed, int port)
 
 static void a_plain_request(struct packed *packed, int port)
 {
-    static const char request[] = "GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    static const char request[] = "GET /page HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     char head[1024];
     int fd = client_connect(port);
     send_bytes(fd, request, sizeof request - 1);

@@ -60,7 +60,7 @@ static void a_response(void)
     set_timeout(poller.server, "close_timeout");
     int fd = client_connect(start(poller.server));
     keep_little(fd);
-    send_text(fd, "GET /download HTTP/1.1\r\nHost: a\r\n\r\n");
+    send_text(fd, "GET /download HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     ws_conn conn = EXPECT_EVENT(&poller, WS_EVENT_REQUEST)->conn;
     CHECK_OK(ws_respond(poller.server, conn, 200, NULL, body, LONG));
     CHECK_INT(200, receive_head(fd, head, sizeof head));

@@ -52,16 +52,24 @@ impl Reactor {
     fn on_deadline(&mut self, wire: &mut Wire) -> Fate {
         let stats = &self.link.stats;
         match wire.state {
-            State::Handshake(_) | State::Open if self.host_behind => {
+            State::Handshake | State::Body | State::Open if self.host_behind => {
                 // What it sent may lie unread: nobody is timed out while the host is behind.
                 self.awake = self.now;
             }
-            State::Handshake(_) => {
+            // Nobody has asked for anything.
+            State::Handshake if wire.is_between_requests() => return Fate::Ends,
+            State::Handshake => {
                 stats.requests_timed_out.add(1);
                 self.refuse(wire, Refusal { status: 408, detail: "the request took too long (request_timeout)" });
             }
-            State::Request => {
-                self.link.registry.shut(wire.id);
+            State::Body => {
+                stats.requests_timed_out.add(1);
+                self.refuse(wire, Refusal { status: 408, detail: "the body took too long (body_timeout)" });
+            }
+            // The head is sent already: that the rest is missing is all that can still be told.
+            State::Streaming => return Fate::Ends,
+            State::Request | State::Deciding => {
+                self.withdraw_request(wire);
                 self.refuse(wire, Refusal { status: 504, detail: "no answer in time (response_timeout)" });
             }
             State::Leaving(_) => self.leave(wire),

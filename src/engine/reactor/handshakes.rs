@@ -1,4 +1,4 @@
-//! The beginning and the end of a connection: the request and its answer, the closing handshake from either side.
+//! The beginning and the end of a WebSocket: it opens, and is closed from either side.
 
 use super::super::connection::{State, Wire};
 use super::super::registry::{ConnId, Phase};
@@ -6,71 +6,21 @@ use super::super::request::Request;
 use super::super::turn;
 use super::{Fate, Reactor};
 use crate::protocol::frame::{self, Opcode};
-use crate::protocol::handshake::{Body, Judgement, Refusal, RequestHead, judge};
 use crate::protocol::{Violation, close};
-use crate::sys::socket::Peer;
+use std::sync::Arc;
 
 impl Reactor {
     // ---- the opening handshake ---------------------------------------------------------------------
 
-    pub(super) fn on_request(&mut self, wire: &mut Wire, head: &RequestHead<'_>) {
-        self.link.stats.requests.add(1);
-        match judge(head) {
-            Judgement::Refuse(refusal) => self.refuse(wire, refusal),
-            Judgement::Upgrade(upgrade) => match self.link.options.admission.admit(head, &upgrade) {
-                Ok(subprotocol) => {
-                    let request = self.describe(wire, head, subprotocol);
-                    match upgrade.response(subprotocol, "") {
-                        Ok(response) => self.open(wire, &response, request),
-                        // Nothing of ours is in it that could be invalid.
-                        Err(_) => self.refuse(wire, Refusal { status: 500, detail: "internal error" }),
-                    }
-                }
-                Err(refusal) => self.refuse(wire, refusal),
-            },
-            Judgement::Plain(body) => self.on_plain_request(wire, head, body),
-        }
-    }
-
-    fn open(&mut self, wire: &mut Wire, response: &[u8], request: Request) {
+    pub(super) fn open(&mut self, wire: &mut Wire, response: &[u8], request: Arc<Request>) {
         self.queue(wire, response);
+        wire.http = None;
         self.enter(wire, State::Open);
         self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Open);
-        turn::admit(self.link.room(wire.id));
+        turn::admit(wire.id, self.link.room(wire.id));
         wire.flags.announced = true;
         self.delivery.open(wire.id, request);
         wire.mark = self.delivery.mark();
-    }
-
-    fn on_plain_request(&mut self, wire: &mut Wire, head: &RequestHead<'_>, body: Body) {
-        if body != Body::None {
-            return self.refuse(wire, Refusal { status: 501, detail: "requests with a body are not served here" });
-        }
-        wire.flags.head_only = head.method() == "HEAD";
-        self.enter(wire, State::Request);
-        self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Request);
-        if !self.delivery.request(wire.id, self.describe(wire, head, None)) {
-            self.link.registry.shut(wire.id);
-            self.refuse(wire, Refusal { status: 404, detail: "not found" });
-        }
-    }
-
-    fn describe(&self, wire: &Wire, head: &RequestHead<'_>, subprotocol: Option<&str>) -> Request {
-        let peer = wire.socket.peer().unwrap_or(Peer::Unix);
-        Request::new(head, peer, wire.socket.local_port(), subprotocol)
-    }
-
-    /// Answers a request that cannot be served, and ends the connection.
-    pub(super) fn refuse(&mut self, wire: &mut Wire, refusal: Refusal) {
-        self.link.stats.requests_refused.add(1);
-        self.link.stats.refused(refusal.status).add(1);
-        let mut response = refusal.response();
-        if wire.flags.head_only {
-            let head = response.windows(4).position(|end| end == b"\r\n\r\n");
-            response.truncate(head.map_or(response.len(), |head| head + 4));
-        }
-        self.queue(wire, &response);
-        self.enter(wire, State::Ending);
     }
 
     // ---- the closing handshake -------------------------------------------------------------------------------
@@ -194,6 +144,7 @@ impl Reactor {
         wire.since = self.now;
         match wire.state {
             State::Open => wire.message_at = self.now,
+            State::Handshake => self.list_unread(wire),
             State::Closing | State::Ending => {
                 // No message of it is delivered any more, so there is nothing that reading has to wait for.
                 wire.flags.paused = false;

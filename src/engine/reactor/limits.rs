@@ -83,19 +83,25 @@ impl Reactor {
             }
             self.kept.blocks[slot] = Some(block);
         }
-        let (connections, registry) = (&self.connections, &self.link.registry);
         if options.max_pending_handshakes > 0 {
+            let (connections, registry) = (&self.connections, &self.link.registry);
             wire.flags.pending = true;
             self.link.census.pending.fetch_add(1, Ordering::Relaxed);
             let is_pending = |id| is_pending(connections, registry, id);
             self.kept.pending.join(wire.id, self.now, self.kept.pending_count, is_pending);
             self.kept.pending_count += 1;
         }
-        if !options.max_lifetime.is_zero() {
-            let lives = |id| living(connections, registry, id).is_some();
-            self.kept.ages.join(wire.id, self.now, self.ids.live(), lives);
-        }
+        self.begin_lifetime(wire.id);
         Ok(())
+    }
+
+    /// Counts the time of a connection from now on.
+    pub(super) fn begin_lifetime(&mut self, id: ConnId) {
+        if !self.link.options.max_lifetime.is_zero() {
+            let (connections, registry) = (&self.connections, &self.link.registry);
+            let lives = |id| living(connections, registry, id).is_some();
+            self.kept.ages.join(id, self.now, self.ids.live(), lives);
+        }
     }
 
     /// Counts a connection out.
@@ -167,7 +173,7 @@ impl Reactor {
                 self.link.stats.lifetimes_ended.add(1);
                 self.begin_close(wire, Some(close::GOING_AWAY), "connection lifetime");
             }
-            State::Handshake(_) => {
+            State::Handshake => {
                 self.link.stats.lifetimes_ended.add(1);
                 self.refuse(wire, Refusal { status: 408, detail: "the connection's time is over (max_lifetime)" });
             }

@@ -167,24 +167,40 @@ impl Reactor {
                 reactor.flush(&mut conn.wire)
             }),
             Command::Disconnect(id) => self.with(id, |_, _| Fate::Ends),
-            Command::Respond { to, response, head } => self.respond(to, response, head),
+            Command::Respond { to, head, body } => {
+                self.with(to, |reactor, conn| reactor.respond(conn, |reactor, wire| reactor.answer(wire, *head, body)));
+            }
+            Command::BeginStream(to, head) => {
+                self.with(to, |reactor, conn| reactor.respond(conn, |reactor, wire| reactor.begin_stream(wire, *head)));
+            }
+            Command::SendPiece(to, piece) => {
+                self.stream(to, piece.len(), |reactor, wire| reactor.send_piece(wire, piece))
+            }
+            Command::EndStream(to) => self.stream(to, 0, Reactor::end_stream),
+            Command::Accept { to, response, subprotocol } => self.with(to, |reactor, conn| {
+                reactor.accept_upgrade(&mut conn.wire, &response, subprotocol.as_deref());
+                reactor.link.begin_turn(to, None);
+                // A client in a hurry may have sent frames already.
+                let fate = reactor.digest_kept(conn);
+                reactor.send_answers(&mut conn.wire);
+                reactor.list_unread(&mut conn.wire);
+                if fate == Fate::Ends { fate } else { reactor.flush(&mut conn.wire) }
+            }),
             Command::Stop(time) => self.begin_stop(self.now.wrapping_add(ticks_in(time))),
         }
     }
 
-    fn respond(&mut self, to: ConnId, mut response: Vec<u8>, head: usize) {
+    /// Goes on with a streamed response. If the connection is gone, so are the `counted` bytes.
+    fn stream(&mut self, to: ConnId, counted: usize, action: impl FnOnce(&mut Self, &mut Wire)) {
+        let mut is_there = false;
         self.with(to, |reactor, conn| {
-            let wire = &mut conn.wire;
-            if matches!(wire.state, State::Request) {
-                if wire.flags.head_only {
-                    response.truncate(head);
-                }
-                reactor.link.registry.note_queued(to, response.len() as u64);
-                outbox_of(wire, &mut reactor.outboxes).append(response);
-                reactor.enter(wire, State::Ending);
-            }
-            reactor.flush(wire)
+            is_there = true;
+            action(reactor, &mut conn.wire);
+            reactor.flush(&mut conn.wire)
         });
+        if !is_there {
+            self.drop_queued(to, counted);
+        }
     }
 
     /// Sends a frame that many connections get to one of them.
@@ -214,9 +230,10 @@ impl Reactor {
         let all: Vec<ConnId> = self.connections.iter().flatten().map(|conn| conn.wire.id).collect();
         for id in all {
             self.with(id, |reactor, conn| match conn.wire.state {
-                State::Handshake(_) => Fate::Ends,
-                State::Request => {
-                    reactor.link.registry.shut(id);
+                State::Handshake | State::Body => Fate::Ends,
+                State::Streaming => Fate::Lives,
+                State::Request | State::Deciding => {
+                    reactor.withdraw_request(&conn.wire);
                     reactor.refuse(&mut conn.wire, Refusal { status: 503, detail: "the server stops" });
                     reactor.flush(&mut conn.wire)
                 }

@@ -10,7 +10,6 @@ use super::{Fate, Reactor};
 use crate::protocol::Violation;
 use crate::protocol::decoder::Event;
 use crate::protocol::frame::{self, Opcode};
-use crate::protocol::handshake::HeadStatus;
 use std::io;
 
 /// Calls to receive that one connection gets in a turn.
@@ -59,10 +58,12 @@ impl Reactor {
 
     fn receive(&mut self, conn: &mut Connection) -> Fate {
         for _ in 0..RECEIVES_PER_TURN {
-            if !conn.wire.flags.readable || !self.may_read(&mut conn.wire) {
+            let has_next = conn.wire.has_next_request();
+            if !has_next && !conn.wire.flags.readable || !self.may_read(&mut conn.wire) {
                 return Fate::Lives;
             }
-            if self.receive_once(conn) == Fate::Ends {
+            let fate = if has_next { self.digest_kept(conn) } else { self.receive_once(conn) };
+            if fate == Fate::Ends {
                 return Fate::Ends;
             }
         }
@@ -71,9 +72,9 @@ impl Reactor {
     }
 
     /// Whether to read on. What can bring events waits for the host to catch up, an open connection for its peer to
-    /// take what it was sent, and one that is leaving for its end.
+    /// take what it was sent, the next request for the last response to have left, and one that is leaving for its end.
     fn may_read(&mut self, wire: &mut Wire) -> bool {
-        let brings_events = matches!(wire.state, State::Handshake(_) | State::Open);
+        let brings_events = matches!(wire.state, State::Handshake | State::Body | State::Open);
         if brings_events && (self.is_host_behind() || self.for_host && self.delivery.has_news()) {
             if !wire.flags.listed {
                 wire.flags.listed = true;
@@ -82,7 +83,11 @@ impl Reactor {
             return false;
         }
         match wire.state {
-            State::Leaving(_) => false,
+            State::Leaving(_) | State::Request | State::Streaming | State::Deciding => false,
+            State::Handshake => {
+                wire.flags.paused = wire.outbox.is_some();
+                !wire.flags.paused
+            }
             State::Open => {
                 let paused = wire.queued() as u64 >= self.link.options.max_queued_bytes / 4;
                 if paused && !wire.flags.paused {
@@ -166,7 +171,7 @@ impl Reactor {
         }
         match wire.state {
             // Whoever has asked may end its side and still wait for the answer.
-            State::Request | State::Ending if wire.flags.ended => self.after_flush(wire),
+            State::Ending if wire.flags.ended => self.after_flush(wire),
             _ if wire.flags.ended => Fate::Ends,
             _ => Fate::Lives,
         }
@@ -175,24 +180,30 @@ impl Reactor {
     /// Works off what was received, with what was kept from before in front of it.
     fn digest(&mut self, conn: &mut Connection, input: &mut [u8]) -> Fate {
         let mut used = 0;
-        if let State::Handshake(reader) = &mut conn.wire.state {
-            match reader.read(input, &self.head_limits) {
-                HeadStatus::Partial => {}
-                HeadStatus::Refused(refusal) => self.refuse(&mut conn.wire, refusal),
-                HeadStatus::Complete { request, length } => {
-                    used = length;
-                    self.on_request(&mut conn.wire, &request);
-                }
-            }
+        if matches!(conn.wire.state, State::Handshake | State::Body) {
+            used = self.read_request(&mut conn.wire, input);
         }
         let mut fate = Fate::Lives;
         match conn.wire.state {
             State::Open | State::Closing => fate = self.decode(conn, input, &mut used),
-            State::Handshake(_) => {}
-            // Bytes behind a plain request, or after the end, are of no interest.
-            State::Request | State::Leaving(_) | State::Ending => used = input.len(),
+            // What stands behind a request is looked at when that is answered.
+            State::Handshake | State::Body | State::Request | State::Streaming | State::Deciding => {
+                conn.wire.http().has_next = used > 0 && used < input.len();
+            }
+            // Bytes after the end are of no interest.
+            State::Leaving(_) | State::Ending => used = input.len(),
         }
         keep(&mut conn.pending, &input[used..]);
+        fate
+    }
+
+    /// Goes on with what was received together with an earlier request.
+    pub(super) fn digest_kept(&mut self, conn: &mut Connection) -> Fate {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let kept = conn.pending.len();
+        let input = inbox.behind(&conn.pending);
+        let fate = self.digest(conn, &mut input[..kept]);
+        self.inbox = inbox;
         fate
     }
 

@@ -78,13 +78,17 @@ impl Reactor {
             wire.heard = self.now;
             wire.flags.pinged = false;
         }
-        if matches!(wire.state, State::Closing | State::Ending) {
+        if matches!(wire.state, State::Closing | State::Ending | State::Handshake | State::Streaming) {
             wire.since = self.now;
         }
     }
 
     pub(super) fn after_flush(&mut self, wire: &mut Wire) -> Fate {
-        if wire.flags.paused && (wire.queued() as u64) < self.link.options.max_queued_bytes / 8 {
+        let resumes_below = match wire.state {
+            State::Handshake => 1,
+            _ => self.link.options.max_queued_bytes / 8,
+        };
+        if wire.flags.paused && (wire.queued() as u64) < resumes_below {
             wire.flags.paused = false;
             self.list_unread(wire);
         }
@@ -99,7 +103,7 @@ impl Reactor {
     }
 
     pub(super) fn list_unread(&mut self, wire: &mut Wire) {
-        if wire.flags.readable && !wire.flags.listed {
+        if (wire.flags.readable || wire.has_next_request()) && !wire.flags.listed {
             wire.flags.listed = true;
             self.unread.push_back(wire.id);
         }

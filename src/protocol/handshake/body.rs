@@ -1,5 +1,6 @@
-//! How long the body of a request is (RFC 9112 section 6).
+//! The body of a request: how long it is (RFC 9112 section 6), and reading it as its bytes arrive.
 
+use super::chunked::ChunkedReader;
 use super::headers::{Headers, Once};
 use super::request::Version;
 use super::response::{Refusal, bad};
@@ -42,6 +43,78 @@ impl Body {
                 None => bad("an invalid Content-Length"),
             },
         }
+    }
+}
+
+/// Gathers the body that a request announces, up to a limit.
+#[derive(Debug)]
+pub struct BodyReader {
+    framing: Framing,
+    limit: u64,
+    body: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Framing {
+    /// So many bytes are still to come.
+    Length(u64),
+    Chunked(ChunkedReader),
+}
+
+impl BodyReader {
+    /// The refusal of a body beyond the limit.
+    const TOO_LARGE: Refusal = Refusal { status: 413, detail: "the body is larger than the limit (max_request_body)" };
+
+    /// A reader of a body of at most `limit` bytes. Nothing is allocated for what has not arrived.
+    ///
+    /// # Errors
+    /// 413 for a body that says beforehand that it is longer.
+    pub fn new(body: Body, limit: u64) -> Result<Self, Refusal> {
+        let framing = match body {
+            Body::Length(length) if length > limit => return Err(Self::TOO_LARGE),
+            Body::Length(length) => Framing::Length(length),
+            Body::None => Framing::Length(0),
+            Body::Chunked => Framing::Chunked(ChunkedReader::new()),
+        };
+        Ok(Self { framing, limit, body: Vec::new() })
+    }
+
+    /// Takes what belongs to the body off the start of `input`, and returns how many bytes that was.
+    ///
+    /// # Errors
+    /// 400 for bad chunks, 413 for too many.
+    pub fn read(&mut self, input: &[u8]) -> Result<usize, Refusal> {
+        let (body, limit) = (&mut self.body, self.limit);
+        match &mut self.framing {
+            Framing::Length(left) => {
+                let length = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+                body.extend_from_slice(&input[..length]);
+                *left -= length as u64;
+                Ok(length)
+            }
+            Framing::Chunked(reader) => reader.read(input, |data| {
+                if (body.len() + data.len()) as u64 > limit {
+                    return Err(Self::TOO_LARGE);
+                }
+                body.extend_from_slice(data);
+                Ok(())
+            }),
+        }
+    }
+
+    /// Whether all of it has arrived.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        match &self.framing {
+            Framing::Length(left) => *left == 0,
+            Framing::Chunked(reader) => reader.is_done(),
+        }
+    }
+
+    /// The bytes that have arrived.
+    #[must_use]
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
     }
 }
 
@@ -107,5 +180,33 @@ mod tests {
         }
         let old = Body::announced(Version::Http10, Headers::new(b"Transfer-Encoding: chunked\r\n"));
         assert_eq!(old.map_err(|refusal| refusal.status), Err(400));
+    }
+
+    /// The body, and how many bytes stood behind it, however it is cut.
+    fn gather(body: Body, limit: u64, input: &[u8]) -> Result<(Vec<u8>, usize), u16> {
+        let mut found = Vec::new();
+        for piece in 1..=input.len() {
+            let mut reader = BodyReader::new(body, limit).map_err(|refusal| refusal.status)?;
+            let mut used = 0;
+            while !reader.is_done() {
+                let end = input.len().min(used + piece);
+                used += reader.read(&input[used..end]).map_err(|refusal| refusal.status)?;
+            }
+            found.push((reader.into_body(), input.len() - used));
+        }
+        assert!(found.windows(2).all(|two| two[0] == two[1]));
+        Ok(found.swap_remove(0))
+    }
+
+    #[test]
+    fn a_body_is_gathered_up_to_its_limit() {
+        assert_eq!(gather(Body::Length(5), 5, b"helloGET"), Ok((b"hello".to_vec(), 3)));
+        assert_eq!(gather(Body::Length(6), 5, b"hello!"), Err(413));
+        assert_eq!(gather(Body::Length(u64::MAX), 5, b"hello"), Err(413));
+        assert_eq!(gather(Body::Chunked, 5, b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\nGET"), Ok((b"hello".to_vec(), 3)));
+        assert_eq!(gather(Body::Chunked, 5, b"3\r\nhel\r\n3\r\nlo!\r\n0\r\n\r\n"), Err(413));
+        assert_eq!(gather(Body::Chunked, 5, b"ffffffff\r\nhello, world"), Err(413));
+        assert_eq!(gather(Body::Chunked, 5, b"3\r\nhello"), Err(400));
+        assert_eq!(gather(Body::None, 0, b"GET"), Ok((Vec::new(), 3)));
     }
 }

@@ -13,10 +13,21 @@ use super::upgrade::Upgrade;
 pub enum Judgement {
     /// A valid WebSocket upgrade: answer with [`Upgrade::response`].
     Upgrade(Upgrade),
-    /// An ordinary HTTP request with this body to follow: the host's to answer.
-    Plain(Body),
+    /// An ordinary HTTP request: the host's to answer.
+    Plain(Plain),
     /// Send [`Refusal::response`] and close.
     Refuse(Refusal),
+}
+
+/// What an ordinary request says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain {
+    /// The body that follows.
+    pub body: Body,
+    /// Whether its sender may have more to ask on the same connection (RFC 9112 section 9.3).
+    pub keep_alive: bool,
+    /// Whether its sender holds the body back until it is told to go on (RFC 9110 section 10.1.1).
+    pub expects_continue: bool,
 }
 
 /// Says what `request` is.
@@ -44,7 +55,15 @@ fn judge_request(request: &RequestHead<'_>) -> Result<Judgement, Refusal> {
     if fields.websocket {
         return bad("Sec-WebSocket headers without \"Upgrade: websocket\": does a proxy on the way remove it?");
     }
-    Ok(Judgement::Plain(body))
+    if fields.expectation == Some(false) {
+        return Err(Refusal { status: 417, detail: "an expectation other than 100-continue" });
+    }
+    let modern = request.version() >= Version::Http11;
+    Ok(Judgement::Plain(Plain {
+        body,
+        keep_alive: modern && !fields.close,
+        expects_continue: modern && body != Body::None && fields.expectation.is_some(),
+    }))
 }
 
 /// The headers that matter here, gathered in one pass over the head.
@@ -54,6 +73,10 @@ pub(super) struct Fields<'a> {
     upgrade: bool,
     /// Connection names `upgrade`.
     pub(super) connection: bool,
+    /// Connection names `close`.
+    close: bool,
+    /// Whether what Expect names is `100-continue`, if there is an Expect.
+    expectation: Option<bool>,
     /// There is a header whose name starts with Sec-WebSocket-.
     websocket: bool,
     pub(super) key: Once<'a>,
@@ -70,6 +93,8 @@ impl<'a> Fields<'a> {
             host: Once::Missing,
             upgrade: false,
             connection: false,
+            close: false,
+            expectation: None,
             websocket: false,
             key: Once::Missing,
             version: Once::Missing,
@@ -84,6 +109,10 @@ impl<'a> Fields<'a> {
                 fields.upgrade |= list_has(value, "websocket");
             } else if is("connection") {
                 fields.connection |= list_has(value, "upgrade");
+                fields.close |= list_has(value, "close");
+            } else if is("expect") {
+                let known = value.eq_ignore_ascii_case(b"100-continue");
+                fields.expectation = Some(known && fields.expectation != Some(false));
             } else if is_websocket(name) {
                 fields.websocket = true;
                 if is("sec-websocket-key") {
@@ -152,7 +181,7 @@ mod tests {
                 let response = String::from_utf8(upgrade.response(None, "").unwrap()).unwrap();
                 assert!(response.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{text}");
             }
-            (Judgement::Plain(body), Plain(expected)) => assert_eq!(body, *expected, "{text}"),
+            (Judgement::Plain(plain), Plain(expected)) => assert_eq!(plain.body, *expected, "{text}"),
             (Judgement::Refuse(refusal), Refuse(status)) => assert_eq!(refusal.status, *status, "{text}: {refusal}"),
             (judgement, _) => panic!("{text}: {judgement:?} instead of {expected:?}"),
         }
@@ -293,5 +322,31 @@ mod tests {
             assert_eq!(upgrade.response(Some(subprotocol), ""), Err(InvalidHead::UnofferedSubprotocol));
         }
         assert!(matches!(upgrade.response(None, "X-A: b\r\n\r\nx"), Err(InvalidHead::Header { line: 2, .. })));
+    }
+
+    #[test]
+    fn what_a_request_says_of_its_connection() {
+        type Row = (&'static str, &'static str, Result<(bool, bool), u16>);
+        let rows: &[Row] = &[
+            ("1.1", "", Ok((true, false))),
+            ("1.0", "", Ok((false, false))),
+            ("1.0", "Connection: keep-alive\r\n", Ok((false, false))),
+            ("1.1", "Connection: close\r\n", Ok((false, false))),
+            ("1.1", "Connection: x, CLOSE\r\n", Ok((false, false))),
+            ("1.1", "Connection: closed\r\n", Ok((true, false))),
+            ("1.1", "Content-Length: 1\r\nExpect: 100-Continue\r\n", Ok((true, true))),
+            ("1.1", "Expect: 100-continue\r\n", Ok((true, false))),
+            ("1.0", "Content-Length: 1\r\nExpect: 100-continue\r\n", Ok((false, false))),
+            ("1.1", "Content-Length: 1\r\nExpect: more\r\n", Err(417)),
+            ("1.1", "Expect: 100-continue\r\nExpect: x\r\n", Err(417)),
+        ];
+        for (version, lines, expected) in rows {
+            let found = match judge_text(&format!("POST / HTTP/{version}\r\nHost: a\r\n{lines}\r\n")) {
+                Judgement::Plain(plain) => Ok((plain.keep_alive, plain.expects_continue)),
+                Judgement::Refuse(refusal) => Err(refusal.status),
+                Judgement::Upgrade(_) => panic!("{lines}"),
+            };
+            assert_eq!(found, *expected, "{version} {lines}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! The server side takes the bytes received so far and answers one of three things: not enough yet, a whole request
 //! head, or a refusal with its response ([`RequestReader`], [`read_request`]). [`judge()`] then says what the request
 //! is: a WebSocket upgrade, which an [`Admission`] may rule out and whose 101 response [`Upgrade::response`] writes; an ordinary HTTP request, which the host
-//! answers through [`encode_response`]; or a request to be refused. The client side, [`ClientHandshake`], writes the
+//! answers through [`ResponseHead`]; or a request to be refused. The client side, [`ClientHandshake`], writes the
 //! request and verifies the response.
 //!
 //! Nothing here reads a socket, a clock or a random number. What follows the head (a body, the first frames) is not
@@ -15,6 +15,7 @@
 
 mod admission;
 mod body;
+mod chunked;
 mod client;
 mod extensions;
 mod first_line;
@@ -32,12 +33,12 @@ mod tokens;
 mod upgrade;
 
 pub use admission::{Admission, is_origin, is_path, is_subprotocol};
-pub use body::Body;
+pub use body::{Body, BodyReader};
 pub use client::{ClientHandshake, ClientRequest, HandshakeError, ResponseStatus};
 pub use headers::Headers;
 pub use invalid::InvalidHead;
-pub use judge::{Judgement, judge};
+pub use judge::{Judgement, Plain, judge};
 pub use key::accept_key;
 pub use request::{HeadLimits, HeadStatus, RequestHead, RequestReader, Version, read_request};
-pub use response::{Refusal, encode_response, reason_phrase};
+pub use response::{Persistence, Refusal, ResponseHead, reason_phrase};
 pub use upgrade::Upgrade;

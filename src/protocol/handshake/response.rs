@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::headers;
 use super::invalid::InvalidHead;
+use super::request::Version;
 
 /// Why a request is refused: a status and a sentence for whoever wrote the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +16,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The whole response, body included. The connection is to be closed after it.
+    /// The whole response, body included; `date` is as RFC 9110 section 5.6.7 has it. The connection is to be closed
+    /// after it.
     #[must_use]
-    pub fn response(&self) -> Vec<u8> {
+    pub fn response(&self, date: &str) -> Vec<u8> {
         let mut out = status_line(self.status);
+        out.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
         out.extend_from_slice(match self.status {
             // The one method an upgrade can have; no other request is refused for its method.
             405 => b"Allow: GET\r\nConnection: close\r\n",
@@ -46,31 +49,70 @@ pub(super) fn bad<T>(detail: &'static str) -> Result<T, Refusal> {
     Err(Refusal { status: 400, detail })
 }
 
-/// The head of a response to an ordinary request. The caller sends it, then `body_length` bytes (none to a HEAD
-/// request), and closes.
-///
-/// `headers` are lines `Name: value`, each ended by CRLF but perhaps the last; empty for none. Content-Length and
-/// `Connection: close` are added.
-///
-/// # Errors
-///
-/// A status outside 200 to 599, a body for 204, 205 or 304 (RFC 9110 section 6.4.1), a malformed header line, or one
-/// that sets Content-Length, Transfer-Encoding or Connection.
-pub fn encode_response(status: u16, headers: &str, body_length: usize) -> Result<Vec<u8>, InvalidHead> {
-    if !(200..=599).contains(&status) {
-        return Err(InvalidHead::Status(status));
+/// The head of a response to an ordinary request, as far as the host has a say in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseHead {
+    /// The status line and the header lines so far.
+    lines: Vec<u8>,
+    dated: bool,
+    streamed: bool,
+}
+
+/// What becomes of a connection after a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// It takes another request.
+    KeepAlive,
+    /// It ends.
+    Close,
+}
+
+impl ResponseHead {
+    /// A head for a body of `body_length` bytes, or, with `None`, for one that is streamed.
+    ///
+    /// `headers` are lines `Name: value`, each ended by CRLF but perhaps the last; empty for none.
+    ///
+    /// # Errors
+    ///
+    /// A status outside 200 to 599, a body for 204, 205 or 304 (RFC 9110 section 6.4.1), a malformed header line, or one
+    /// that sets Content-Length, Transfer-Encoding or Connection.
+    pub fn new(status: u16, headers: &str, body_length: Option<u64>) -> Result<Self, InvalidHead> {
+        if !(200..=599).contains(&status) {
+            return Err(InvalidHead::Status(status));
+        }
+        if matches!(status, 204 | 205 | 304) && body_length != Some(0) {
+            return Err(InvalidHead::Body(status));
+        }
+        let mut lines = status_line(status);
+        headers::append(&mut lines, headers, headers::is_framing)?;
+        // RFC 9110 section 8.6: none in a 204; in a 304 it would be that of a body not sent.
+        if let Some(length) = body_length.filter(|_| !matches!(status, 204 | 304)) {
+            lines.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
+        }
+        let dated =
+            headers.split("\r\n").any(|line| line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("date:")));
+        Ok(Self { lines, dated, streamed: body_length.is_none() })
     }
-    if matches!(status, 204 | 205 | 304) && body_length > 0 {
-        return Err(InvalidHead::Body(status));
+
+    /// The whole head, for this connection and at this time: `date` is as RFC 9110 section 5.6.7 has it.
+    ///
+    /// To a client of HTTP/1.1 a streamed body goes in chunks, to one of HTTP/1.0 up to the end of the connection (RFC
+    /// 9112 section 6.3).
+    #[must_use]
+    pub fn encode(mut self, date: &str, version: Version, persistence: Persistence) -> Vec<u8> {
+        let out = &mut self.lines;
+        if !self.dated {
+            out.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
+        }
+        if self.streamed && version >= Version::Http11 {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        }
+        if persistence == Persistence::Close {
+            out.extend_from_slice(b"Connection: close\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        self.lines
     }
-    let mut out = status_line(status);
-    headers::append(&mut out, headers, headers::is_framing)?;
-    // RFC 9110 section 8.6: none in a 204; in a 304 it would be that of a body not sent.
-    if !matches!(status, 204 | 304) {
-        out.extend_from_slice(format!("Content-Length: {body_length}\r\n").as_bytes());
-    }
-    out.extend_from_slice(b"Connection: close\r\n\r\n");
-    Ok(out)
 }
 
 /// The 101 response (RFC 6455 section 4.2.2). Whether `subprotocol` was offered is the caller's to know.
@@ -177,53 +219,75 @@ mod tests {
     fn refusals_are_whole_responses() {
         let plain = Refusal { status: 400, detail: "no Host header" };
         assert_eq!(
-            text(plain.response()),
-            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 15\r\n\r\n\
+            text(plain.response("now")),
+            "HTTP/1.1 400 Bad Request\r\nDate: now\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 15\r\n\r\n\
              no Host header\n"
         );
         assert_eq!(plain.to_string(), "400 Bad Request: no Host header");
-        let upgrade = text(Refusal { status: 426, detail: "x" }.response());
+        let upgrade = text(Refusal { status: 426, detail: "x" }.response("now"));
         assert!(upgrade.starts_with("HTTP/1.1 426 Upgrade Required\r\n"));
         assert!(
             upgrade.contains("\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: close, Upgrade\r\n")
         );
-        assert!(text(Refusal { status: 405, detail: "x" }.response()).contains("\r\nAllow: GET\r\n"));
+        assert!(text(Refusal { status: 405, detail: "x" }.response("now")).contains("\r\nAllow: GET\r\n"));
     }
 
     #[test]
     fn responses_of_a_host() {
-        let rows: &[(u16, &str, usize, Result<&str, InvalidHead>)] = &[
-            (200, "", 0, Ok("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")),
+        type Row = (u16, &'static str, Option<u64>, Result<&'static str, InvalidHead>);
+        let rows: &[Row] = &[
+            (200, "", Some(0), Ok("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: now\r\n")),
             (
                 404,
                 "Content-Type: text/html\r\nX-A: b",
-                12,
-                Ok("HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nX-A: b\r\nContent-Length: 12\r\n\
-                    Connection: close\r\n\r\n"),
+                Some(12),
+                Ok(
+                    "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nX-A: b\r\nContent-Length: 12\r\nDate: now\r\n",
+                ),
             ),
-            (299, "", 1, Ok("HTTP/1.1 299 \r\nContent-Length: 1\r\nConnection: close\r\n\r\n")),
-            (204, "", 0, Ok("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")),
-            (304, "ETag: \"a\"\r\n", 0, Ok("HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nConnection: close\r\n\r\n")),
-            (205, "", 0, Ok("HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")),
-            (204, "", 1, Err(InvalidHead::Body(204))),
-            (205, "", 1, Err(InvalidHead::Body(205))),
-            (304, "", 1, Err(InvalidHead::Body(304))),
-            (101, "", 0, Err(InvalidHead::Status(101))),
-            (199, "", 0, Err(InvalidHead::Status(199))),
-            (600, "", 0, Err(InvalidHead::Status(600))),
-            (0, "", 0, Err(InvalidHead::Status(0))),
+            (200, "date: then", Some(1), Ok("HTTP/1.1 200 OK\r\ndate: then\r\nContent-Length: 1\r\n")),
+            (299, "", Some(1), Ok("HTTP/1.1 299 \r\nContent-Length: 1\r\nDate: now\r\n")),
+            (204, "", Some(0), Ok("HTTP/1.1 204 No Content\r\nDate: now\r\n")),
+            (304, "ETag: \"a\"\r\n", Some(0), Ok("HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nDate: now\r\n")),
+            (205, "", Some(0), Ok("HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\nDate: now\r\n")),
+            (204, "", Some(1), Err(InvalidHead::Body(204))),
+            (205, "", Some(1), Err(InvalidHead::Body(205))),
+            (304, "", Some(1), Err(InvalidHead::Body(304))),
+            (204, "", None, Err(InvalidHead::Body(204))),
+            (101, "", Some(0), Err(InvalidHead::Status(101))),
+            (199, "", Some(0), Err(InvalidHead::Status(199))),
+            (600, "", Some(0), Err(InvalidHead::Status(600))),
+            (0, "", Some(0), Err(InvalidHead::Status(0))),
             (
                 200,
                 "X-A: b\r\ncontent-LENGTH: 3\r\n",
-                3,
+                Some(3),
                 Err(InvalidHead::Header { line: 2, fault: "this header is set by the engine" }),
             ),
-            (302, "Location: /a\r\n\r\n<script>", 3, Err(InvalidHead::Header { line: 2, fault: "there is no colon" })),
+            (
+                302,
+                "Location: /a\r\n\r\n<script>",
+                Some(3),
+                Err(InvalidHead::Header { line: 2, fault: "there is no colon" }),
+            ),
         ];
         for (status, headers, length, expected) in rows {
-            let found = encode_response(*status, headers, *length).map(text);
-            assert_eq!(found, expected.clone().map(String::from), "{status} {headers:?}");
+            let head = ResponseHead::new(*status, headers, *length);
+            for (persistence, line) in [(Persistence::KeepAlive, ""), (Persistence::Close, "Connection: close\r\n")] {
+                let found = head.clone().map(|head| text(head.encode("now", Version::Http11, persistence)));
+                let expected = expected.clone().map(|lines| format!("{lines}{line}\r\n"));
+                assert_eq!(found, expected, "{status} {headers:?}");
+            }
         }
+    }
+
+    #[test]
+    fn the_end_of_a_streamed_body_can_be_found() {
+        let head = || ResponseHead::new(200, "", None).unwrap();
+        let kept = text(head().encode("now", Version::Http11, Persistence::KeepAlive));
+        assert_eq!(kept, "HTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let closed = text(head().encode("now", Version::Http10, Persistence::Close));
+        assert_eq!(closed, "HTTP/1.1 200 OK\r\nDate: now\r\nConnection: close\r\n\r\n");
     }
 
     #[test]

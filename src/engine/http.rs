@@ -1,0 +1,83 @@
+//! What is known of HTTP on a connection, for as long as it is not a WebSocket: one request after the other, of which one
+//! at a time is with the host.
+
+use super::request::Request;
+use crate::protocol::handshake::{BodyReader, Persistence, RequestReader, Upgrade, Version};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The requests of one connection.
+#[derive(Debug, Default)]
+pub struct Http {
+    /// Reads the head of the next request.
+    pub reader: RequestReader,
+    /// What is being done about the last one.
+    pub exchange: Exchange,
+    /// The request whose body is arriving.
+    pub incoming: Option<(Request, BodyReader)>,
+    /// The request whose upgrade the host decides about.
+    pub undecided: Option<Arc<Request>>,
+    /// The host was told of a request under the id that the connection has.
+    pub is_told: bool,
+    /// Nothing of the next request has arrived.
+    pub is_between: bool,
+    /// Some of the next request, or all, has been received already.
+    pub has_next: bool,
+}
+
+/// How a request is to be answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Exchange {
+    /// Its version.
+    pub version: Version,
+    /// What becomes of the connection.
+    pub persistence: Persistence,
+    /// It is a HEAD: the response has no body.
+    pub head_only: bool,
+    /// Its body is held back until we ask for it.
+    pub expects_continue: bool,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self { version: Version::Http11, persistence: Persistence::Close, head_only: false, expects_continue: false }
+    }
+}
+
+impl Http {
+    /// Begins to wait for the next request.
+    pub fn begin_again(&mut self) {
+        self.reader = RequestReader::new();
+        self.exchange = Exchange::default();
+        self.is_between = true;
+    }
+}
+
+/// An upgrade that the host has to decide about.
+#[derive(Debug)]
+pub struct Undecided {
+    /// What the response depends on.
+    pub upgrade: Upgrade,
+    /// The subprotocol that the options choose.
+    pub subprotocol: Option<String>,
+}
+
+/// The time as responses tell it, written anew once a second.
+#[derive(Debug, Default)]
+pub struct Date {
+    second: u64,
+    text: String,
+}
+
+impl Date {
+    /// The time of day, in the form of RFC 9110 section 5.6.7.
+    pub fn now(&mut self) -> &str {
+        let now = SystemTime::now();
+        let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if self.second != second || self.text.is_empty() {
+            self.second = second;
+            self.text = httpdate::fmt_http_date(now);
+        }
+        &self.text
+    }
+}

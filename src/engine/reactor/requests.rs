@@ -1,0 +1,301 @@
+//! HTTP: one request after the other, each with its body, and what becomes of it. An upgrade is admitted, decided about by
+//! the host, or refused; a plain request is the host's to answer, whole or piece by piece.
+//!
+//! Of one connection one request at a time is dealt with. The next is read when the response has left, so that a client
+//! that asks without reading holds up nobody but itself. Each request that the host is told of has an id of its own: a
+//! late answer can never become that of a later request.
+
+use super::super::connection::{Connection, State, Wire};
+use super::super::http::{Exchange, Undecided};
+use super::super::registry::Phase;
+use super::super::request::Request;
+use super::sending::{mark_dirty, outbox_of};
+use super::{Fate, Reactor};
+use crate::protocol::handshake::{
+    BodyReader, HeadStatus, Judgement, Persistence, Plain, Refusal, RequestHead, ResponseHead, Upgrade, Version, judge,
+};
+use crate::sys::socket::Peer;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+impl Reactor {
+    // ---- requests -------------------------------------------------------------------------------------------------
+
+    /// Takes what belongs to one request off the start of `input`, and returns how many bytes that was.
+    pub(super) fn read_request(&mut self, wire: &mut Wire, input: &[u8]) -> usize {
+        let mut used = 0;
+        if matches!(wire.state, State::Handshake) {
+            used = self.read_head(wire, input);
+        }
+        if matches!(wire.state, State::Body) {
+            if used == input.len() && std::mem::take(&mut wire.http().exchange.expects_continue) {
+                self.queue(wire, CONTINUE);
+            }
+            used += self.read_body(wire, &input[used..]);
+        }
+        used
+    }
+
+    fn read_head(&mut self, wire: &mut Wire, input: &[u8]) -> usize {
+        let http = wire.http();
+        if !input.is_empty() && std::mem::take(&mut http.is_between) {
+            wire.since = self.now;
+        }
+        match wire.http().reader.read(input, &self.head_limits) {
+            HeadStatus::Partial => {
+                self.arm(wire);
+                0
+            }
+            HeadStatus::Refused(refusal) => {
+                self.refuse(wire, refusal);
+                input.len()
+            }
+            HeadStatus::Complete { request, length } => {
+                self.on_request(wire, &request);
+                length
+            }
+        }
+    }
+
+    fn on_request(&mut self, wire: &mut Wire, head: &RequestHead<'_>) {
+        self.link.stats.requests.add(1);
+        match judge(head) {
+            Judgement::Refuse(refusal) => self.refuse(wire, refusal),
+            Judgement::Upgrade(upgrade) => self.on_upgrade(wire, head, upgrade),
+            Judgement::Plain(plain) => self.on_plain_request(wire, head, plain),
+        }
+    }
+
+    fn on_plain_request(&mut self, wire: &mut Wire, head: &RequestHead<'_>, plain: Plain) {
+        let may_persist = plain.keep_alive && !self.link.options.keep_alive_timeout.is_zero();
+        let request = self.describe(wire, head);
+        wire.http().exchange = Exchange {
+            version: head.version(),
+            persistence: if may_persist { Persistence::KeepAlive } else { Persistence::Close },
+            head_only: head.method() == "HEAD",
+            expects_continue: plain.expects_continue,
+        };
+        match BodyReader::new(plain.body, self.link.options.max_request_body) {
+            Ok(reader) if reader.is_done() => self.deliver_request(wire, request),
+            Ok(reader) => {
+                wire.http().incoming = Some((request, reader));
+                self.enter(wire, State::Body);
+            }
+            Err(refusal) => self.refuse(wire, refusal),
+        }
+    }
+
+    fn read_body(&mut self, wire: &mut Wire, input: &[u8]) -> usize {
+        let Some((request, mut reader)) = wire.http().incoming.take() else { return 0 };
+        match reader.read(input) {
+            Ok(used) => {
+                if reader.is_done() {
+                    self.deliver_request(wire, request.with_body(reader.into_body()));
+                } else {
+                    wire.http().incoming = Some((request, reader));
+                }
+                used
+            }
+            Err(refusal) => {
+                self.refuse(wire, refusal);
+                input.len()
+            }
+        }
+    }
+
+    fn deliver_request(&mut self, wire: &mut Wire, request: Request) {
+        self.tell_as_new(wire);
+        self.enter(wire, State::Request);
+        self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Request);
+        if !self.delivery.request(wire.id, Arc::new(request)) {
+            self.link.registry.shut(wire.id);
+            self.answer_with(wire, Refusal { status: 404, detail: "not found" });
+        }
+    }
+
+    fn describe(&self, wire: &Wire, head: &RequestHead<'_>) -> Request {
+        let peer = wire.socket.peer().unwrap_or(Peer::Unix);
+        Request::new(head, peer, wire.socket.local_port())
+    }
+
+    /// Gives a connection an id that the host does not know yet, for the host is about to be told of it.
+    fn tell_as_new(&mut self, wire: &mut Wire) {
+        if !std::mem::replace(&mut wire.http().is_told, true) {
+            return;
+        }
+        let id = self.ids.renew(&self.link.registry, wire.id);
+        let Some(id) = id.filter(|id| self.epoll.rename(wire.socket.as_fd(), *id).is_ok()) else {
+            wire.flags.broken = true;
+            return;
+        };
+        wire.id = id;
+        // The lists and the wheel know it by its old id, under which it will not be found.
+        wire.timer = None;
+        wire.flags.listed = false;
+        if std::mem::take(&mut wire.flags.dirty) {
+            mark_dirty(wire, &mut self.dirty);
+        }
+        self.begin_lifetime(id);
+        self.link.begin_turn(id, None);
+    }
+
+    // ---- upgrades -------------------------------------------------------------------------------------------------
+
+    fn on_upgrade(&mut self, wire: &mut Wire, head: &RequestHead<'_>, upgrade: Upgrade) {
+        let subprotocol = match self.link.options.admission.admit(head, &upgrade) {
+            Ok(subprotocol) => subprotocol.map(str::to_owned),
+            Err(refusal) => return self.refuse(wire, refusal),
+        };
+        let request = self.describe(wire, head);
+        if self.delivery.decides(self.link.options.decide_upgrades) {
+            return self.ask_host(wire, Arc::new(request), Undecided { upgrade, subprotocol });
+        }
+        let request = match &subprotocol {
+            Some(subprotocol) => request.with_subprotocol(subprotocol),
+            None => request,
+        };
+        match upgrade.response(subprotocol.as_deref(), "") {
+            Ok(response) => {
+                self.tell_as_new(wire);
+                self.open(wire, &response, Arc::new(request));
+            }
+            // Nothing of ours is in it that could be invalid.
+            Err(_) => self.refuse(wire, Refusal { status: 500, detail: "internal error" }),
+        }
+    }
+
+    fn ask_host(&mut self, wire: &mut Wire, request: Arc<Request>, undecided: Undecided) {
+        self.tell_as_new(wire);
+        wire.http().exchange.persistence = match self.link.options.keep_alive_timeout.is_zero() {
+            true => Persistence::Close,
+            false => Persistence::KeepAlive,
+        };
+        wire.http().undecided = Some(Arc::clone(&request));
+        self.enter(wire, State::Deciding);
+        self.link.await_decision(wire.id, undecided);
+        self.delivery.handshake(wire.id, request);
+    }
+
+    /// Opens a connection whose upgrade the host has accepted.
+    pub(super) fn accept_upgrade(&mut self, wire: &mut Wire, response: &[u8], subprotocol: Option<&str>) {
+        let undecided = wire.http.as_mut().and_then(|http| http.undecided.take());
+        if let (State::Deciding, Some(request)) = (&wire.state, undecided) {
+            let request = match subprotocol {
+                Some(subprotocol) => Arc::new(Request::clone(&request).with_subprotocol(subprotocol)),
+                None => request,
+            };
+            self.link.registry.change_phase(wire.id, Phase::Accepted, Phase::Open);
+            self.open(wire, response, request);
+        }
+    }
+
+    // ---- responses ------------------------------------------------------------------------------------------------
+
+    /// Answers a request that cannot be served, and ends the connection.
+    pub(super) fn refuse(&mut self, wire: &mut Wire, refusal: Refusal) {
+        self.link.stats.requests_refused.add(1);
+        self.link.stats.refused(refusal.status).add(1);
+        let mut response = refusal.response(self.date.now());
+        if wire.http().exchange.head_only {
+            let head = response.windows(4).position(|end| end == b"\r\n\r\n");
+            response.truncate(head.map_or(response.len(), |head| head + 4));
+        }
+        self.queue(wire, &response);
+        self.enter(wire, State::Ending);
+    }
+
+    /// Answers a request that nobody serves. There may be others on the same connection that somebody does.
+    pub(super) fn answer_with(&mut self, wire: &mut Wire, refusal: Refusal) {
+        self.link.stats.requests_refused.add(1);
+        self.link.stats.refused(refusal.status).add(1);
+        let body = format!("{}\n", refusal.detail).into_bytes();
+        match ResponseHead::new(refusal.status, "Content-Type: text/plain\r\n", Some(body.len() as u64)) {
+            Ok(head) => self.answer(wire, head, body),
+            Err(_) => self.enter(wire, State::Ending),
+        }
+    }
+
+    /// Sends a whole response. The body is of the length that the head tells.
+    pub(super) fn answer(&mut self, wire: &mut Wire, head: ResponseHead, body: Vec<u8>) {
+        self.send_head(wire, head);
+        if !wire.http().exchange.head_only && !body.is_empty() {
+            self.queue_whole(wire, body);
+        }
+        self.end_exchange(wire);
+    }
+
+    /// Begins a response that comes piece by piece.
+    pub(super) fn begin_stream(&mut self, wire: &mut Wire, head: ResponseHead) {
+        self.send_head(wire, head);
+        self.enter(wire, State::Streaming);
+    }
+
+    /// Sends a piece of a response. Its bytes are counted as waiting already.
+    pub(super) fn send_piece(&mut self, wire: &mut Wire, piece: Vec<u8>) {
+        self.link.registry.sub_queued(wire.id, piece.len() as u64);
+        let exchange = wire.http().exchange;
+        if !matches!(wire.state, State::Streaming) || exchange.head_only {
+            return;
+        }
+        wire.since = self.now;
+        if exchange.version < Version::Http11 {
+            return self.queue_whole(wire, piece);
+        }
+        self.queue(wire, format!("{:x}\r\n", piece.len()).as_bytes());
+        self.queue_whole(wire, piece);
+        self.queue(wire, b"\r\n");
+    }
+
+    /// Ends a response that came piece by piece.
+    pub(super) fn end_stream(&mut self, wire: &mut Wire) {
+        if matches!(wire.state, State::Streaming) {
+            let exchange = wire.http().exchange;
+            if exchange.version >= Version::Http11 && !exchange.head_only {
+                self.queue(wire, b"0\r\n\r\n");
+            }
+            self.end_exchange(wire);
+        }
+    }
+
+    fn send_head(&mut self, wire: &mut Wire, head: ResponseHead) {
+        if self.stopping.is_some() {
+            wire.http().exchange.persistence = Persistence::Close;
+        }
+        let exchange = wire.http().exchange;
+        let head = head.encode(self.date.now(), exchange.version, exchange.persistence);
+        self.queue(wire, &head);
+    }
+
+    fn queue_whole(&mut self, wire: &mut Wire, bytes: Vec<u8>) {
+        self.link.registry.note_queued(wire.id, bytes.len() as u64);
+        outbox_of(wire, &mut self.outboxes).append(bytes);
+    }
+
+    /// Takes a request back from the host: it will be answered by somebody else.
+    pub(super) fn withdraw_request(&self, wire: &Wire) {
+        self.link.registry.shut(wire.id);
+        self.link.forget_decision(wire.id);
+    }
+
+    /// What comes after a response: the next request, or the end.
+    fn end_exchange(&mut self, wire: &mut Wire) {
+        wire.http().undecided = None;
+        match wire.http().exchange.persistence {
+            Persistence::KeepAlive if self.stopping.is_none() => {
+                wire.http().begin_again();
+                self.enter(wire, State::Handshake);
+            }
+            _ => self.enter(wire, State::Ending),
+        }
+    }
+
+    /// Answers the request of a connection, if it still waits for that.
+    pub(super) fn respond(&mut self, conn: &mut Connection, respond: impl FnOnce(&mut Self, &mut Wire)) -> Fate {
+        if matches!(conn.wire.state, State::Request | State::Deciding) {
+            respond(self, &mut conn.wire);
+        }
+        self.flush(&mut conn.wire)
+    }
+}
