@@ -16,6 +16,8 @@ pub mod events;
 pub mod http;
 pub mod inbox;
 pub mod link;
+pub mod log;
+pub mod metrics;
 pub mod outbox;
 pub mod pool;
 pub mod reactor;
