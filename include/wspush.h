@@ -381,6 +381,14 @@ typedef struct {
    */
   uint64_t control_floods;
   /**
+   * Connections that a stop cut, because its time was over, or `close_timeout`.
+   */
+  uint64_t connections_cut;
+  /**
+   * Bytes that waited for connections and never left, because the connection was cut or lost before.
+   */
+  uint64_t bytes_cut;
+  /**
    * Pushes refused, or receivers of a broadcast left out, because a queue was full.
    */
   uint64_t pushes_refused;
@@ -663,8 +671,8 @@ int ws_server_run(ws_server *server);
 
 /**
  * Stops the server: closes the listening sockets, sends Close 1001 to every connection behind what waits for it, gives
- * queues and peers at most `timeout_ms` milliseconds (negative: an hour), and cuts what is left. Every open connection
- * is told as closed. Plain requests that wait for a response are answered with 503.
+ * queues and peers at most `timeout_ms` milliseconds (negative: an hour), and cuts what is left; `connections_cut` and
+ * `bytes_cut` of `ws_stats` say how much that was. Every open connection is told as closed. Plain requests that wait for a response are answered with 503.
  *
  * Waits until that is done; inside a callback it only begins it. In poll mode the last events can be taken afterwards.
  * To stop again does no harm, and shortens the time if it is less. Any thread, and any callback; not from a signal
@@ -672,7 +680,8 @@ int ws_server_run(ws_server *server);
  *
  * Errors: `WS_ERR_STATE` before the start, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
  */
-int ws_server_stop(ws_server *server, int timeout_ms);
+int ws_server_stop(ws_server *server,
+                   int timeout_ms);
 
 /**
  * Frees a server, and stops it at once if it runs. NULL is fine. The handle, and all events and requests of the server,

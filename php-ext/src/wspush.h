@@ -110,6 +110,8 @@ typedef struct {
   uint64_t handshakes_dropped;
   uint64_t lifetimes_ended;
   uint64_t control_floods;
+  uint64_t connections_cut;
+  uint64_t bytes_cut;
   uint64_t pushes_refused;
   uint64_t reads_paused;
   uint64_t accepts_paused;

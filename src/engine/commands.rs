@@ -275,10 +275,16 @@ impl CommandQueue {
         Ok(())
     }
 
-    /// Takes no more commands, and drops those that wait.
-    pub fn close(&self) {
+    /// Takes no more commands, and drops those that wait. Returns how many bytes were to be sent to whom.
+    pub fn close(&self) -> Vec<(ConnId, usize)> {
         let mut commands = self.lock();
-        *commands = Commands { closed: true, ..Commands::default() };
+        let dropped = std::mem::replace(&mut *commands, Commands { closed: true, ..Commands::default() });
+        let bytes = |command| match command {
+            Command::Send { to, length, .. } => Some((to, length)),
+            Command::SendWhole(to, bytes) => Some((to, bytes.len())),
+            _ => None,
+        };
+        dropped.list.into_iter().filter_map(bytes).collect()
     }
 
     /// How much waits in it, in bytes.

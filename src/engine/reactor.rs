@@ -208,12 +208,20 @@ impl Reactor {
 
     /// Cuts what is left, after its last turn.
     pub fn finish(&mut self) {
+        // What there is room for leaves.
+        self.take_commands(true);
+        self.flush_dirty();
         let left: Vec<ConnId> = self.connections.iter().flatten().map(|conn| conn.wire.id).collect();
+        self.link.stats.connections_cut.add(left.len() as u64);
         for id in left {
             self.with(id, |_, _| Fate::Ends);
         }
         self.delivery.flush(&mut self.pool);
-        self.link.commands.close();
+        // What was pushed to them meanwhile is lost with them, and counted.
+        self.take_commands(true);
+        for (to, bytes) in self.link.commands.close() {
+            self.drop_queued(to, bytes);
+        }
     }
 
     fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
@@ -321,7 +329,7 @@ impl Reactor {
             self.delivery.end_leaving();
         }
         if let Some(outbox) = wire.outbox.take() {
-            self.link.registry.sub_queued(wire.id, outbox.len() as u64);
+            self.drop_queued(wire.id, outbox.len());
             self.keep_outbox(outbox);
         }
         self.count_out(wire);

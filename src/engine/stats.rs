@@ -114,6 +114,10 @@ stats! {
     lifetimes_ended: Counter,
     /// Connections closed by `max_control_frames`.
     control_floods: Counter,
+    /// Connections that a stop cut, because its time was over, or `close_timeout`.
+    connections_cut: Counter,
+    /// Bytes that waited for connections and never left, because the connection was cut or lost before.
+    bytes_cut: Counter,
     /// Pushes refused, or receivers of a broadcast left out, because a queue was full.
     pushes_refused: Counter,
     /// Times that reading from a connection paused because it did not take what was sent to it.

@@ -305,8 +305,8 @@ pub unsafe extern "C" fn ws_server_run(server: *mut ws_server) -> c_int {
 }
 
 /// Stops the server: closes the listening sockets, sends Close 1001 to every connection behind what waits for it, gives
-/// queues and peers at most `timeout_ms` milliseconds (negative: an hour), and cuts what is left. Every open connection
-/// is told as closed. Plain requests that wait for a response are answered with 503.
+/// queues and peers at most `timeout_ms` milliseconds (negative: an hour), and cuts what is left; `connections_cut` and
+/// `bytes_cut` of `ws_stats` say how much that was. Every open connection is told as closed. Plain requests that wait for a response are answered with 503.
 ///
 /// Waits until that is done; inside a callback it only begins it. In poll mode the last events can be taken afterwards.
 /// To stop again does no harm, and shortens the time if it is less. Any thread, and any callback; not from a signal

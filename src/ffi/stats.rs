@@ -52,6 +52,10 @@ pub struct ws_stats {
     pub lifetimes_ended: u64,
     /// Connections closed by `max_control_frames`.
     pub control_floods: u64,
+    /// Connections that a stop cut, because its time was over, or `close_timeout`.
+    pub connections_cut: u64,
+    /// Bytes that waited for connections and never left, because the connection was cut or lost before.
+    pub bytes_cut: u64,
     /// Pushes refused, or receivers of a broadcast left out, because a queue was full.
     pub pushes_refused: u64,
     /// Times that reading from a connection paused because it did not take what was sent to it.
@@ -151,6 +155,8 @@ impl ws_stats {
         self.handshakes_dropped += stats.handshakes_dropped.get();
         self.lifetimes_ended += stats.lifetimes_ended.get();
         self.control_floods += stats.control_floods.get();
+        self.connections_cut += stats.connections_cut.get();
+        self.bytes_cut += stats.bytes_cut.get();
         self.pushes_refused += stats.pushes_refused.get();
         self.reads_paused += stats.reads_paused.get();
         self.accepts_paused += stats.accepts_paused.get();

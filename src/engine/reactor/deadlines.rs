@@ -75,6 +75,7 @@ impl Reactor {
             State::Leaving(_) => self.leave(wire),
             State::Closing | State::Ending => {
                 stats.close_timeouts.add(1);
+                stats.connections_cut.add(u64::from(self.stopping.is_some()));
                 return Fate::Ends;
             }
             State::Open if self.is_idle_too_long(wire) => {

@@ -93,7 +93,7 @@ impl Reactor {
         self.link.registry.add_queued(to, length, self.link.options.max_queued_bytes)?;
         let mut left = length;
         self.with(to, |reactor, conn| reactor.send_frame(&mut conn.wire, opcode, payload, &mut left));
-        self.link.registry.sub_queued(to, left);
+        self.drop_queued(to, left as usize);
         self.link.stats.messages_out.add(u64::from(left == 0));
         Ok(())
     }
@@ -136,8 +136,10 @@ impl Reactor {
         mark_dirty(wire, &mut self.dirty);
     }
 
-    fn drop_queued(&self, to: ConnId, length: usize) {
+    /// Gives up bytes that were counted for a connection.
+    pub(super) fn drop_queued(&self, to: ConnId, length: usize) {
         self.link.registry.sub_queued(to, length as u64);
+        self.link.stats.bytes_cut.add(length as u64);
     }
 
     /// Carries out a command. `frames` are the bytes of one that came without.
@@ -214,7 +216,7 @@ impl Reactor {
         }
         self.link.stats.messages_out.add(1);
         let sent = if wire.outbox.is_none() { send_now(wire, &self.link.stats, frame) } else { 0 };
-        if sent < frame.len() && !wire.flags.broken {
+        if sent < frame.len() {
             self.link.registry.note_queued(wire.id, (frame.len() - sent) as u64);
             outbox_of(wire, &mut self.outboxes).share(frame, sent);
         }

@@ -35,7 +35,7 @@ impl Reactor {
     pub(super) fn send_answers(&mut self, wire: &mut Wire) {
         let done = turn::end(|answers| {
             let sent = if wire.outbox.is_none() { send_now(wire, &self.link.stats, answers) } else { 0 };
-            if sent < answers.len() && !wire.flags.broken {
+            if sent < answers.len() {
                 self.keep(wire, &answers[sent..]);
             }
         });
