@@ -12,6 +12,7 @@
 declare(strict_types=1);
 
 use WsPush\Request;
+use WsPush\Response;
 use WsPush\Server;
 
 require __DIR__ . '/../autoload.php';
@@ -51,13 +52,13 @@ $server->on('start', function (Server $server) use ($host): void {
     fwrite(STDOUT, "listening on $host:{$server->port()}\nopen http://$host:{$server->port()}/\n");
 });
 
-$server->on('request', function (Server $server, Request $request) use ($page): void {
+$server->on('request', function (Request $request, Response $response) use ($page): void {
     if ($request->path !== '/') {
-        $server->respond($request->conn, 404, "Not found\n", ['Content-Type' => 'text/plain; charset=utf-8']);
+        $response->send(404, "Not found\n", ['Content-Type' => 'text/plain; charset=utf-8']);
 
         return;
     }
-    $server->respond($request->conn, 200, $page, [
+    $response->send(200, $page, [
         'Content-Type' => 'text/html; charset=utf-8',
         'Cache-Control' => 'no-cache',
         'Content-Security-Policy' => "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "

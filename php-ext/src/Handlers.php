@@ -15,6 +15,7 @@ final class Handlers
     public ?\Closure $message = null;
     public ?\Closure $close = null;
     public ?\Closure $request = null;
+    public ?\Closure $handshake = null;
     public ?\Closure $start = null;
     public ?\Closure $stop = null;
 }

@@ -25,6 +25,7 @@ abstract class Native
     private const EVENT_OPEN = 1;
     private const EVENT_MESSAGE = 2;
     private const EVENT_CLOSE = 3;
+    private const EVENT_HANDSHAKE = 5;
     /** Payloads of up to so many bytes, on average, are cheaper copied as one and then cut than copied one by one. */
     private const CUT_MAX = 1024;
 
@@ -245,16 +246,70 @@ abstract class Native
      */
     public function respond(int $conn, int $status, string $body = '', array $headers = []): bool
     {
-        $lines = '';
-        foreach ($headers as $name => $values) {
-            foreach ((array) $values as $value) {
-                if (\strpbrk("$name$value", "\r\n\0") !== false) {
-                    throw new Exception("respond: a line break or NUL in the header \"$name\"", Exception::ARGUMENT);
-                }
-                $lines .= "$name: $value\r\n";
-            }
-        }
-        $result = $this->ffi->ws_respond($this->handle, $conn, $status, $lines, $body, \strlen($body));
+        $result = $this->ffi->ws_respond($this->handle, $conn, $status, self::lines($headers), $body, \strlen($body));
+
+        return $result === 0 || $this->refused($result);
+    }
+
+    /**
+     * Begins to answer a 'request' event piece by piece.
+     *
+     * @param int $status 200..599, but for 204, 205 and 304, which have no body
+     * @param array<string, string|list<string>> $headers a list sends the header several times
+     *
+     * @return bool false when the connection is closed, or no request of it waits for an answer any more
+     *
+     * @throws Exception ARGUMENT (status; a header that cannot be sent), STATE
+     */
+    public function respondBegin(int $conn, int $status, array $headers = []): bool
+    {
+        $result = $this->ffi->ws_respond_begin($this->handle, $conn, $status, self::lines($headers));
+
+        return $result === 0 || $this->refused($result);
+    }
+
+    /**
+     * Sends the next piece of an answer. No more than response_timeout may pass between two.
+     *
+     * @return bool false when the connection is closed, or max_queued_bytes wait for it already
+     *
+     * @throws Exception STATE
+     */
+    public function respondWrite(int $conn, string $data): bool
+    {
+        $result = $this->ffi->ws_respond_write($this->handle, $conn, $data, \strlen($data));
+
+        return $result === 0 || $this->refused($result);
+    }
+
+    /**
+     * Ends an answer that came piece by piece.
+     *
+     * @return bool false when the connection is closed
+     *
+     * @throws Exception STATE
+     */
+    public function respondEnd(int $conn): bool
+    {
+        $result = $this->ffi->ws_respond_end($this->handle, $conn);
+
+        return $result === 0 || $this->refused($result);
+    }
+
+    /**
+     * Accepts the upgrade of a 'handshake' event; respond() refuses it.
+     *
+     * @param string|null $subprotocol one of those the client offers; null: the one that the option subprotocols has
+     *                                 chosen, or none
+     * @param array<string, string|list<string>> $headers for the 101 response, such as Set-Cookie
+     *
+     * @return bool false when the connection is closed, or no upgrade of it waits for a decision any more
+     *
+     * @throws Exception ARGUMENT (a subprotocol that was not offered; a header that cannot be sent), STATE
+     */
+    public function accept(int $conn, ?string $subprotocol = null, array $headers = []): bool
+    {
+        $result = $this->ffi->ws_accept($this->handle, $conn, $subprotocol, self::lines($headers));
 
         return $result === 0 || $this->refused($result);
     }
@@ -438,21 +493,31 @@ abstract class Native
         $conn = $event->conn;
         if ($event->type === self::EVENT_MESSAGE) {
             if ($on->message !== null) {
-                $this->call('message', $conn, $on->message, $conn, \FFI::string($event->data, $event->length), $event->code);
+                $this->call('message', $conn, $on->message, $this, $conn, \FFI::string($event->data, $event->length), $event->code);
             }
         } elseif ($event->type === self::EVENT_CLOSE) {
             if ($on->close !== null) {
                 $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
-                $this->call('close', $conn, $on->close, $conn, $event->code, $reason);
+                $this->call('close', $conn, $on->close, $this, $conn, $event->code, $reason);
             }
         } elseif ($event->type === self::EVENT_OPEN) {
             if ($on->open !== null) {
-                $this->call('open', $conn, $on->open, $this->request($conn, $event->request));
+                $this->call('open', $conn, $on->open, $this, $this->request($conn, $event->request));
+            }
+        } elseif ($event->type === self::EVENT_HANDSHAKE) {
+            $handshake = new Handshake($this, $conn);
+            if ($on->handshake === null) {
+                $handshake->accept();
+            } elseif (!$this->call('handshake', $conn, $on->handshake, $this->request($conn, $event->request), $handshake)) {
+                $handshake->refuse(500, "Internal Server Error\n", ['Content-Type' => 'text/plain']); // unless it had decided
             }
         } elseif ($on->request === null) {
             $this->respond($conn, 426, "This is a WebSocket server.\n", ['Upgrade' => 'websocket', 'Content-Type' => 'text/plain']);
-        } elseif (!$this->call('request', $conn, $on->request, $this->request($conn, $event->request))) {
-            $this->respond($conn, 500, "Internal Server Error\n", ['Content-Type' => 'text/plain']); // unless it had answered
+        } else {
+            $response = new Response($this, $conn);
+            if (!$this->call('request', $conn, $on->request, $this->request($conn, $event->request), $response)) {
+                $response->send(500, "Internal Server Error\n", ['Content-Type' => 'text/plain']); // unless it had answered
+            }
         }
     }
 
@@ -460,7 +525,7 @@ abstract class Native
     protected function call(string $event, int $conn, \Closure $handler, mixed ...$arguments): bool
     {
         try {
-            $handler($this, ...$arguments);
+            $handler(...$arguments);
 
             return true;
         } catch (\Throwable $thrown) {
@@ -483,6 +548,9 @@ abstract class Native
                 : $value;
         }
 
+        $length = $ffi->new('size_t');
+        $body = $ffi->ws_request_body($request, \FFI::addr($length));
+
         return new Request(
             $conn,
             $ffi->ws_request_method($request),
@@ -494,6 +562,7 @@ abstract class Native
             $ffi->ws_request_remote_port($request),
             $ffi->ws_request_local_port($request),
             $ffi->ws_request_subprotocol($request),
+            $length->cdata === 0 ? '' : \FFI::string($body, $length->cdata),
         );
     }
 
@@ -504,6 +573,26 @@ abstract class Native
             Exception::CLOSED, Exception::QUEUE_FULL, Exception::STOPPED => false,
             default => throw $this->failure($status),
         };
+    }
+
+    /**
+     * Headers as C takes them.
+     *
+     * @param array<string, string|list<string>> $headers
+     */
+    private static function lines(array $headers): string
+    {
+        $lines = '';
+        foreach ($headers as $name => $values) {
+            foreach ((array) $values as $value) {
+                if (\strpbrk("$name$value", "\r\n\0") !== false) {
+                    throw new Exception("a line break or NUL in the header \"$name\"", Exception::ARGUMENT);
+                }
+                $lines .= "$name: $value\r\n";
+            }
+        }
+
+        return $lines;
     }
 
     /** A name as C takes it, which would end at a NUL. */

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace WsPush;
 
 /**
- * The HTTP request of an 'open' event (the upgrade) or of a 'request' event (plain HTTP).
+ * The HTTP request of an 'open' or 'handshake' event (the upgrade) or of a 'request' event (plain HTTP).
  *
  * A copy: it may be kept as long as you like.
  */
@@ -20,7 +20,8 @@ final class Request
      * @param string $remoteAddress "192.0.2.7", "2001:db8::1" or "unix"
      * @param int $remotePort 0 for unix sockets, as the next
      * @param int $localPort the port it came in on
-     * @param string $subprotocol chosen among those the client offers (option subprotocols); "" if none
+     * @param string $subprotocol chosen among those the client offers; "" if none, or none yet
+     * @param string $body as it was sent, but for the transfer coding; at most max_request_body (1 MiB unless set)
      */
     public function __construct(
         public readonly int $conn,
@@ -33,6 +34,7 @@ final class Request
         public readonly int $remotePort,
         public readonly int $localPort,
         public readonly string $subprotocol = '',
+        public readonly string $body = '',
     ) {
     }
 
@@ -52,6 +54,22 @@ final class Request
         \parse_str($this->query, $params);
 
         return $params;
+    }
+
+    /**
+     * A body of the type application/x-www-form-urlencoded, decoded as PHP does for $_POST; empty for any other type.
+     *
+     * @return array<array-key, mixed>
+     */
+    public function form(): array
+    {
+        $form = [];
+        $type = \strtolower(\trim(\explode(';', $this->header('content-type') ?? '')[0]));
+        if ($type === 'application/x-www-form-urlencoded') {
+            \parse_str($this->body, $form);
+        }
+
+        return $form;
     }
 
     /**

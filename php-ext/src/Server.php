@@ -73,14 +73,16 @@ class Server extends Native
 
     /**
      * Sets the handler of an event; the last one set counts. What a handler throws is logged, and costs nobody a
-     * connection. All of them take the server first:
+     * connection:
      *
      *     open     (Server $server, Request $request)                           a WebSocket opened: $request->conn
      *     message  (Server $server, int $conn, string $data, int $opcode)       TEXT or BINARY, whole
      *     close    (Server $server, int $conn, int $code, string $reason)       of each opened one, once. 1005: a Close
      *                                                                           without a code, 1006: lost without one
-     *     request  (Server $server, Request $request)                           plain HTTP; answer with respond().
-     *                                                                           Without this handler: 426
+     *     request  (Request $request, Response $response)                       plain HTTP: a page, a webhook. Without
+     *                                                                           this handler: 426
+     *     handshake (Request $request, Handshake $handshake)                    an upgrade: accept() or refuse() it. Without
+     *                                                                           this handler all are accepted
      *     start    (Server $server)                                             listening; port() is known
      *     stop     (Server $server)                                             after the last other event
      *
@@ -96,10 +98,11 @@ class Server extends Native
             'message' => $this->on->message = $handler,
             'close' => $this->on->close = $handler,
             'request' => $this->on->request = $handler,
+            'handshake' => $this->on->handshake = $handler,
             'start' => $this->on->start = $handler,
             'stop' => $this->on->stop = $handler,
             default => throw new Exception(
-                "on: no event \"$event\"; there are open, message, close, request, start, stop",
+                "on: no event \"$event\"; there are open, message, close, request, handshake, start, stop",
                 Exception::ARGUMENT,
             ),
         };
@@ -153,10 +156,13 @@ class Server extends Native
      */
     public function start(): void
     {
+        if ($this->on->handshake !== null) {
+            $this->engineSet('decide_upgrades', 'on');
+        }
         $this->engineStart();
         $this->state = State::Running;
         if ($this->on->start !== null) {
-            $this->call('start', 0, $this->on->start);
+            $this->call('start', 0, $this->on->start, $this);
         }
     }
 
@@ -190,7 +196,7 @@ class Server extends Native
         if ($count < 0) {
             $this->state = State::Stopped;
             if ($this->on->stop !== null) {
-                $this->call('stop', 0, $this->on->stop);
+                $this->call('stop', 0, $this->on->stop, $this);
             }
 
             return 0;

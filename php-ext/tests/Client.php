@@ -68,10 +68,11 @@ final class Client
     }
 
     /** A plain HTTP request on a connection of its own; the whole response. */
-    public static function http(int $port, string $target, string $method = 'GET'): string
+    public static function http(int $port, string $target, string $method = 'GET', string $headers = '', string $body = ''): string
     {
         $socket = self::connect($port);
-        fwrite($socket, "$method $target HTTP/1.1\r\nHost: 127.0.0.1:$port\r\nConnection: close\r\n\r\n");
+        $headers .= $body === '' ? '' : 'Content-Length: ' . strlen($body) . "\r\n";
+        fwrite($socket, "$method $target HTTP/1.1\r\nHost: 127.0.0.1:$port\r\nConnection: close\r\n$headers\r\n$body");
 
         return (string) stream_get_contents($socket);
     }

@@ -428,55 +428,6 @@ final class ServerTest extends TestCase
         self::assertSame([$one, $two], array_keys($closed));
     }
 
-    public function testPlainHttpIsAnsweredByTheHandler(): void
-    {
-        $response = $this->request('/thing?x=1', function (Server $server, Request $request): void {
-            $server->respond($request->conn, 201, "made {$request->path}", ['X-Two' => ['a', 'b']]);
-        });
-        self::assertMatchesRegularExpression('{^HTTP/1\.1 201 }', $response);
-        self::assertStringContainsString("X-Two: a\r\nX-Two: b\r\n", $response);
-        self::assertStringEndsWith("\r\n\r\nmade /thing", $response);
-    }
-
-    public function testARequestIsAnsweredOnce(): void
-    {
-        $answers = [];
-        $response = $this->request('/', function (Server $server, Request $request) use (&$answers): void {
-            $answers = [$server->respond($request->conn, 200, 'first'), $server->respond($request->conn, 200, 'second')];
-        });
-        self::assertSame([true, false], $answers);
-        self::assertStringEndsWith('first', $response);
-    }
-
-    public function testAThrowingRequestHandlerIsA500(): void
-    {
-        $response = $this->request('/', fn () => throw new \DomainException('on purpose'));
-        self::assertMatchesRegularExpression('{^HTTP/1\.1 500 }', $response);
-        self::assertStringContainsString('request handler', $this->log[0]);
-    }
-
-    public function testWithoutARequestHandlerPlainHttpIsTold426(): void
-    {
-        $response = $this->request('/', null);
-        self::assertMatchesRegularExpression('{^HTTP/1\.1 426 }', $response);
-        self::assertMatchesRegularExpression('{^Upgrade: websocket\r$}mi', $response);
-    }
-
-    /** One request on a socket beside the loop; the response comes while this process polls. */
-    private function request(string $target, ?callable $handler): string
-    {
-        if ($handler !== null) {
-            $this->server->on('request', $handler);
-        }
-        $this->server->start();
-        $port = $this->server->port();
-        $socket = Client::connect($port);
-        fwrite($socket, "GET $target HTTP/1.1\r\nHost: 127.0.0.1:$port\r\nConnection: close\r\n\r\n");
-        self::assertSame(1, $this->server->poll(10_000));
-
-        return (string) stream_get_contents($socket);
-    }
-
     /** @return array{Client, int} a client, and the id its connection has */
     private function connected(): array
     {

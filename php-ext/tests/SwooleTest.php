@@ -99,6 +99,36 @@ final class SwooleTest extends TestCase
         self::assertStringStartsWith('HTTP/1.1 500 ', Client::http($port, '/throw'));
         self::assertStringStartsWith('HTTP/1.1 500 ', Client::http($port, '/forget'));
         self::assertStringContainsString("Location: /there\r\n", Client::http($port, '/redirect'));
+        $type = "Content-Type: application/x-www-form-urlencoded\r\n";
+        self::assertStringEndsWith(
+            "\r\n\r\n" . '[{"a":"1"},"a=1","a=1"]',
+            Client::http($port, '/form', 'POST', $type, 'a=1'),
+        );
+        self::assertStringEndsWith("\r\n\r\n" . '[null,"a=1","a=1"]', Client::http($port, '/form', 'POST', '', 'a=1'));
+        $response = Client::http($port, '/cookies');
+        $lines = "Set-Cookie: a=b+c; Expires=Fri, 02 Jan 1970 00:00:00 GMT; Path=/; Secure; HttpOnly; SameSite=Lax\r\n"
+            . "Set-Cookie: d=e; Path=/\r\n";
+        self::assertStringContainsString($lines, $response);
+        $response = Client::http($port, '/pieces');
+        self::assertStringContainsString("Content-Type: text/html\r\n", $response);
+        self::assertStringEndsWith("\r\n\r\n4\r\none \r\n4\r\ntwo \r\n5\r\nthree\r\n0\r\n\r\n", $response);
+    }
+
+    public function testAProgramThatMakesTheHandshakeItself(): void
+    {
+        [$process, $port] = Process::announcing(__DIR__ . '/fixtures/swoole-handshake.php');
+        $client = new Client($port, '/?token=1', ['Sec-WebSocket-Protocol' => 'chat']);
+        self::assertStringContainsString("\r\nSec-WebSocket-Protocol: chat\r\nX-Who: you\r\n", $client->response);
+        self::assertSame(1, substr_count(strtolower($client->response), 'sec-websocket-accept'));
+        $client->send('hello');
+        self::assertSame('hello', $client->text());
+        try {
+            new Client($port, '/');
+            self::fail('it was accepted without a token');
+        } catch (\RuntimeException $exception) {
+            self::assertStringContainsString('HTTP/1.1 403 ', $exception->getMessage());
+        }
+        self::assertSame("listening on 127.0.0.1:$port\n", $process->output);
     }
 
     public function testTheServersLife(): void
@@ -116,7 +146,6 @@ final class SwooleTest extends TestCase
     public function testWhatIsMissingSaysItsName(): void
     {
         $server = new Server('127.0.0.1', 0);
-        self::missing("Swoole's event 'handshake' is not in wspush yet", fn () => $server->on('handshake', 'strlen'));
         self::missing("Swoole's event 'task' is not in wspush yet", fn () => $server->on('task', 'strlen'));
         self::missing("setting 'daemonize' => true is not", fn () => $server->set(['daemonize' => true]));
         self::missing("setting 'task_worker_num' => 2 is not", fn () => $server->set(['task_worker_num' => 2]));

@@ -95,6 +95,8 @@ pub struct Flags {
     pub broken: bool,
     /// The peer has ended its side.
     pub ended: bool,
+    /// We have ended ours.
+    pub finished: bool,
     /// Reading has paused for the bytes that wait to be sent.
     pub paused: bool,
     /// There was no room to send all that waited.

@@ -21,12 +21,14 @@ class Request
     public ?array $cookie = null;
     /** @var array<array-key, mixed>|null the query; null when there is none */
     public ?array $get = null;
-    /** @var null bodies of requests are not read yet: so are the next two */
+    /** @var array<array-key, mixed>|null a form of the type application/x-www-form-urlencoded; null when there is none */
     public ?array $post = null;
-    /** @var null */
+    /** @var null uploads (multipart/form-data) are not taken apart: so is the next */
     public ?array $files = null;
     /** @var null */
     public ?array $tmpfiles = null;
+
+    private string $content = '';
 
     /** @internal */
     public static function of(Original $original): self
@@ -49,6 +51,8 @@ class Request
             'master_time' => (int) $now,
         ];
         $request->cookie = $original->cookies() ?: null;
+        $request->post = $original->form() ?: null;
+        $request->content = $original->body;
         $request->get = $original->query === '' ? null : $original->params();
 
         return $request;
@@ -59,10 +63,21 @@ class Request
         return (string) ($this->server['request_method'] ?? '');
     }
 
+    /** The body as it was sent. */
+    public function rawContent(): string
+    {
+        return $this->content;
+    }
+
+    public function getContent(): string
+    {
+        return $this->content;
+    }
+
     /**
      * @param list<mixed> $arguments
      *
-     * @throws Exception always, naming what is missing: rawContent() and others
+     * @throws Exception always, naming what is missing: getData() and others
      */
     public function __call(string $name, array $arguments): never
     {

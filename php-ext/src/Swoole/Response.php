@@ -5,42 +5,40 @@ declare(strict_types=1);
 namespace WsPush\Swoole;
 
 use WsPush\Exception;
-use WsPush\Server as Engine;
+use WsPush\Handshake;
+use WsPush\Response as Original;
 
 /**
- * Swoole\Http\Response: the answer to one 'request' event. It is sent by end(), and by nothing else: a response that is
- * dropped without end() becomes a 500, as in Swoole.
+ * Swoole\Http\Response: the answer to one 'request' event, or to one 'handshake' event, which status 101 accepts. It is
+ * sent by end(), piece by piece by write() before that, and by nothing else: a response that is dropped without end()
+ * becomes a 500, as in Swoole.
  */
 #[\AllowDynamicProperties]
 class Response
 {
+    /** Headers that are the engine's own. */
+    private const OWN = ['Content-Length', 'Transfer-Encoding', 'Connection'];
+    /** Headers of a 101 response that are the engine's own, too. */
+    private const OWN_OF_UPGRADE = [...self::OWN, 'Upgrade', 'Sec-Websocket-Accept', 'Sec-Websocket-Version', 'Content-Type'];
+
     public int $fd = 0;
     /** @var array<string, string|list<string>> */
     public array $header = [];
+    /** @var list<string> Set-Cookie lines */
+    public array $cookie = [];
 
-    private ?Engine $engine = null;
+    private Original|Handshake|null $answer = null;
     private int $status = 0;
+    private bool $begun = false;
 
     /** @internal */
-    public static function to(Engine $engine, int $fd): self
+    public static function to(Original|Handshake $answer): self
     {
         $response = new self();
-        $response->engine = $engine;
-        $response->fd = $fd;
+        $response->answer = $answer;
+        $response->fd = $answer->conn;
 
         return $response;
-    }
-
-    public function __destruct()
-    {
-        if ($this->engine !== null && $this->engine->isRunning()) {
-            $this->status = $this->status ?: 500;
-            try {
-                $this->end();
-            } catch (Exception) {
-                // A destructor has nobody to tell.
-            }
-        }
     }
 
     /** @param string $reason not sent: the engine knows the reason phrases */
@@ -80,7 +78,65 @@ class Response
     }
 
     /**
-     * Sends the response. Content-Type is text/html unless it was set.
+     * Sends a cookie with the response; the value is URL-encoded.
+     *
+     * @param int $expires seconds since 1970; 0: until the browser ends
+     */
+    public function cookie(
+        string $name,
+        string $value = '',
+        int $expires = 0,
+        string $path = '/',
+        string $domain = '',
+        bool $secure = false,
+        bool $httponly = false,
+        string $samesite = '',
+    ): bool {
+        return $this->rawCookie($name, \urlencode($value), $expires, $path, $domain, $secure, $httponly, $samesite);
+    }
+
+    /** As cookie(), with the value as it is. */
+    public function rawCookie(
+        string $name,
+        string $value = '',
+        int $expires = 0,
+        string $path = '/',
+        string $domain = '',
+        bool $secure = false,
+        bool $httponly = false,
+        string $samesite = '',
+    ): bool {
+        $this->cookie[] = "$name=$value"
+            . ($expires === 0 ? '' : '; Expires=' . \gmdate('D, d M Y H:i:s', $expires) . ' GMT')
+            . ($path === '' ? '' : "; Path=$path")
+            . ($domain === '' ? '' : "; Domain=$domain")
+            . ($secure ? '; Secure' : '')
+            . ($httponly ? '; HttpOnly' : '')
+            . ($samesite === '' ? '' : "; SameSite=$samesite");
+
+        return $this->isWritable();
+    }
+
+    /**
+     * Sends a piece of the response, and the headers before the first; end() ends it.
+     *
+     * @return bool false: sent already, the client is gone, or it takes no more for now
+     *
+     * @throws Exception ARGUMENT: an impossible status; a line break in a header; an upgrade, whose answer has no pieces
+     */
+    public function write(string $content): bool
+    {
+        if (!$this->answer instanceof Original) {
+            return $this->answer !== null
+                && throw new Exception('Swoole\Http\Response::write(): the answer to a handshake has no pieces', Exception::ARGUMENT);
+        }
+        $this->begun = $this->begun || $this->answer->begin($this->status ?: 200, $this->headers(self::OWN));
+
+        return $this->begun && $this->answer->write($content);
+    }
+
+    /**
+     * Sends the response, or what is left of it. Content-Type is text/html unless it was set.
      *
      * @return bool false: sent already, or the connection is closed
      *
@@ -88,26 +144,51 @@ class Response
      */
     public function end(?string $content = null): bool
     {
-        $engine = $this->engine;
-        if ($engine === null) {
+        $answer = $this->answer;
+        if ($answer === null) {
             return false;
         }
-        $this->engine = null;
-        $headers = $this->header + ['Content-Type' => 'text/html'];
-        unset($headers['Content-Length'], $headers['Connection']); // the engine's own
+        if ($this->begun && $answer instanceof Original) {
+            $written = $content === null || $content === '' || $answer->write($content);
+            $this->answer = null;
 
-        return $engine->respond($this->fd, $this->status ?: 200, $content ?? '', $headers);
+            return $answer->end() && $written;
+        }
+        $this->answer = null;
+        if ($answer instanceof Original) {
+            return $answer->send($this->status ?: 200, $content ?? '', $this->headers(self::OWN));
+        }
+        if ($this->status !== 101) {
+            return $answer->refuse($this->status ?: 403, $content ?? '', $this->headers(self::OWN));
+        }
+        $headers = $this->headers(self::OWN_OF_UPGRADE);
+        $subprotocol = $headers['Sec-Websocket-Protocol'] ?? null;
+        unset($headers['Sec-Websocket-Protocol']);
+
+        return $answer->accept(\is_string($subprotocol) ? $subprotocol : null, $headers);
     }
 
     public function isWritable(): bool
     {
-        return $this->engine !== null;
+        return $this->answer !== null;
+    }
+
+    /**
+     * @param list<string> $without
+     *
+     * @return array<string, string|list<string>>
+     */
+    private function headers(array $without): array
+    {
+        $cookies = $this->cookie === [] ? [] : ['Set-Cookie' => $this->cookie];
+
+        return \array_diff_key($this->header + $cookies + ['Content-Type' => 'text/html'], \array_flip($without));
     }
 
     /**
      * @param list<mixed> $arguments
      *
-     * @throws Exception always, naming what is missing: write(), cookie(), sendfile(), detach(), upgrade() …
+     * @throws Exception always, naming what is missing: sendfile(), detach(), upgrade() …
      */
     public function __call(string $name, array $arguments): never
     {

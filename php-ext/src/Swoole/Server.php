@@ -28,6 +28,7 @@ class Server extends HttpServer
 
     private const EVENTS = [
         'open', 'message', 'close', 'request', 'start', 'shutdown', 'beforeshutdown', 'workerstart', 'workerstop',
+        'handshake',
     ];
 
     public string $host;
@@ -89,7 +90,7 @@ class Server extends HttpServer
 
     /**
      * Sets the handler of an event: open, message, close, request, start, shutdown, beforeShutdown, workerStart,
-     * workerStop. The name is taken in any case.
+     * workerStop, handShake. The name is taken in any case.
      *
      * @throws Exception NOT_YET, naming the event
      */
@@ -240,7 +241,7 @@ class Server extends HttpServer
     private function passOn(Engine $engine): void
     {
         $on = $this->handlers;
-        if (isset($on['open'])) {
+        if (isset($on['open']) && !isset($on['handshake'])) { // as in Swoole
             $engine->on('open', function (Engine $engine, \WsPush\Request $request) use ($on): void {
                 ($on['open'])($this, Request::of($request));
             });
@@ -251,8 +252,13 @@ class Server extends HttpServer
             });
         }
         if (isset($on['request'])) {
-            $engine->on('request', function (Engine $engine, \WsPush\Request $request) use ($on): void {
-                ($on['request'])(Request::of($request), Response::to($engine, $request->conn));
+            $engine->on('request', function (\WsPush\Request $request, \WsPush\Response $response) use ($on): void {
+                ($on['request'])(Request::of($request), Response::to($response));
+            });
+        }
+        if (isset($on['handshake'])) {
+            $engine->on('handshake', function (\WsPush\Request $request, \WsPush\Handshake $handshake) use ($on): void {
+                ($on['handshake'])(Request::of($request), Response::to($handshake));
             });
         }
         $engine->on('start', function (Engine $engine): void {

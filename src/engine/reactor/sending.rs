@@ -97,7 +97,10 @@ impl Reactor {
             if wire.flags.ended || self.stopping.is_some() {
                 return Fate::Ends;
             }
-            wire.socket.shut_down_sending();
+            // To do it again would make the socket ready again, and so on without end.
+            if !std::mem::replace(&mut wire.flags.finished, true) {
+                wire.socket.shut_down_sending();
+            }
         }
         Fate::Lives
     }

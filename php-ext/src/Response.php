@@ -1,0 +1,93 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WsPush;
+
+/**
+ * The answer to one 'request' event: whole, with send(), or piece by piece, with begin(), write() and end(). Now or
+ * later, within response_timeout (30 s unless set), once. One that is dropped unanswered becomes a 500.
+ */
+final class Response
+{
+    private bool $begun = false;
+    private bool $ended = false;
+
+    /**
+     * @param int $conn id of the request's connection
+     *
+     * @internal
+     */
+    public function __construct(private readonly Native $server, public readonly int $conn)
+    {
+    }
+
+    public function __destruct()
+    {
+        try {
+            if ($this->begun && !$this->ended) {
+                $this->server->disconnect($this->conn);
+            } elseif (!$this->ended) {
+                $this->send(500, "Internal Server Error\n", ['Content-Type' => 'text/plain']);
+            }
+        } catch (Exception) {
+            // A destructor has nobody to tell.
+        }
+    }
+
+    /**
+     * Sends all of it. Date, Content-Length and Connection are added; a HEAD request gets the head alone.
+     *
+     * @param int $status 200..599
+     * @param array<string, string|list<string>> $headers a list sends the header several times
+     *
+     * @return bool false: it was answered already, or the client is gone
+     *
+     * @throws Exception ARGUMENT: a status or header that cannot be sent
+     */
+    public function send(int $status = 200, string $body = '', array $headers = []): bool
+    {
+        $sent = !$this->begun && $this->server->respond($this->conn, $status, $body, $headers);
+        $this->ended = true;
+
+        return $sent;
+    }
+
+    /**
+     * Sends the head; the pieces follow.
+     *
+     * @param int $status 200..599, but for 204, 205 and 304, which have no body
+     * @param array<string, string|list<string>> $headers
+     *
+     * @return bool false: it was answered already, or the client is gone
+     *
+     * @throws Exception ARGUMENT: a status or header that cannot be sent
+     */
+    public function begin(int $status = 200, array $headers = []): bool
+    {
+        if ($this->begun || $this->ended) {
+            return false;
+        }
+
+        return $this->begun = $this->server->respondBegin($this->conn, $status, $headers);
+    }
+
+    /**
+     * Sends a piece. No more than response_timeout may pass between two.
+     *
+     * @return bool false: the client is gone, or max_queued_bytes wait for it already; Server::queuedBytes() tells
+     */
+    public function write(string $data): bool
+    {
+        return $this->begun && !$this->ended && $this->server->respondWrite($this->conn, $data);
+    }
+
+    /** Ends it. False: the client is gone, so that it may not have all of it. */
+    public function end(): bool
+    {
+        $open = $this->begun && !$this->ended;
+        $this->ended = true;
+
+        return $open && $this->server->respondEnd($this->conn);
+    }
+}
