@@ -87,7 +87,7 @@ pub const TABLE: &[Row] = &[
     Row {
         name: "max_pending_handshakes",
         default: "0",
-        meaning: "Connections at one time that have not sent their first request whole, over all reactors. With one more, the \
+        meaning: "Connections at one time that have not sent their first request whole, with its body, over all reactors. With one more, the \
                   one that has owed it the longest is answered with 503: a flood of them pushes itself out, and who has \
                   something to ask gets in. 0: no limit but `max_connections`.",
         field: Field::Count(|o| &mut o.max_pending_handshakes, 0, 16_000_000),
@@ -224,8 +224,8 @@ pub const TABLE: &[Row] = &[
     Row {
         name: "max_lifetime",
         default: "0",
-        meaning: "A connection that was accepted this long ago is closed with 1001, whatever happens on it; it counts anew from \
-                  each further HTTP request. 0: never.",
+        meaning: "A connection that was accepted this long ago is closed with 1001, whatever happens on it; one that serves \
+                  HTTP ends with the response that is under way. 0: never.",
         field: Field::Time(|o| &mut o.max_lifetime, 0, DAY_MS),
     },
     Row {

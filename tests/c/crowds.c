@@ -164,7 +164,7 @@ static void a_long_flood(void)
 static void by_age(void)
 {
     struct poller poller = {.server = new_server()};
-    CHECK_OK(ws_server_set(poller.server, "max_lifetime", "300ms"));
+    CHECK_OK(ws_server_set(poller.server, "max_lifetime", under_valgrind() ? "3s" : "300ms"));
     CHECK_OK(ws_server_set(poller.server, "ping_interval", "20ms"));
     int64_t began = now_ms();
     int port = start(poller.server), fd = client_open(port), silent = client_connect(port);
@@ -191,6 +191,44 @@ static void by_age(void)
     STATS_WHEN(poller.server, lifetimes_ended, 2);
     EXPECT_END(fd);
     stop_and_free(poller.server);
+}
+
+/* HTTP connections grow old, too, whatever ids they have: one that is idle ends, one with a request that is with the host
+ * ends behind the response, and an upgrade that is not decided about is refused. */
+static void by_age_in_http(void)
+{
+    static const char get[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct poller poller = {.server = new_server()};
+    ws_server *server = poller.server;
+    char head[1024], body[2];
+    CHECK_OK(ws_server_set(server, "max_lifetime", under_valgrind() ? "5s" : "500ms"));
+    CHECK_OK(ws_server_set(server, "keep_alive_timeout", "1m"));
+    CHECK_OK(ws_server_set(server, "response_timeout", "1m"));
+    CHECK_OK(ws_server_set(server, "decide_upgrades", "on"));
+    int64_t began = now_ms();
+    int port = start(server), idle = client_connect(port), busy = client_connect(port), asks = client_connect(port);
+    send_upgrade(asks, "/");
+    EXPECT_EVENT(&poller, WS_EVENT_HANDSHAKE);
+    int clients[] = {idle, idle, busy};
+    for (int i = 0; i < 3; i++) {
+        send_text(clients[i], get);
+        CHECK_OK(ws_respond(server, EXPECT_EVENT(&poller, WS_EVENT_REQUEST)->conn, 200, NULL, "ok", 2));
+        CHECK_INT(200, receive_head(clients[i], head, sizeof head));
+        receive_bytes(clients[i], body, 2);
+    }
+    send_text(busy, get);
+    ws_conn conn = EXPECT_EVENT(&poller, WS_EVENT_REQUEST)->conn;
+    CHECK(under_valgrind() || now_ms() - began < 480);
+    EXPECT_END(idle);
+    CHECK(now_ms() - began >= 485);
+    expect_refusal(asks, 503, "max_lifetime");
+    STATS_WHEN(server, lifetimes_ended, 3);
+    CHECK_OK(ws_respond(server, conn, 200, NULL, "ok", 2));
+    CHECK_INT(200, receive_head(busy, head, sizeof head));
+    CHECK_CONTAINS("Connection: close\r\n", head);
+    receive_bytes(busy, body, 2);
+    EXPECT_END(busy);
+    stop_and_free(server);
 }
 
 static void pings(int poll_mode)
@@ -243,6 +281,7 @@ int main(void)
     before_the_first_request();
     a_long_flood();
     by_age();
+    by_age_in_http();
     pings(0);
     pings(1);
     return 0;

@@ -139,7 +139,9 @@ impl Reactor {
         if matches!(wire.state, State::Leaving(_)) {
             self.delivery.end_leaving();
         }
-        self.settle(wire);
+        if !matches!(state, State::Body) {
+            self.settle(wire);
+        }
         wire.state = state;
         wire.since = self.now;
         match wire.state {

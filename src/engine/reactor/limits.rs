@@ -3,11 +3,11 @@
 
 use super::super::census::Block;
 use super::super::connection::{Connection, State, Wire};
-use super::super::registry::{ConnId, Registry};
+use super::super::registry::ConnId;
 use super::super::timers::{TICK_MS, Tick, ticks_in, until};
-use super::{Fate, Reactor};
+use super::Reactor;
 use crate::protocol::close;
-use crate::protocol::handshake::Refusal;
+use crate::protocol::handshake::{Persistence, Refusal};
 use crate::sys::socket::Peer;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
@@ -17,23 +17,31 @@ const SECOND: Tick = (1000 / TICK_MS) as Tick;
 /// Entries of connections that are gone, beside which a line is not tidied up.
 const STALE_MAX: usize = 64;
 
+/// An arrival at a slot, which the connection there keeps whatever ids it has one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Arrival {
+    slot: usize,
+    number: u64,
+    at: Tick,
+}
+
 /// Connections in the order in which they came. Who leaves is only struck off when that is due, or when most have.
 #[derive(Debug, Default)]
-pub(super) struct Line(VecDeque<(ConnId, Tick)>);
+struct Line(VecDeque<Arrival>);
 
 impl Line {
-    fn join(&mut self, id: ConnId, now: Tick, living: usize, lives: impl Fn(ConnId) -> bool) {
+    fn join(&mut self, arrival: Arrival, living: usize, lives: impl Fn(Arrival) -> bool) {
         if self.0.len() > 2 * living + STALE_MAX {
-            self.0.retain(|(id, _)| lives(*id));
+            self.0.retain(|arrival| lives(*arrival));
             self.0.shrink_to(4 * (living + STALE_MAX));
         }
-        self.0.push_back((id, now));
+        self.0.push_back(arrival);
     }
 
-    fn first(&mut self, lives: impl Fn(ConnId) -> bool) -> Option<(ConnId, Tick)> {
-        while let Some(&(id, tick)) = self.0.front() {
-            if lives(id) {
-                return Some((id, tick));
+    fn first(&mut self, lives: impl Fn(Arrival) -> bool) -> Option<Arrival> {
+        while let Some(&arrival) = self.0.front() {
+            if lives(arrival) {
+                return Some(arrival);
             }
             self.0.pop_front();
         }
@@ -41,11 +49,21 @@ impl Line {
     }
 }
 
+/// What is kept of the connection in a slot.
+#[derive(Debug, Default, Clone, Copy)]
+struct Guest {
+    /// The number of its arrival, 0 if there is none.
+    number: u64,
+    /// Where it comes from, if that is counted.
+    block: Option<Block>,
+}
+
 /// What the limits of a reactor keep.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// Where the connection in each slot comes from, if that is counted.
-    blocks: Vec<Option<Block>>,
+    /// By slot, if any limit needs it.
+    guests: Vec<Guest>,
+    arrivals: u64,
     /// Those that have not sent their first request whole, and how many there are.
     pending: Line,
     pending_count: usize,
@@ -70,45 +88,44 @@ impl Reactor {
             Ok(Peer::Tcp(peer)) if options.max_connections_per_address > 0 => Some(Block::of(peer.ip())),
             _ => None,
         };
-        if let Some(block) = block {
-            if !self.link.census.enter(block, options.max_connections_per_address) {
-                self.link.census.dismiss();
-                self.link.stats.address_refusals.add(1);
-                let detail = "too many connections from this address (max_connections_per_address)";
-                return Err(Refusal { status: 503, detail });
-            }
-            let slot = self.link.registry.slot_of(wire.id);
-            if slot >= self.kept.blocks.len() {
-                self.kept.blocks.resize(slot + 1, None);
-            }
-            self.kept.blocks[slot] = Some(block);
+        if block.is_some_and(|block| !self.link.census.enter(block, options.max_connections_per_address)) {
+            self.link.census.dismiss();
+            self.link.stats.address_refusals.add(1);
+            let detail = "too many connections from this address (max_connections_per_address)";
+            return Err(Refusal { status: 503, detail });
         }
-        if options.max_pending_handshakes > 0 {
-            let (connections, registry) = (&self.connections, &self.link.registry);
+        let limits_pending = options.max_pending_handshakes > 0;
+        let limits_age = !options.max_lifetime.is_zero();
+        if block.is_none() && !limits_pending && !limits_age {
+            return Ok(());
+        }
+        let slot = self.link.registry.slot_of(wire.id);
+        let kept = &mut self.kept;
+        kept.arrivals += 1;
+        let arrival = Arrival { slot, number: kept.arrivals, at: self.now };
+        if slot >= kept.guests.len() {
+            kept.guests.resize(slot + 1, Guest::default());
+        }
+        kept.guests[slot] = Guest { number: arrival.number, block };
+        let guests = &kept.guests;
+        if limits_pending {
             wire.flags.pending = true;
             self.link.census.pending.fetch_add(1, Ordering::Relaxed);
-            let is_pending = |id| is_pending(connections, registry, id);
-            self.kept.pending.join(wire.id, self.now, self.kept.pending_count, is_pending);
-            self.kept.pending_count += 1;
+            kept.pending.join(arrival, kept.pending_count, |other| is_pending(&self.connections, guests, other));
+            kept.pending_count += 1;
         }
-        self.begin_lifetime(wire.id);
+        if limits_age {
+            kept.ages.join(arrival, self.ids.live(), |other| is_there(guests, other));
+        }
         Ok(())
-    }
-
-    /// Counts the time of a connection from now on.
-    pub(super) fn begin_lifetime(&mut self, id: ConnId) {
-        if !self.link.options.max_lifetime.is_zero() {
-            let (connections, registry) = (&self.connections, &self.link.registry);
-            let lives = |id| living(connections, registry, id).is_some();
-            self.kept.ages.join(id, self.now, self.ids.live(), lives);
-        }
     }
 
     /// Counts a connection out.
     pub(super) fn count_out(&mut self, wire: &mut Wire) {
         self.settle(wire);
         let slot = self.link.registry.slot_of(wire.id);
-        if let Some(block) = self.kept.blocks.get_mut(slot).and_then(Option::take) {
+        let guest = self.kept.guests.get_mut(slot).map(std::mem::take);
+        if let Some(block) = guest.and_then(|guest| guest.block) {
             self.link.census.leave(block);
         }
         if wire.flags.turned_away {
@@ -133,10 +150,10 @@ impl Reactor {
     pub(super) fn keep_pending_few(&mut self) {
         let most = self.link.options.max_pending_handshakes;
         while most > 0 && self.link.census.pending.load(Ordering::Relaxed) > most {
-            let (connections, registry) = (&self.connections, &self.link.registry);
-            let first = self.kept.pending.first(|id| is_pending(connections, registry, id));
+            let guests = &self.kept.guests;
+            let first = self.kept.pending.first(|arrival| is_pending(&self.connections, guests, arrival));
             // Those of other reactors are pushed out by who comes there.
-            let Some((id, _)) = first else { return };
+            let Some(id) = first.and_then(|arrival| self.id_in(arrival.slot)) else { return };
             self.link.stats.handshakes_dropped.add(1);
             self.with(id, |reactor, conn| {
                 let detail = "too many connections without a request (max_pending_handshakes)";
@@ -154,33 +171,44 @@ impl Reactor {
         if limit.is_zero() {
             return None;
         }
-        let (connections, registry) = (&self.connections, &self.link.registry);
-        let first = self.kept.ages.first(|id| living(connections, registry, id).is_some());
-        first.map(|(_, since)| since.wrapping_add(ticks_in(limit)))
+        let guests = &self.kept.guests;
+        let first = self.kept.ages.first(|arrival| is_there(guests, arrival));
+        first.map(|arrival| arrival.at.wrapping_add(ticks_in(limit)))
     }
 
     /// Ends the connections whose time is over.
     pub(super) fn end_lifetimes(&mut self) {
         while self.next_end().is_some_and(|end| until(end, self.now) == 0) {
-            let Some((id, _)) = self.kept.ages.0.pop_front() else { return };
-            self.with(id, |reactor, conn| reactor.end_lifetime(&mut conn.wire));
+            let Some(arrival) = self.kept.ages.0.pop_front() else { return };
+            if let Some(id) = self.id_in(arrival.slot) {
+                self.with(id, |reactor, conn| {
+                    reactor.end_lifetime(&mut conn.wire);
+                    reactor.flush(&mut conn.wire)
+                });
+            }
         }
     }
 
-    fn end_lifetime(&mut self, wire: &mut Wire) -> Fate {
+    fn end_lifetime(&mut self, wire: &mut Wire) {
+        const DETAIL: &str = "the connection's time is over (max_lifetime)";
         match wire.state {
-            State::Open => {
-                self.link.stats.lifetimes_ended.add(1);
-                self.begin_close(wire, Some(close::GOING_AWAY), "connection lifetime");
+            State::Open => self.begin_close(wire, Some(close::GOING_AWAY), "connection lifetime"),
+            State::Handshake if wire.is_between_requests() => self.enter(wire, State::Ending),
+            State::Handshake | State::Body => self.refuse(wire, Refusal { status: 408, detail: DETAIL }),
+            State::Deciding => {
+                self.withdraw_request(wire);
+                self.refuse(wire, Refusal { status: 503, detail: DETAIL });
             }
-            State::Handshake => {
-                self.link.stats.lifetimes_ended.add(1);
-                self.refuse(wire, Refusal { status: 408, detail: "the connection's time is over (max_lifetime)" });
-            }
-            // It ends by itself, when it has its response or when it is closed.
-            _ => return Fate::Lives,
+            // It ends with its response.
+            State::Request | State::Streaming => wire.http().exchange.persistence = Persistence::Close,
+            // It is ending already.
+            State::Leaving(_) | State::Closing | State::Ending => return,
         }
-        self.flush(wire)
+        self.link.stats.lifetimes_ended.add(1);
+    }
+
+    fn id_in(&self, slot: usize) -> Option<ConnId> {
+        self.connections.get(slot)?.as_deref().map(|conn| conn.wire.id)
     }
 
     // ---- those who ping too much -----------------------------------------------------------------------------------
@@ -207,37 +235,42 @@ impl Reactor {
     }
 }
 
-fn living<'a>(connections: &'a [Option<Box<Connection>>], registry: &Registry, id: ConnId) -> Option<&'a Connection> {
-    connections.get(registry.slot_of(id))?.as_deref().filter(|conn| conn.wire.id == id)
+fn is_there(guests: &[Guest], arrival: Arrival) -> bool {
+    guests[arrival.slot].number == arrival.number
 }
 
-fn is_pending(connections: &[Option<Box<Connection>>], registry: &Registry, id: ConnId) -> bool {
-    living(connections, registry, id).is_some_and(|conn| conn.wire.flags.pending)
+fn is_pending(connections: &[Option<Box<Connection>>], guests: &[Guest], arrival: Arrival) -> bool {
+    let conn = connections.get(arrival.slot).and_then(Option::as_deref);
+    is_there(guests, arrival) && conn.is_some_and(|conn| conn.wire.flags.pending)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const fn arrival(number: u64) -> Arrival {
+        Arrival { slot: 0, number, at: 0 }
+    }
+
     #[test]
     fn the_first_in_line_is_the_oldest_that_is_still_there() {
         let mut line = Line::default();
-        for id in 1..=5 {
-            line.join(id, id as Tick, 0, |_| true);
+        for number in 1..=5 {
+            line.join(arrival(number), 0, |_| true);
         }
-        assert_eq!(line.first(|id| id > 2), Some((3, 3)));
-        assert_eq!(line.first(|id| id > 4), Some((5, 5)));
+        assert_eq!(line.first(|other| other.number > 2), Some(arrival(3)));
+        assert_eq!(line.first(|other| other.number > 4), Some(arrival(5)));
         assert_eq!(line.first(|_| false), None);
     }
 
     #[test]
     fn a_line_does_not_grow_with_those_who_have_left() {
         let mut line = Line::default();
-        for id in 1..=100_000 {
-            line.join(id, 0, 1, |other| other == 1);
+        for number in 1..=100_000 {
+            line.join(arrival(number), 1, |other| other.number == 1);
             assert!(line.0.len() <= 2 + STALE_MAX + 1);
         }
-        assert_eq!(line.first(|other| other == 1), Some((1, 0)));
+        assert_eq!(line.first(|other| other.number == 1), Some(arrival(1)));
         assert!(line.0.capacity() < 1024);
     }
 }

@@ -137,7 +137,6 @@ impl Reactor {
         if std::mem::take(&mut wire.flags.dirty) {
             mark_dirty(wire, &mut self.dirty);
         }
-        self.begin_lifetime(id);
         self.link.begin_turn(id, None);
     }
 
