@@ -153,6 +153,10 @@ typedef enum {
    * An upgrade, to be decided about with `ws_accept` or `ws_respond`; only with the option `decide_upgrades`.
    */
   WS_EVENT_HANDSHAKE = 5,
+  /**
+   * What waits to be sent to a connection has fallen: see `ws_server_on_drain`.
+   */
+  WS_EVENT_DRAIN = 6,
 } ws_event_type;
 
 /**
@@ -188,6 +192,11 @@ typedef void (*ws_message_fn)(ws_server *server,
                               size_t length,
                               int opcode,
                               void *user_data);
+
+/**
+ * Called when there is room again for a connection that was slow: see `ws_server_on_drain`.
+ */
+typedef void (*ws_drain_fn)(ws_server *server, ws_conn conn, void *user_data);
 
 /**
  * Called once for each connection that was told as open, when it has closed; nothing is heard of it after that. `code`
@@ -392,6 +401,14 @@ typedef struct {
    * Pushes refused, or receivers of a broadcast left out, because a queue was full.
    */
   uint64_t pushes_refused;
+  /**
+   * Messages dropped because a queue was full, each receiver of a broadcast counted: with `slow_client` as drop.
+   */
+  uint64_t messages_dropped;
+  /**
+   * Connections closed because their queue was full: with `slow_client` as close_1008 or close_1013.
+   */
+  uint64_t slow_clients_closed;
   /**
    * Times that reading from a connection paused because it did not take what was sent to it.
    */
@@ -627,6 +644,16 @@ int ws_server_on_open(ws_server *server, ws_open_fn callback, void *user_data);
 int ws_server_on_message(ws_server *server, ws_message_fn callback, void *user_data);
 
 /**
+ * Sets the function to be called when there is room again for a connection that was slow: once each time that what waits
+ * to be sent to it had risen to the option `high_watermark` and has fallen to `low_watermark`; and once after a push to it
+ * was refused with `WS_ERR_QUEUE_FULL`, or dropped, when no more than `low_watermark` waits. So a host that is refused
+ * goes on when it is called, and never waits in vain, but for a connection that closes. See `ws_server_on_open`.
+ */
+int ws_server_on_drain(ws_server *server,
+                       ws_drain_fn callback,
+                       void *user_data);
+
+/**
  * Sets the function to be called when a connection has closed. See `ws_server_on_open`.
  */
 int ws_server_on_close(ws_server *server, ws_close_fn callback, void *user_data);
@@ -650,7 +677,8 @@ int ws_server_on_handshake(ws_server *server,
  * process that forks, start after the fork. The threads receive no signals.
  *
  * Errors: `WS_ERR_ADDRESS_IN_USE`, `WS_ERR_PERMISSION`, `WS_ERR_ADDRESS`, `WS_ERR_SYSTEM`, `WS_ERR_MEMORY`,
- * `WS_ERR_STATE` if it was started already or has no address, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+ * `WS_ERR_VALUE` for options that do not go together, `WS_ERR_STATE` if it was started already or has no address,
+ * `WS_ERR_NULL`, `WS_ERR_HANDLE`.
  */
 int ws_server_start(ws_server *server);
 
@@ -700,11 +728,20 @@ int ws_server_free(ws_server *server);
  *
  * Any thread, and any callback. Inside a message callback, an answer to the same connection is the fastest.
  *
- * Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for this connection, or
- * `max_command_bytes` for its reactor; `WS_ERR_UTF8` for text that is not UTF-8; `WS_ERR_ARGUMENT` for another opcode;
- * `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`. Nothing was sent then.
+ * Once `max_queued_bytes` wait for the connection, the option `slow_client` rules: refuse gives `WS_ERR_QUEUE_FULL`; drop
+ * gives `WS_OK`, and the message is dropped; close_1008 and close_1013 begin to close the connection, behind what waits
+ * and for at most `close_timeout`, and give `WS_ERR_CLOSED`. A push that was refused as full, or dropped, is followed by a
+ * drain event (`ws_server_on_drain`) or by the close event.
+ *
+ * Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` as said, and once `max_command_bytes` wait for the reactor of the
+ * connection; `WS_ERR_UTF8` for text that is not UTF-8; `WS_ERR_ARGUMENT` for another opcode; `WS_ERR_NULL`,
+ * `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`. Nothing was sent then.
  */
-int ws_push(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode);
+int ws_push(ws_server *server,
+            ws_conn conn,
+            const void *data,
+            size_t length,
+            int opcode);
 
 /**
  * `ws_push` for hosts to which a field is cheaper to write than an argument is to pass, as is the way of PHP and other
@@ -715,10 +752,11 @@ int ws_push(ws_server *server, ws_conn conn, const void *data, size_t length, in
 int ws_push_with(const ws_push_arguments *arguments, const void *data);
 
 /**
- * Sends a message to every open connection. It is encoded once. Connections whose queue is full are left out, and
- * counted in `pushes_refused`.
+ * Sends a message to every open connection. It is encoded once. Connections whose queue is full are left out and
+ * counted, or closed, by the option `slow_client`; that concerns nobody else, and is no error.
  *
- * Any thread, and any callback. Errors: those of `ws_push`, without `WS_ERR_CLOSED`.
+ * Any thread, and any callback. Errors: those of `ws_push`, without `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` means that
+ * `max_command_bytes` wait for a reactor, of whose connections none gets the message.
  */
 int ws_broadcast(ws_server *server, const void *data, size_t length, int opcode);
 
@@ -744,6 +782,29 @@ int ws_close(ws_server *server,
              int code,
              const void *reason,
              size_t length);
+
+/**
+ * Reads nothing more from a connection until `ws_conn_resume`: what its peer sends waits in the kernel, and when that is
+ * full, the peer has to wait. Messages that were received before may still come, those of one receive in callback mode and
+ * of the batches under way in poll mode. To pause again does no harm.
+ *
+ * Nobody is closed for silence meanwhile, and time spent so does not count; pings go out all the same (option
+ * `ping_interval`), though nothing comes of their pongs. Pushing and closing work as ever: `ws_close` and
+ * `ws_server_stop` end the pause. A connection that breaks is told as closed; a peer that ends it in order is not noticed
+ * before reading goes on, with all that it has sent before.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED`, also if it is closing; `WS_ERR_HANDLE`, `WS_ERR_STATE`,
+ * `WS_ERR_FORKED`.
+ */
+int ws_conn_pause(ws_server *server,
+                  ws_conn conn);
+
+/**
+ * Reads on after `ws_conn_pause`. Nothing happens if the connection is not paused.
+ *
+ * Any thread, and any callback. Errors: those of `ws_conn_pause`.
+ */
+int ws_conn_resume(ws_server *server, ws_conn conn);
 
 /**
  * Cuts a connection at once, without a Close frame; what waits to be sent is lost. The close event tells 1006.
@@ -803,7 +864,7 @@ int ws_unsubscribe(ws_server *server,
 /**
  * Sends a message to all connections that are subscribed to a topic at this moment, but not to `except`, if that is not 0:
  * the one that the message came from, say. It is encoded once. Returns how many they are; 0 is no error. Connections
- * whose queue is full are left out, and counted in `pushes_refused`.
+ * whose queue is full are left out and counted, or closed, by the option `slow_client`; that concerns nobody else.
  *
  * What one thread publishes and pushes arrives at each connection in that order.
  *

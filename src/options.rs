@@ -17,6 +17,9 @@ pub struct Options {
     pub max_frame_size: u64,
     pub max_fragments: u64,
     pub max_queued_bytes: u64,
+    pub high_watermark: u64,
+    pub low_watermark: u64,
+    pub slow_client: SlowClient,
     pub max_topics: u64,
     pub max_event_bytes: u64,
     pub max_command_bytes: u64,
@@ -38,6 +41,22 @@ pub struct Options {
     pub reuse_port: bool,
 }
 
+/// What becomes of a message that would exceed `max_queued_bytes` of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlowClient {
+    /// It is refused, and whoever pushed it is told.
+    Refuse,
+    /// It is dropped and counted.
+    Drop,
+    /// The connection is closed, with this code.
+    Close(u16),
+}
+
+impl SlowClient {
+    const NAMES: &[&str] = &["refuse", "drop", "close_1008", "close_1013"];
+    const ALL: [Self; 4] = [Self::Refuse, Self::Drop, Self::Close(1008), Self::Close(1013)];
+}
+
 /// One row of the table of options.
 pub struct Row {
     /// The name, as given to `ws_server_set`.
@@ -55,6 +74,8 @@ enum Field {
     Bytes(fn(&mut Options) -> &mut u64, u64, u64),
     Time(fn(&mut Options) -> &mut Duration, u64, u64),
     Switch(fn(&mut Options) -> &mut bool),
+    /// One of these names; the function is given its place among them.
+    Choice(&'static [&'static str], fn(&mut Options, usize)),
     List(fn(&mut Options) -> &mut Vec<String>, fn(&str) -> bool, &'static str),
 }
 
@@ -113,9 +134,32 @@ pub const TABLE: &[Row] = &[
     Row {
         name: "max_queued_bytes",
         default: "4M",
-        meaning: "Per connection: once this much waits to be sent, `ws_push` refuses with `WS_ERR_QUEUE_FULL`; at a \
-                  quarter of it, reading from that connection pauses.",
+        meaning: "Per connection: once this much waits to be sent, its client is slow, and `slow_client` says what becomes \
+                  of further messages.",
         field: Field::Bytes(|o| &mut o.max_queued_bytes, K, 64 * G),
+    },
+    Row {
+        name: "high_watermark",
+        default: "0",
+        meaning: "Per connection: once this much waits to be sent, reading from it pauses, until no more than \
+                  `low_watermark` waits. At most `max_queued_bytes`. 0: a quarter of that.",
+        field: Field::Bytes(|o| &mut o.high_watermark, 0, 64 * G),
+    },
+    Row {
+        name: "low_watermark",
+        default: "0",
+        meaning: "Per connection: once no more than this waits to be sent after it had risen to `high_watermark`, or after a \
+                  push was refused, the drain event is told, once. Below `high_watermark`. 0: half of that.",
+        field: Field::Bytes(|o| &mut o.low_watermark, 0, 64 * G),
+    },
+    Row {
+        name: "slow_client",
+        default: "refuse",
+        meaning: "What becomes of a message for a connection for which `max_queued_bytes` wait. refuse: `ws_push` gives \
+                  `WS_ERR_QUEUE_FULL`, and what goes to many leaves it out, both counted in `pushes_refused`. drop: it is \
+                  dropped, which nobody is told of, and counted in `messages_dropped`. close_1008, close_1013: the \
+                  connection is closed with that code behind what waits, and `ws_push` gives `WS_ERR_CLOSED`.",
+        field: Field::Choice(SlowClient::NAMES, |o, index| o.slow_client = SlowClient::ALL[index]),
     },
     Row {
         name: "max_topics",
@@ -265,6 +309,9 @@ impl Default for Options {
             max_frame_size: 2 * G,
             max_fragments: 131_072,
             max_queued_bytes: 4 * M,
+            high_watermark: 0,
+            low_watermark: 0,
+            slow_client: SlowClient::Refuse,
             max_topics: 10_000,
             max_event_bytes: M,
             max_command_bytes: 64 * M,
@@ -306,12 +353,34 @@ impl Options {
                 milliseconds(value, least, most).map(|ms| *field(self) = Duration::from_millis(ms))
             }
             Field::Switch(field) => switch(value).map(|on| *field(self) = on),
+            Field::Choice(names, set) => {
+                names.iter().position(|name| *name == value.trim()).map(|index| set(self, index))
+            }
             Field::List(field, is_one, _) => list(value, is_one).map(|list| *field(self) = list),
         };
         done.ok_or_else(|| {
             let detail = format!("option {name} = \"{value}\": it takes {}", row.range());
             Error::new(Status::WS_ERR_VALUE, detail)
         })
+    }
+
+    /// Fills in what follows from other options, and checks that they go together.
+    ///
+    /// # Errors
+    /// `WS_ERR_VALUE`.
+    pub fn settle(&mut self) -> Result<()> {
+        let derived = |value: u64, otherwise: u64| if value == 0 { otherwise } else { value };
+        self.high_watermark = derived(self.high_watermark, self.max_queued_bytes / 4);
+        self.low_watermark = derived(self.low_watermark, self.high_watermark / 2);
+        let Self { max_queued_bytes: most, high_watermark: high, low_watermark: low, .. } = *self;
+        let detail = if high > most {
+            format!("option high_watermark is {high}: it is at most max_queued_bytes, which is {most}")
+        } else if low >= high {
+            format!("option low_watermark is {low}: it is below high_watermark, which is {high}")
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(Status::WS_ERR_VALUE, detail))
     }
 
     /// What the decoder of a connection needs to know.
@@ -335,6 +404,8 @@ impl Row {
             Field::Time(_, 0, most) => format!("seconds, or ms, s, m, h: 0 or 1ms to {}h", most / 3_600_000),
             Field::Time(_, least, most) => format!("seconds, or ms, s, m, h: {least}ms to {}h", most / 3_600_000),
             Field::Switch(_) => "on or off".to_owned(),
+            Field::Choice([names @ .., last], _) => format!("{} or {last}", names.join(", ")),
+            Field::Choice([], _) => String::new(),
             Field::List(_, _, what) => format!("at most {LIST_MAX} {what}, with commas between them"),
         }
     }
@@ -383,6 +454,7 @@ fn list(text: &str, is_one: fn(&str) -> bool) -> Option<Vec<String>> {
 
 fn in_bytes(number: u64) -> String {
     match number {
+        0 => "0".to_owned(),
         n if n % G == 0 => format!("{}G", n / G),
         n if n % M == 0 => format!("{}M", n / M),
         n if n % K == 0 => format!("{}K", n / K),
@@ -391,60 +463,4 @@ fn in_bytes(number: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_those_of_the_table() {
-        let mut options = Options::default();
-        for row in TABLE {
-            options.set(row.name, row.default).unwrap();
-        }
-        assert_eq!(options, Options::default());
-    }
-
-    #[test]
-    fn units() {
-        let mut options = Options::default();
-        for (name, value) in [("max_message_size", "64M"), ("close_timeout", "200ms"), ("ping_interval", "2")] {
-            options.set(name, value).unwrap();
-        }
-        assert_eq!(options.max_message_size, 64 << 20);
-        assert_eq!(options.close_timeout, Duration::from_millis(200));
-        assert_eq!(options.ping_interval, Duration::from_secs(2));
-    }
-
-    #[test]
-    fn lists() {
-        let mut options = Options::default();
-        options.set("subprotocols", " v2.chat,v1.chat ").unwrap();
-        assert_eq!(options.admission.subprotocols, ["v2.chat", "v1.chat"]);
-        for value in ["a b", "a,,b", ",", &vec!["x"; 65].join(",")] {
-            assert!(options.set("subprotocols", value).is_err(), "{value}");
-        }
-        options.set("subprotocols", " ").unwrap();
-        assert_eq!(options, Options::default());
-    }
-
-    #[test]
-    fn what_is_refused_leaves_everything_as_it_was() {
-        let mut options = Options::default();
-        let values = ["", "-1", "+1", "1e3", "0", "3G", "1 0", "M", "99999999999999999999", "1048576x"];
-        for value in values {
-            let error = options.set("max_message_size", value).unwrap_err();
-            assert_eq!(error.status, Status::WS_ERR_VALUE, "{value}");
-            assert!(error.detail.contains("1 to 2G"), "{}", error.detail);
-        }
-        assert_eq!(options.set("reuse_port", "maybe").unwrap_err().status, Status::WS_ERR_VALUE);
-        assert_eq!(options.set("max_mesage_size", "1").unwrap_err().status, Status::WS_ERR_OPTION);
-        assert_eq!(options, Options::default());
-    }
-
-    #[test]
-    fn the_readme_has_the_table() {
-        let default = |row: &Row| if row.default.is_empty() { "none" } else { row.default };
-        let line = |row: &Row| format!("| `{}` | {} | {} | {} |\n", row.name, row.range(), default(row), row.meaning);
-        let table: String = TABLE.iter().map(line).collect();
-        assert!(include_str!("../README.md").contains(&table), "README.md must have this table:\n{table}");
-    }
-}
+mod tests;

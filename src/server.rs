@@ -107,7 +107,8 @@ impl Server {
     /// Binds every address and starts the reactors. If anything fails, nothing stays behind, and it may be tried again.
     ///
     /// # Errors
-    /// `WS_ERR_STATE` if it was started already or has nowhere to listen; `WS_ERR_ADDRESS`, `WS_ERR_ADDRESS_IN_USE`,
+    /// `WS_ERR_STATE` if it was started already or has nowhere to listen; `WS_ERR_VALUE` for options that do not go together;
+    /// `WS_ERR_ADDRESS`, `WS_ERR_ADDRESS_IN_USE`,
     /// `WS_ERR_PERMISSION`, `WS_ERR_SYSTEM`.
     pub fn start(&self) -> Result<()> {
         self.start_as(None)
@@ -164,7 +165,7 @@ impl Server {
         })
     }
 
-    /// Sends a message.
+    /// Sends a message. What becomes of it if the queue of the connection is full is for the option `slow_client` to say.
     ///
     /// # Errors
     /// `WS_ERR_CLOSED`, `WS_ERR_QUEUE_FULL`, `WS_ERR_UTF8` for text that is not UTF-8.
@@ -179,7 +180,8 @@ impl Server {
         self.link(conn)?.send(conn, kind.into(), payload)
     }
 
-    /// Sends a message to every open connection; it is encoded once. Connections with a full queue are left out.
+    /// Sends a message to every open connection; it is encoded once. Connections with a full queue are left out, or closed, by
+    /// the option `slow_client`.
     ///
     /// # Errors
     /// `WS_ERR_UTF8`, `WS_ERR_QUEUE_FULL` if a reactor cannot take it.
@@ -211,7 +213,7 @@ impl Server {
     }
 
     /// Sends a message to all subscribers of a topic, but for `except`; it is encoded once. Connections with a full queue are
-    /// left out. Returns how many are subscribed and meant.
+    /// left out, or closed, by the option `slow_client`. Returns how many are subscribed and meant.
     ///
     /// # Errors
     /// `WS_ERR_UTF8`; `WS_ERR_QUEUE_FULL` if a reactor cannot take it; `WS_ERR_ARGUMENT` for a name that is empty or too long.
@@ -274,6 +276,23 @@ impl Server {
             return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
         }
         self.link(conn)?.close(conn, code, reason)
+    }
+
+    /// Has nothing more read from a connection, until [`Server::resume`]: what the peer sends waits in the kernels, and then
+    /// with the peer. It is not timed out for that. What was received before may still be told.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn pause(&self, conn: ConnId) -> Result<()> {
+        self.link(conn)?.halt(conn, true)
+    }
+
+    /// Goes on reading from a connection.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn resume(&self, conn: ConnId) -> Result<()> {
+        self.link(conn)?.halt(conn, false)
     }
 
     /// Cuts a connection without a Close frame. It is told as closed with 1006.

@@ -37,6 +37,7 @@ typedef enum {
   WS_EVENT_CLOSE = 3,
   WS_EVENT_REQUEST = 4,
   WS_EVENT_HANDSHAKE = 5,
+  WS_EVENT_DRAIN = 6,
 } ws_event_type;
 
 typedef struct ws_request ws_request;
@@ -53,6 +54,8 @@ typedef void (*ws_message_fn)(ws_server *server,
                               size_t length,
                               int opcode,
                               void *user_data);
+
+typedef void (*ws_drain_fn)(ws_server *server, ws_conn conn, void *user_data);
 
 typedef void (*ws_close_fn)(ws_server *server,
                             ws_conn conn,
@@ -113,6 +116,8 @@ typedef struct {
   uint64_t connections_cut;
   uint64_t bytes_cut;
   uint64_t pushes_refused;
+  uint64_t messages_dropped;
+  uint64_t slow_clients_closed;
   uint64_t reads_paused;
   uint64_t accepts_paused;
   uint64_t host_paused;
@@ -174,6 +179,8 @@ int ws_server_on_open(ws_server *server, ws_open_fn callback, void *user_data);
 
 int ws_server_on_message(ws_server *server, ws_message_fn callback, void *user_data);
 
+int ws_server_on_drain(ws_server *server, ws_drain_fn callback, void *user_data);
+
 int ws_server_on_close(ws_server *server, ws_close_fn callback, void *user_data);
 
 int ws_server_on_request(ws_server *server, ws_request_fn callback, void *user_data);
@@ -199,6 +206,10 @@ int ws_broadcast(ws_server *server, const void *data, size_t length, int opcode)
 int ws_ping(ws_server *server, ws_conn conn, const void *data, size_t length);
 
 int ws_close(ws_server *server, ws_conn conn, int code, const void *reason, size_t length);
+
+int ws_conn_pause(ws_server *server, ws_conn conn);
+
+int ws_conn_resume(ws_server *server, ws_conn conn);
 
 int ws_disconnect(ws_server *server, ws_conn conn);
 

@@ -36,6 +36,8 @@ pub enum Event {
     Open(ConnId, Arc<Request>),
     /// A message arrived.
     Message(ConnId, Kind, Span),
+    /// What waits to be sent to it has fallen.
+    Drain(ConnId),
     /// It closed, with this code and reason.
     Close(ConnId, u16, Span),
     /// A plain HTTP request wants an answer.
@@ -165,6 +167,10 @@ impl Batch {
         }
         let span = self.put_own(std::mem::take(message));
         self.events.push(Event::Message(conn, kind, span));
+    }
+
+    pub(super) fn push_drain(&mut self, conn: ConnId) {
+        self.events.push(Event::Drain(conn));
     }
 
     pub(super) fn push_close(&mut self, conn: ConnId, code: u16, reason: &str) {

@@ -53,6 +53,10 @@ pub enum Command {
     Close(ConnId, Option<u16>, Box<str>),
     /// Cut the connection.
     Disconnect(ConnId),
+    /// Read nothing from the connection, or go on.
+    Halt(ConnId, bool),
+    /// A push to the connection was refused: tell when there is room again.
+    OweDrain(ConnId),
     /// Answer an HTTP request.
     Respond {
         /// Whom.

@@ -97,8 +97,11 @@ pub struct Flags {
     pub ended: bool,
     /// We have ended ours.
     pub finished: bool,
-    /// Reading has paused for the bytes that wait to be sent.
-    pub paused: bool,
+    /// What waits to be sent has risen to the high watermark and not fallen to the low one since, or a push was refused. Nothing
+    /// is read meanwhile, and the host is told when it is over.
+    pub high: bool,
+    /// The host wants nothing read from it.
+    pub halted: bool,
     /// There was no room to send all that waited.
     pub blocked: bool,
     /// It came beyond a limit of connections, and stays only to read that.
@@ -159,6 +162,13 @@ impl Wire {
         matches!(self.state, State::Request | State::Streaming | State::Deciding)
     }
 
+    /// Whether its peer has cut it while the host wants nothing read from it, so that a receive does not show that. What the
+    /// peer sends before it ends its side in order is not lost by this: a connection of which only one side has ended is there.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.flags.halted && self.flags.hangup && self.socket.peer().is_err()
+    }
+
     /// When something is to be done about it if nothing happens; `awake` is when the engine last began to read after
     /// a pause of the host, for which no peer is to blame.
     #[must_use]
@@ -171,6 +181,9 @@ impl Wire {
             State::Body => after(later(self.since), options.body_timeout),
             State::Request | State::Streaming | State::Deciding => after(self.since, options.response_timeout),
             State::Leaving(_) | State::Closing | State::Ending => after(self.since, options.close_timeout),
+            // Nothing is read from it, so that its silence says nothing. Pings show all the same whether it is there.
+            State::Open if self.flags.halted && options.ping_interval.is_zero() => None,
+            State::Open if self.flags.halted => after(self.since, options.ping_interval),
             State::Open => {
                 let silence = match self.flags.pinged {
                     true => after(later(self.since), options.pong_timeout),

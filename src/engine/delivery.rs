@@ -16,6 +16,8 @@ pub trait Handler: Send + Sync {
     fn open(&self, conn: ConnId, request: &Request);
     /// A message arrived. Text is UTF-8.
     fn message(&self, conn: ConnId, kind: Kind, payload: &[u8]);
+    /// What waits to be sent to a connection has fallen to the low watermark, or there is room again after a push was refused.
+    fn drain(&self, conn: ConnId);
     /// An open connection closed: the last that is heard of it.
     fn close(&self, conn: ConnId, code: u16, reason: &str);
     /// A plain HTTP request arrived, to be answered now or later. `false`: nobody will, answer with 404.
@@ -84,6 +86,14 @@ impl Delivery {
         match self {
             Self::Callbacks(handler) => handler.message(conn, kind, message.payload()),
             Self::Batches(writer) => writer.batch(message.len()).push_assembled(conn, kind, message),
+        }
+    }
+
+    /// What waits to be sent to a connection has fallen.
+    pub fn drain(&mut self, conn: ConnId) {
+        match self {
+            Self::Callbacks(handler) => handler.drain(conn),
+            Self::Batches(writer) => writer.batch(0).push_drain(conn),
         }
     }
 

@@ -10,7 +10,7 @@ use super::topics::{NotSubscribed, Recipients, Topics};
 use super::turn::{self, Answer, Host};
 use super::worker;
 use crate::error::{Error, Result, Status};
-use crate::options::Options;
+use crate::options::{Options, SlowClient};
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::handshake::ResponseHead;
 use crate::sys::socket::Socket;
@@ -22,6 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Connections beyond `max_connections` that a reactor keeps until they have read that there are too many. Any more are
 /// dropped without a word.
 pub const TURNED_AWAY: u64 = 64;
+
+/// The reason in the Close frame to a client that was closed for being slow.
+pub const SLOW_CLIENT: &str = "slow client";
 
 /// The shared part of a reactor.
 pub struct Link {
@@ -134,16 +137,16 @@ impl Link {
     pub fn send(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<()> {
         match turn::answer(self.name(), to, opcode, payload) {
             Answer::Taken => Ok(()),
-            Answer::NoRoom => Err(self.refusal(to, self.registry.standing(to), Phase::Open)),
+            Answer::NoRoom => self.not_sent(to, self.registry.standing(to)),
             Answer::Elsewhere => self.enqueue_frame(to, opcode, payload),
         }
     }
 
     fn enqueue_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<()> {
         let bytes = frame::length(payload.len(), false) as u64;
-        self.registry
-            .add_queued(to, bytes, self.options.max_queued_bytes)
-            .map_err(|standing| self.refusal(to, standing, Phase::Open))?;
+        if let Err(standing) = self.registry.add_queued(to, bytes, self.options.max_queued_bytes) {
+            return self.not_sent(to, standing);
+        }
         let call = self.when_to_call();
         if call == Call::Later && self.commands.may_be_passed() {
             if let Some(waiting) = worker::push(&self.commands, to, opcode, payload) {
@@ -155,6 +158,7 @@ impl Link {
         }
         if let Err(refused) = self.commands.push_frame(to, opcode, payload, call) {
             self.registry.sub_queued(to, bytes);
+            self.owe_drain(to);
             return Err(self.not_taken(refused));
         }
         self.divert();
@@ -200,9 +204,20 @@ impl Link {
     /// `WS_ERR_CLOSED`.
     pub fn close(&self, conn: ConnId, code: Option<u16>, reason: &str) -> Result<()> {
         if !self.registry.change_phase(conn, Phase::Open, Phase::Closing) {
-            return Err(self.refusal(conn, self.registry.standing(conn), Phase::Open));
+            return Err(not_open(conn, self.registry.standing(conn)));
         }
         self.enqueue(Command::Close(conn, code, reason.into()))
+    }
+
+    /// Has nothing more read from an open connection, or goes on reading.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn halt(&self, conn: ConnId, halted: bool) -> Result<()> {
+        match self.registry.standing(conn) {
+            Some(Standing { phase: Phase::Open, .. }) => self.enqueue(Command::Halt(conn, halted)),
+            standing => Err(not_open(conn, standing)),
+        }
     }
 
     /// Bytes that wait to be sent to a connection that the host has not been told of as closed.
@@ -267,7 +282,10 @@ impl Link {
         self.registry
             .add_queued_in(Phase::Streaming, conn, length, self.options.max_queued_bytes)
             .map_err(|standing| self.refusal(conn, standing, Phase::Streaming))?;
-        self.enqueue(Command::SendPiece(conn, piece.to_vec())).inspect_err(|_| self.registry.sub_queued(conn, length))
+        self.enqueue(Command::SendPiece(conn, piece.to_vec())).inspect_err(|_| {
+            self.registry.sub_queued(conn, length);
+            self.owe_drain(conn);
+        })
     }
 
     /// Ends an answer that came piece by piece.
@@ -354,17 +372,41 @@ impl Link {
         Error::new(Status::WS_ERR_QUEUE_FULL, format!("{most} bytes wait for the reactor (max_command_bytes)"))
     }
 
+    /// What becomes of a message that a connection does not take, standing like this.
+    ///
+    /// # Errors
+    /// What the host is told of it.
+    #[cold]
+    pub fn not_sent(&self, to: ConnId, standing: Option<Standing>) -> Result<()> {
+        let Some(Standing { phase: Phase::Open, queued }) = standing else { return Err(not_open(to, standing)) };
+        match self.options.slow_client {
+            SlowClient::Refuse => Err(self.refusal(to, standing, Phase::Open)),
+            SlowClient::Drop => {
+                self.stats.messages_dropped.add_shared(1);
+                self.owe_drain(to);
+                Ok(())
+            }
+            SlowClient::Close(code) => {
+                // Whoever closes it first is the one that counts it.
+                if self.close(to, Some(code), SLOW_CLIENT).is_ok() {
+                    self.stats.slow_clients_closed.add_shared(1);
+                }
+                let detail = format!("{}, and so it is closed with {code} (slow_client)", self.how_full(to, queued));
+                Err(Error::new(Status::WS_ERR_CLOSED, detail))
+            }
+        }
+    }
+
     /// Why a connection that stands like this does not do what it can only do in the phase that is `wanted`.
     #[cold]
-    pub fn refusal(&self, conn: ConnId, standing: Option<Standing>, wanted: Phase) -> Error {
+    fn refusal(&self, conn: ConnId, standing: Option<Standing>, wanted: Phase) -> Error {
         match standing {
             Some(Standing { phase, queued }) if phase == wanted => {
                 self.stats.pushes_refused.add_shared(1);
-                let most = self.options.max_queued_bytes;
-                let detail = format!("connection {conn}: {queued} bytes wait to be sent (max_queued_bytes is {most})");
-                Error::new(Status::WS_ERR_QUEUE_FULL, detail)
+                self.owe_drain(conn);
+                Error::new(Status::WS_ERR_QUEUE_FULL, self.how_full(conn, queued))
             }
-            Some(_) if wanted != Phase::Open => {
+            Some(_) => {
                 let what = match wanted {
                     Phase::Streaming => "no response is being streamed",
                     Phase::Deciding => "no upgrade waits for a decision",
@@ -372,7 +414,19 @@ impl Link {
                 };
                 Error::new(Status::WS_ERR_CLOSED, format!("connection {conn}: {what}"))
             }
-            standing => not_open(conn, standing),
+            None => gone(conn),
+        }
+    }
+
+    fn how_full(&self, conn: ConnId, queued: u64) -> String {
+        let most = self.options.max_queued_bytes;
+        format!("connection {conn}: {queued} bytes wait to be sent (max_queued_bytes is {most})")
+    }
+
+    /// Sees to it that a drain follows a push that was refused: the reactor, which sends, does not know of it.
+    fn owe_drain(&self, to: ConnId) {
+        if let Some(to) = self.registry.note_refused(to) {
+            let _ = self.commands.push(Command::OweDrain(to), self.when_to_call());
         }
     }
 }

@@ -79,6 +79,8 @@ pub struct Reactor {
     /// The same, but they have to wait for the host to catch up.
     held: VecDeque<ConnId>,
     dirty: Vec<ConnId>,
+    /// Connections of which the host is told, at the end of the turn, that what waited for them has fallen.
+    drained: Vec<ConnId>,
     commands: Commands,
     /// What the host pushes while it works on a batch.
     ring: Option<Consumer>,
@@ -145,6 +147,7 @@ impl Reactor {
             unread: VecDeque::new(),
             held: VecDeque::new(),
             dirty: Vec::new(),
+            drained: Vec::new(),
             commands: Commands::default(),
             ring: None,
             leaving: Vec::new(),
@@ -176,6 +179,7 @@ impl Reactor {
         self.send_pushed(look);
         self.look_at_deadlines();
         self.flush_dirty();
+        self.tell_drained();
         self.delivery.flush(&mut self.pool);
         waited
     }
@@ -190,6 +194,7 @@ impl Reactor {
         self.take_commands(with_quiet);
         self.let_leave();
         self.flush_dirty();
+        self.tell_drained();
         // What that led to is told before anybody waits.
         self.delivery.flush(&mut self.pool);
     }
@@ -283,7 +288,7 @@ impl Reactor {
                 self.with(id, |reactor, conn| {
                     conn.wire.flags.readable |= ready.readable;
                     conn.wire.flags.hangup |= ready.hangup;
-                    if ready.gone && conn.wire.awaits_host() {
+                    if ready.gone && conn.wire.awaits_host() || conn.wire.is_lost() {
                         return Fate::Ends;
                     }
                     reactor.serve(conn, ready.writable)

@@ -7,7 +7,8 @@
 //!
 //! Beside the id a slot holds the phase of the connection and the bytes that wait to be sent to it. Whoever hands over
 //! bytes adds them first and looks second; each addition is undone exactly once, by whoever sends or drops the bytes.
-//! So the sum is right at any time, even when a slot has passed to another connection in between.
+//! So the sum is right at any time, even when a slot has passed to another connection in between. One bit says that a
+//! push was refused, for which the host is to hear when there is room again.
 
 use std::collections::VecDeque;
 use std::sync::OnceLock;
@@ -37,7 +38,8 @@ pub enum Phase {
 }
 
 const PHASE_SHIFT: u32 = 60;
-const QUEUED: u64 = (1 << PHASE_SHIFT) - 1;
+const REFUSED: u64 = 1 << (PHASE_SHIFT - 1);
+const QUEUED: u64 = REFUSED - 1;
 const SEGMENT: usize = 1024;
 
 /// Slots that may lie free before the oldest of them is used again. It keeps the ids of a small server small.
@@ -47,7 +49,7 @@ const SPARE_SLOTS: usize = 1024;
 struct Slot {
     /// The id of the connection that is here, or 0.
     id: AtomicU64,
-    /// The phase in the top bits and the queued bytes below.
+    /// The phase in the top bits, whether a push was refused, and the queued bytes below.
     state: AtomicU64,
 }
 
@@ -168,7 +170,29 @@ impl Registry {
         }
     }
 
-    /// Moves a connection from one phase to another, if it is in the first. Whether it was.
+    /// Notes that a push to a connection was refused. The id of the connection that is to be told of a drain for it, unless
+    /// that was noted before.
+    pub fn note_refused(&self, id: ConnId) -> Option<ConnId> {
+        let slot = self.find(id)?;
+        let before = slot.state.fetch_or(REFUSED, Ordering::AcqRel);
+        // Should the slot have passed to another connection in between, that one is told, and nothing is lost.
+        (before & REFUSED == 0).then(|| slot.id.load(Ordering::Acquire))
+    }
+
+    /// Whether a push to a connection was refused since [`Registry::forget_refused`].
+    #[must_use]
+    pub fn is_refused(&self, id: ConnId) -> bool {
+        self.find(id).is_some_and(|slot| slot.state.load(Ordering::Acquire) & REFUSED != 0)
+    }
+
+    /// Forgets that a push was refused: what is refused from now on is noted anew.
+    pub fn forget_refused(&self, id: ConnId) {
+        if let Some(slot) = self.find(id) {
+            slot.state.fetch_and(!REFUSED, Ordering::AcqRel);
+        }
+    }
+
+    /// Moves a connection from one phase to another, if it is in the first. Whether it was. No push was refused in the new one.
     pub fn change_phase(&self, id: ConnId, from: Phase, to: Phase) -> bool {
         let Some(slot) = self.find(id) else { return false };
         let swap =
@@ -365,5 +389,28 @@ mod tests {
         assert!(registry.add_queued(id, 1, 10).unwrap_err().is_none());
         registry.sub_queued(id, 9);
         assert_eq!(registry.open().count(), 0);
+    }
+
+    #[test]
+    fn a_refused_push_is_noted_once() {
+        let registry = Registry::new(0, 1, 10);
+        let mut ids = IdAllocator::default();
+        let id = ids.take(&registry).unwrap();
+        assert!(registry.change_phase(id, Phase::Shut, Phase::Open));
+        registry.note_queued(id, 7);
+        for _ in 0..2 {
+            assert!(!registry.is_refused(id));
+            assert_eq!(registry.note_refused(id), Some(id));
+            assert_eq!(registry.note_refused(id), None);
+            assert!(registry.is_refused(id));
+            registry.forget_refused(id);
+        }
+        assert_eq!(registry.note_refused(id), Some(id));
+        let standing = registry.standing(id).unwrap();
+        assert_eq!((standing.phase, standing.queued), (Phase::Open, 7));
+        assert!(registry.change_phase(id, Phase::Open, Phase::Closing));
+        assert!(!registry.is_refused(id));
+        ids.give_back(&registry, id);
+        assert_eq!(registry.note_refused(id), None);
     }
 }

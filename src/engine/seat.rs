@@ -16,7 +16,7 @@
 use super::events::EventQueue;
 use super::link::Link;
 use super::reactor::Reactor;
-use super::registry::{ConnId, Phase};
+use super::registry::ConnId;
 use super::turn::{self, Host};
 use super::worker;
 use crate::error::Result;
@@ -176,7 +176,7 @@ impl Seat {
     /// Sends a large message of a host at work at once, if the seat is free. `None` if it is not.
     pub fn send(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Result<()>> {
         let result = self.sit(|reactor| reactor.send_directly(to, opcode, payload))?;
-        Some(result.map_err(|standing| self.link.refusal(to, standing, Phase::Open)))
+        Some(result.or_else(|standing| self.link.not_sent(to, standing)))
     }
 
     /// Does something with the reactor, if the seat is free.

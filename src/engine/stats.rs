@@ -120,6 +120,10 @@ stats! {
     bytes_cut: Counter,
     /// Pushes refused, or receivers of a broadcast left out, because a queue was full.
     pushes_refused: Counter,
+    /// Messages dropped because a queue was full, each receiver of a broadcast counted: with `slow_client` as drop.
+    messages_dropped: Counter,
+    /// Connections closed because their queue was full: with `slow_client` as close_1008 or close_1013.
+    slow_clients_closed: Counter,
     /// Times that reading from a connection paused because it did not take what was sent to it.
     reads_paused: Counter,
     /// Times that accepting paused because there were no descriptors left.

@@ -45,9 +45,14 @@ const OK: c_int = Status::WS_OK as c_int;
 ///
 /// Any thread, and any callback. Inside a message callback, an answer to the same connection is the fastest.
 ///
-/// Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for this connection, or
-/// `max_command_bytes` for its reactor; `WS_ERR_UTF8` for text that is not UTF-8; `WS_ERR_ARGUMENT` for another opcode;
-/// `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`. Nothing was sent then.
+/// Once `max_queued_bytes` wait for the connection, the option `slow_client` rules: refuse gives `WS_ERR_QUEUE_FULL`; drop
+/// gives `WS_OK`, and the message is dropped; close_1008 and close_1013 begin to close the connection, behind what waits
+/// and for at most `close_timeout`, and give `WS_ERR_CLOSED`. A push that was refused as full, or dropped, is followed by a
+/// drain event (`ws_server_on_drain`) or by the close event.
+///
+/// Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` as said, and once `max_command_bytes` wait for the reactor of the
+/// connection; `WS_ERR_UTF8` for text that is not UTF-8; `WS_ERR_ARGUMENT` for another opcode; `WS_ERR_NULL`,
+/// `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`. Nothing was sent then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_push(
     server: *mut ws_server,
@@ -110,10 +115,11 @@ pub unsafe extern "C" fn ws_push_with(arguments: *const ws_push_arguments, data:
     unsafe { ws_push(server, conn, data, length, opcode) }
 }
 
-/// Sends a message to every open connection. It is encoded once. Connections whose queue is full are left out, and
-/// counted in `pushes_refused`.
+/// Sends a message to every open connection. It is encoded once. Connections whose queue is full are left out and
+/// counted, or closed, by the option `slow_client`; that concerns nobody else, and is no error.
 ///
-/// Any thread, and any callback. Errors: those of `ws_push`, without `WS_ERR_CLOSED`.
+/// Any thread, and any callback. Errors: those of `ws_push`, without `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` means that
+/// `max_command_bytes` wait for a reactor, of whose connections none gets the message.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_broadcast(
     server: *mut ws_server,
@@ -169,6 +175,30 @@ pub unsafe extern "C" fn ws_close(
         let code = if code == 0 { None } else { Some(code) };
         handle::with(server, |hosted| hosted.server.close(conn, code, reason)).map(|()| OK)
     })
+}
+
+/// Reads nothing more from a connection until `ws_conn_resume`: what its peer sends waits in the kernel, and when that is
+/// full, the peer has to wait. Messages that were received before may still come, those of one receive in callback mode and
+/// of the batches under way in poll mode. To pause again does no harm.
+///
+/// Nobody is closed for silence meanwhile, and time spent so does not count; pings go out all the same (option
+/// `ping_interval`), though nothing comes of their pongs. Pushing and closing work as ever: `ws_close` and
+/// `ws_server_stop` end the pause. A connection that breaks is told as closed; a peer that ends it in order is not noticed
+/// before reading goes on, with all that it has sent before.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_CLOSED`, also if it is closing; `WS_ERR_HANDLE`, `WS_ERR_STATE`,
+/// `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_conn_pause(server: *mut ws_server, conn: ws_conn) -> c_int {
+    guard(|| handle::with(server, |hosted| hosted.server.pause(conn)).map(|()| OK))
+}
+
+/// Reads on after `ws_conn_pause`. Nothing happens if the connection is not paused.
+///
+/// Any thread, and any callback. Errors: those of `ws_conn_pause`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_conn_resume(server: *mut ws_server, conn: ws_conn) -> c_int {
+    guard(|| handle::with(server, |hosted| hosted.server.resume(conn)).map(|()| OK))
 }
 
 /// Cuts a connection at once, without a Close frame; what waits to be sent is lost. The close event tells 1006.

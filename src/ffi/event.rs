@@ -26,6 +26,8 @@ pub enum ws_event_type {
     WS_EVENT_REQUEST = 4,
     /// An upgrade, to be decided about with `ws_accept` or `ws_respond`; only with the option `decide_upgrades`.
     WS_EVENT_HANDSHAKE = 5,
+    /// What waits to be sent to a connection has fallen: see `ws_server_on_drain`.
+    WS_EVENT_DRAIN = 6,
 }
 
 /// Something that happened on a connection.
@@ -64,6 +66,7 @@ impl ws_event {
             Event::Close(conn, code, span) => {
                 bare(*conn, ws_event_type::WS_EVENT_CLOSE).with(batch.payload(*span), i32::from(*code))
             }
+            Event::Drain(conn) => bare(*conn, ws_event_type::WS_EVENT_DRAIN),
             Event::Open(conn, request) => {
                 Self { request: ws_request::lend(request), ..bare(*conn, ws_event_type::WS_EVENT_OPEN) }
             }
@@ -163,6 +166,7 @@ impl BatchView {
                     [conn, kind as u64, start.into(), length.into()]
                 }
                 Event::Message(conn, ..)
+                | Event::Drain(conn)
                 | Event::Close(conn, ..)
                 | Event::Open(conn, _)
                 | Event::Request(conn, _)

@@ -31,6 +31,9 @@ pub type ws_message_fn = Option<
     ),
 >;
 
+/// Called when there is room again for a connection that was slow: see `ws_server_on_drain`.
+pub type ws_drain_fn = Option<unsafe extern "C" fn(server: *mut ws_server, conn: ws_conn, user_data: *mut c_void)>;
+
 /// Called once for each connection that was told as open, when it has closed; nothing is heard of it after that. `code`
 /// is the close code: the peer's, or ours if we failed the connection; 1005 if the Close frame had none, 1006 if the
 /// connection was lost without one. `reason` is UTF-8, not NUL-terminated, and valid until the callback returns.
@@ -79,6 +82,7 @@ pub(super) struct Callbacks {
     handle: usize,
     open: (ws_open_fn, UserData),
     message: (ws_message_fn, UserData),
+    drain: (ws_drain_fn, UserData),
     close: (ws_close_fn, UserData),
     request: (ws_request_fn, UserData),
     handshake: (ws_handshake_fn, UserData),
@@ -88,6 +92,7 @@ impl Callbacks {
     const fn is_empty(&self) -> bool {
         self.open.0.is_none()
             && self.message.0.is_none()
+            && self.drain.0.is_none()
             && self.close.0.is_none()
             && self.request.0.is_none()
             && self.handshake.0.is_none()
@@ -111,6 +116,13 @@ impl Handler for Callbacks {
         if let (Some(callback), data) = self.message {
             // SAFETY: the host's function, called as its type says.
             unsafe { callback(self.server(), conn, payload.as_ptr().cast(), payload.len(), kind as c_int, data.0) }
+        }
+    }
+
+    fn drain(&self, conn: ws_conn) {
+        if let (Some(callback), data) = self.drain {
+            // SAFETY: the host's function, called as its type says.
+            unsafe { callback(self.server(), conn, data.0) }
         }
     }
 
@@ -241,6 +253,19 @@ pub unsafe extern "C" fn ws_server_on_message(
     set_callback(server, |callbacks| callbacks.message = (callback, UserData(user_data)))
 }
 
+/// Sets the function to be called when there is room again for a connection that was slow: once each time that what waits
+/// to be sent to it had risen to the option `high_watermark` and has fallen to `low_watermark`; and once after a push to it
+/// was refused with `WS_ERR_QUEUE_FULL`, or dropped, when no more than `low_watermark` waits. So a host that is refused
+/// goes on when it is called, and never waits in vain, but for a connection that closes. See `ws_server_on_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_server_on_drain(
+    server: *mut ws_server,
+    callback: ws_drain_fn,
+    user_data: *mut c_void,
+) -> c_int {
+    set_callback(server, |callbacks| callbacks.drain = (callback, UserData(user_data)))
+}
+
 /// Sets the function to be called when a connection has closed. See `ws_server_on_open`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_on_close(
@@ -277,7 +302,8 @@ pub unsafe extern "C" fn ws_server_on_handshake(
 /// process that forks, start after the fork. The threads receive no signals.
 ///
 /// Errors: `WS_ERR_ADDRESS_IN_USE`, `WS_ERR_PERMISSION`, `WS_ERR_ADDRESS`, `WS_ERR_SYSTEM`, `WS_ERR_MEMORY`,
-/// `WS_ERR_STATE` if it was started already or has no address, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+/// `WS_ERR_VALUE` for options that do not go together, `WS_ERR_STATE` if it was started already or has no address,
+/// `WS_ERR_NULL`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_start(server: *mut ws_server) -> c_int {
     guard(|| handle::get(server)?.server.start_as(NonZeroUsize::new(server.addr())).map(|()| OK))

@@ -58,6 +58,10 @@ pub struct ws_stats {
     pub bytes_cut: u64,
     /// Pushes refused, or receivers of a broadcast left out, because a queue was full.
     pub pushes_refused: u64,
+    /// Messages dropped because a queue was full, each receiver of a broadcast counted: with `slow_client` as drop.
+    pub messages_dropped: u64,
+    /// Connections closed because their queue was full: with `slow_client` as close_1008 or close_1013.
+    pub slow_clients_closed: u64,
     /// Times that reading from a connection paused because it did not take what was sent to it.
     pub reads_paused: u64,
     /// Times that accepting paused because there were no descriptors left.
@@ -158,6 +162,8 @@ impl ws_stats {
         self.connections_cut += stats.connections_cut.get();
         self.bytes_cut += stats.bytes_cut.get();
         self.pushes_refused += stats.pushes_refused.get();
+        self.messages_dropped += stats.messages_dropped.get();
+        self.slow_clients_closed += stats.slow_clients_closed.get();
         self.reads_paused += stats.reads_paused.get();
         self.accepts_paused += stats.accepts_paused.get();
         self.host_paused += stats.host_paused.get();

@@ -45,7 +45,7 @@ pub unsafe extern "C" fn ws_unsubscribe(server: *mut ws_server, conn: ws_conn, t
 
 /// Sends a message to all connections that are subscribed to a topic at this moment, but not to `except`, if that is not 0:
 /// the one that the message came from, say. It is encoded once. Returns how many they are; 0 is no error. Connections
-/// whose queue is full are left out, and counted in `pushes_refused`.
+/// whose queue is full are left out and counted, or closed, by the option `slow_client`; that concerns nobody else.
 ///
 /// What one thread publishes and pushes arrives at each connection in that order.
 ///

@@ -40,7 +40,9 @@ pub(super) struct Alive {
 
 impl Running {
     pub(super) fn start(setup: &Setup, host: Host) -> Result<Self> {
-        let options = Arc::new(setup.options.clone());
+        let mut options = setup.options.clone();
+        options.settle()?;
+        let options = Arc::new(options);
         let reactors = options.reactors as usize;
         let (per_reactor, ports) = bind(setup, reactors)?;
         let system = |what: &'static str| move |error: std::io::Error| Error::system(what, &error);

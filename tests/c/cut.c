@@ -108,7 +108,8 @@ static void to_the_byte(int poll_mode)
         int count;
         while ((count = ws_server_poll(server, &event, scaled(10000, 60000))) > 0)
             for (int i = 0; i < count; i++)
-                count_close(server, event[i].conn, event[i].code, event[i].data, event[i].length, &record);
+                if (event[i].type == WS_EVENT_CLOSE)
+                    count_close(server, event[i].conn, event[i].code, event[i].data, event[i].length, &record);
         CHECK_INT(WS_ERR_STOPPED, count);
     }
     for (int i = 1; i <= READERS + STALLED; i++)

@@ -214,7 +214,7 @@ static inline ws_stats stats_when(const char *where, ws_server *server, size_t o
 struct record {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int opens, messages, closes, requests;
+    int opens, messages, drains, closes, requests;
     ws_conn conn;        /* the last that opened */
     ws_conn closed;      /* the last that closed, and how */
     int code;
@@ -263,6 +263,13 @@ static inline void record_message(ws_server *server, ws_conn conn, const void *d
     note(record, &record->messages);
 }
 
+static inline void record_drain(ws_server *server, ws_conn conn, void *user_data)
+{
+    struct record *record = user_data;
+    CHECK(server != NULL && conn != 0);
+    note(record, &record->drains);
+}
+
 static inline void record_close(ws_server *server, ws_conn conn, int code, const void *reason, size_t length,
                                 void *user_data)
 {
@@ -293,12 +300,22 @@ static inline void echo_message(ws_server *server, ws_conn conn, const void *dat
     record_message(server, conn, data, length, opcode, user_data);
 }
 
-/* A server with the three callbacks set; on_message is record_message or echo_message. */
+/* How often it has happened so far. */
+static inline int count_of(struct record *record, const int *counter)
+{
+    pthread_mutex_lock(&record->lock);
+    int count = *counter;
+    pthread_mutex_unlock(&record->lock);
+    return count;
+}
+
+/* A server with the four callbacks set; on_message is record_message or echo_message. */
 static inline ws_server *recorded_server(struct record *record, ws_message_fn on_message)
 {
     ws_server *server = new_server();
     CHECK_OK(ws_server_on_open(server, record_open, record));
     CHECK_OK(ws_server_on_message(server, on_message, record));
+    CHECK_OK(ws_server_on_drain(server, record_drain, record));
     CHECK_OK(ws_server_on_close(server, record_close, record));
     return server;
 }
@@ -455,6 +472,13 @@ static inline int client_open(int port)
     send_upgrade(fd, "/");
     expect_upgrade(fd);
     return fd;
+}
+
+/* Little room in the kernel on this side: what is not read yet waits with the server. */
+static inline void keep_little(int fd)
+{
+    int bytes = 64 * 1024;
+    CHECK_INT(0, setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes));
 }
 
 /* Writes a masked head for a payload of this length; the mask is the last four bytes. Returns its length. */

@@ -26,13 +26,6 @@ static unsigned char *long_data(void)
     return data;
 }
 
-/* Little room on this side: what is not read yet waits with the server. */
-static void keep_little(int fd)
-{
-    int bytes = 64 * 1024;
-    CHECK_INT(0, setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes));
-}
-
 /* Reads as many bytes as are expected, a little all the time: LONG of them in five times the deadline. */
 static void read_slowly(const char *where, int fd, const unsigned char *expected, size_t length)
 {

@@ -78,7 +78,7 @@ impl Reactor {
                 stats.connections_cut.add(u64::from(self.stopping.is_some()));
                 return Fate::Ends;
             }
-            State::Open if self.is_idle_too_long(wire) => {
+            State::Open if !wire.flags.halted && self.is_idle_too_long(wire) => {
                 stats.idle_timeouts.add(1);
                 self.begin_close(wire, Some(close::GOING_AWAY), "idle for too long");
             }
@@ -88,7 +88,7 @@ impl Reactor {
             }
             State::Open => {
                 self.queue(wire, &[0x80 | Opcode::Ping as u8, 0]);
-                wire.flags.pinged = true;
+                wire.flags.pinged = !wire.flags.halted;
                 wire.since = self.now;
             }
         }

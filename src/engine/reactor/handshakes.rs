@@ -149,7 +149,8 @@ impl Reactor {
             State::Handshake => self.list_unread(wire),
             State::Closing | State::Ending => {
                 // No message of it is delivered any more, so there is nothing that reading has to wait for.
-                wire.flags.paused = false;
+                wire.flags.high = false;
+                wire.flags.halted = false;
                 wire.flags.listed = false;
                 self.list_unread(wire);
             }

@@ -2,11 +2,13 @@
 
 use super::super::commands::Command;
 use super::super::connection::{Connection, State, Wire};
+use super::super::link::SLOW_CLIENT;
 use super::super::registry::{ConnId, Registry, Standing};
 use super::super::timers::{Tick, ticks_in, until};
 use super::super::worker;
-use super::sending::{mark_dirty, outbox_of, send_now, sent_now};
+use super::sending::{mark_dirty, outbox_of, send_now, sent_now, takes_pushes};
 use super::{Fate, Reactor};
+use crate::options::SlowClient;
 use crate::protocol::close;
 use crate::protocol::frame::{self, Header, Opcode};
 use crate::protocol::handshake::Refusal;
@@ -122,6 +124,7 @@ impl Reactor {
             outbox.gather(&header[sent.min(header.len())..]);
             outbox.append(payload[sent.saturating_sub(header.len())..].to_vec());
             wire.flags.blocked = true;
+            self.note_high(wire);
         }
         *left = 0;
         Fate::Lives
@@ -169,6 +172,8 @@ impl Reactor {
                 reactor.flush(&mut conn.wire)
             }),
             Command::Disconnect(id) => self.with(id, |_, _| Fate::Ends),
+            Command::Halt(id, halted) => self.with(id, |reactor, conn| reactor.halt(&mut conn.wire, halted)),
+            Command::OweDrain(id) => self.with(id, |reactor, conn| reactor.owe_drain(&mut conn.wire)),
             Command::Respond { to, head, body } => {
                 self.with(to, |reactor, conn| reactor.respond(conn, |reactor, wire| reactor.answer(wire, *head, body)));
             }
@@ -211,15 +216,56 @@ impl Reactor {
             return Fate::Lives;
         }
         if wire.queued() as u64 >= self.link.options.max_queued_bytes {
-            self.link.stats.pushes_refused.add_shared(1);
-            return Fate::Lives;
+            return self.leave_out(wire);
         }
         self.link.stats.messages_out.add(1);
         let sent = if wire.outbox.is_none() { send_now(wire, &self.link.stats, frame) } else { 0 };
         if sent < frame.len() {
             self.link.registry.note_queued(wire.id, (frame.len() - sent) as u64);
             outbox_of(wire, &mut self.outboxes).share(frame, sent);
+            self.note_high(wire);
         }
+        Fate::Lives
+    }
+
+    /// What becomes of a connection that does not take a message that many get.
+    fn leave_out(&mut self, wire: &mut Wire) -> Fate {
+        match self.link.options.slow_client {
+            SlowClient::Close(code) if matches!(wire.state, State::Open) => {
+                self.link.stats.slow_clients_closed.add_shared(1);
+                self.begin_close(wire, Some(code), SLOW_CLIENT);
+                return self.flush(wire);
+            }
+            SlowClient::Drop => self.link.stats.messages_dropped.add_shared(1),
+            SlowClient::Refuse | SlowClient::Close(_) => self.link.stats.pushes_refused.add_shared(1),
+        }
+        Fate::Lives
+    }
+
+    /// A push was refused. If what waited then has gone meanwhile, the drain is due now.
+    fn owe_drain(&mut self, wire: &mut Wire) -> Fate {
+        wire.flags.high |= takes_pushes(wire) && self.link.registry.is_refused(wire.id);
+        self.after_flush(wire)
+    }
+
+    /// Reads nothing more from a connection, or goes on.
+    fn halt(&mut self, wire: &mut Wire, halted: bool) -> Fate {
+        if !matches!(wire.state, State::Open) || wire.flags.halted == halted {
+            return Fate::Lives;
+        }
+        wire.flags.halted = halted;
+        if wire.is_lost() {
+            return Fate::Ends;
+        }
+        // While it was not read from, it was silent through no fault of its own.
+        wire.flags.pinged = false;
+        wire.since = self.now;
+        wire.heard = self.now;
+        wire.message_at = self.now;
+        if !halted {
+            self.list_unread(wire);
+        }
+        self.arm(wire);
         Fate::Lives
     }
 

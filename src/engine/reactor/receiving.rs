@@ -72,7 +72,8 @@ impl Reactor {
     }
 
     /// Whether to read on. What can bring events waits for the host to catch up, an open connection for its peer to
-    /// take what it was sent, the next request for the last response to have left, and one that is leaving for its end.
+    /// take what it was sent and for the host to want it, the next request for the last response to have left, and one that is
+    /// leaving for its end.
     fn may_read(&mut self, wire: &mut Wire) -> bool {
         let brings_events = matches!(wire.state, State::Handshake | State::Body | State::Open);
         if brings_events && (self.is_host_behind() || self.for_host && self.delivery.has_news()) {
@@ -85,16 +86,12 @@ impl Reactor {
         match wire.state {
             State::Leaving(_) | State::Request | State::Streaming | State::Deciding => false,
             State::Handshake => {
-                wire.flags.paused = wire.outbox.is_some();
-                !wire.flags.paused
+                wire.flags.high = wire.outbox.is_some();
+                !wire.flags.high
             }
             State::Open => {
-                let paused = wire.queued() as u64 >= self.link.options.max_queued_bytes / 4;
-                if paused && !wire.flags.paused {
-                    self.link.stats.reads_paused.add(1);
-                }
-                wire.flags.paused = paused;
-                !paused
+                self.note_high(wire);
+                !wire.flags.high && !wire.flags.halted
             }
             _ => true,
         }

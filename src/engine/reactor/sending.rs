@@ -62,6 +62,7 @@ impl Reactor {
             } else {
                 wire.outbox = Some(outbox);
                 wire.flags.blocked = true;
+                self.note_high(wire);
             }
             if result.is_err() {
                 wire.flags.broken = true;
@@ -84,12 +85,13 @@ impl Reactor {
     }
 
     pub(super) fn after_flush(&mut self, wire: &mut Wire) -> Fate {
-        let resumes_below = match wire.state {
-            State::Handshake => 1,
-            _ => self.link.options.max_queued_bytes / 8,
-        };
-        if wire.flags.paused && (wire.queued() as u64) < resumes_below {
-            wire.flags.paused = false;
+        // The next request waits for the last response to have left.
+        let falls_to = if matches!(wire.state, State::Handshake) { 0 } else { self.link.options.low_watermark };
+        if wire.flags.high && wire.queued() as u64 <= falls_to {
+            wire.flags.high = false;
+            if takes_pushes(wire) {
+                self.drained.push(wire.id);
+            }
             self.list_unread(wire);
         }
         if matches!(wire.state, State::Ending) && wire.outbox.is_none() {
@@ -103,6 +105,35 @@ impl Reactor {
             }
         }
         Fate::Lives
+    }
+
+    /// Notes it when what waits for a connection has risen to the high watermark.
+    #[inline]
+    pub(super) fn note_high(&self, wire: &mut Wire) {
+        let is_high = wire.queued() as u64 >= self.link.options.high_watermark;
+        if is_high && !wire.flags.high && takes_pushes(wire) {
+            wire.flags.high = true;
+            self.link.stats.reads_paused.add(1);
+        }
+    }
+
+    /// Tells the host of the connections for which there is room again. Not before the end of a turn: what it pushes then takes
+    /// the queue, and an answer to what is received in the same turn would overtake it.
+    pub(super) fn tell_drained(&mut self) {
+        let mut drained = std::mem::take(&mut self.drained);
+        for id in drained.drain(..) {
+            self.with(id, |reactor, conn| {
+                let wire = &mut conn.wire;
+                if takes_pushes(wire) && !wire.flags.high {
+                    // First of all, so that a push that is refused from now on is followed by another drain.
+                    reactor.link.registry.forget_refused(id);
+                    reactor.delivery.drain(id);
+                    wire.mark = reactor.delivery.mark();
+                }
+                Fate::Lives
+            });
+        }
+        self.drained = drained;
     }
 
     pub(super) fn list_unread(&mut self, wire: &mut Wire) {
@@ -122,6 +153,11 @@ impl Reactor {
         }
         self.dirty = dirty;
     }
+}
+
+/// Whether the host may push to it, and wants to know when there is room.
+pub(super) const fn takes_pushes(wire: &Wire) -> bool {
+    matches!(wire.state, State::Open | State::Streaming)
 }
 
 /// Sends what there is room for, past an empty queue, and returns how much that was.
