@@ -59,6 +59,9 @@ static void handle(ws_server *server, const ws_event *event)
     case WS_EVENT_CLOSE:
         announce(server, event->conn, "left");
         break;
+    case WS_EVENT_REQUEST: /* plain HTTP; whether its client is still there to read this is all one */
+        ws_respond(server, event->conn, 404, NULL, "only WebSockets here\n", 21);
+        break;
     }
 }
 
