@@ -25,6 +25,7 @@ pub struct Options {
     pub max_command_bytes: u64,
     pub max_request_head: u64,
     pub max_request_body: u64,
+    pub max_body_bytes: u64,
     pub decide_upgrades: bool,
     pub admission: Admission,
     pub request_timeout: Duration,
@@ -193,6 +194,12 @@ pub const TABLE: &[Row] = &[
         field: Field::Bytes(|o| &mut o.max_request_body, 0, 2 * G),
     },
     Row {
+        name: "max_body_bytes",
+        default: "256M",
+        meaning: "Per reactor: once bodies that are still arriving take this much, the next to grow is answered with 503.",
+        field: Field::Bytes(|o| &mut o.max_body_bytes, 64 * K, 64 * G),
+    },
+    Row {
         name: "decide_upgrades",
         default: "off",
         meaning: "Poll mode: the host decides about each upgrade that the options below admit; see `ws_accept`. In callback \
@@ -317,6 +324,7 @@ impl Default for Options {
             max_command_bytes: 64 * M,
             max_request_head: 8 * K,
             max_request_body: M,
+            max_body_bytes: 256 * M,
             decide_upgrades: false,
             admission: Admission::default(),
             request_timeout: Duration::from_secs(10),

@@ -92,6 +92,8 @@ pub struct Reactor {
     outboxes: Vec<Box<Outbox>>,
     due: Vec<(ConnId, Tick)>,
     date: Date,
+    /// Bytes of bodies that are arriving.
+    bodies: u64,
     stopping: Option<Tick>,
 }
 
@@ -155,6 +157,7 @@ impl Reactor {
             outboxes: Vec::new(),
             due: Vec::new(),
             date: Date::default(),
+            bodies: 0,
             stopping: None,
         })
     }
@@ -329,6 +332,7 @@ impl Reactor {
         if matches!(wire.state, State::Deciding) {
             self.link.forget_decision(wire.id);
         }
+        self.take_incoming(wire);
         self.tell_closed(wire, close::ABNORMAL, "");
         if matches!(wire.state, State::Leaving(_)) {
             self.delivery.end_leaving();

@@ -98,6 +98,40 @@ static void a_large_body(void)
     stop_and_free(poller.server);
 }
 
+/* Bodies that are still arriving are bounded all together, and who gives up makes room. */
+static void many_bodies(void)
+{
+    static const char *const options[] = {"max_body_bytes", "128K", NULL};
+    static const char head[] = "POST /big HTTP/1.1\r\n" HOST "Content-Length: 60000\r\n\r\n";
+    static char body[60000];
+    struct poller poller;
+    char found[1024];
+    int port = begin_server(&poller, options), first = client_connect(port), second = client_connect(port);
+    memset(body, 'b', sizeof body);
+    send_text(first, head);
+    send_bytes(first, body, sizeof body - 1);
+    STATS_WHEN(poller.server, bytes_in, strlen(head) + sizeof body - 1);
+    send_text(second, head);
+    send_bytes(second, body, sizeof body - 1);
+    STATS_WHEN(poller.server, bytes_in, 2 * (strlen(head) + sizeof body - 1));
+    int third = client_connect(port);
+    send_text(third, head);
+    send_bytes(third, body, sizeof body - 1);
+    CHECK_INT(503, receive_head(third, found, sizeof found));
+    close(third);
+    reset(second);
+    STATS_WHEN(poller.server, connections_open, 1);
+    third = client_connect(port);
+    send_text(third, head);
+    send_bytes(third, body, sizeof body);
+    ANSWER(&poller, expect_request(HERE, &poller, "/big", body, sizeof body), third, "third");
+    send_bytes(first, body, 1);
+    ANSWER(&poller, expect_request(HERE, &poller, "/big", body, sizeof body), first, "first");
+    close(first);
+    close(third);
+    stop_and_free(poller.server);
+}
+
 /* What is not to be told to the host: the request, the status, and a request smuggled behind it that nobody may see. */
 static const struct {
     int status;
@@ -407,6 +441,14 @@ static void in_pieces(void)
         CHECK(memcmp(found, piece, PIECE) == 0 && memcmp(found + PIECE, "\r\n", 2) == 0);
     }
     CHECK(refusals > 0);
+    const ws_event *event = EXPECT_EVENT(&poller, WS_EVENT_DRAIN); /* there was room again, at least once */
+    CHECK_INT(conn, event->conn);
+    do {
+        for (; poller.next < poller.count; poller.next++)
+            CHECK_INT(WS_EVENT_DRAIN, poller.events[poller.next].type);
+        poller.count = ws_server_poll(poller.server, &poller.events, 0);
+        poller.next = 0;
+    } while (poller.count > 0);
     CHECK_OK(ws_respond_end(poller.server, conn));
     receive_bytes(fd, line, 5);
     CHECK(memcmp(line, "0\r\n\r\n", 5) == 0);
@@ -474,6 +516,7 @@ int main(void)
     begin();
     bodies();
     a_large_body();
+    many_bodies();
     nothing_is_smuggled();
     a_body_that_waits_to_be_asked_for();
     one_after_the_other();

@@ -88,14 +88,20 @@ impl Reactor {
     }
 
     fn read_body(&mut self, wire: &mut Wire, input: &[u8]) -> usize {
-        let Some((request, mut reader)) = wire.http().incoming.take() else { return 0 };
-        match reader.read(input) {
+        let Some((request, mut reader)) = self.take_incoming(wire) else { return 0 };
+        let read = reader.read(input);
+        if self.bodies + reader.size() as u64 > self.link.options.max_body_bytes {
+            self.refuse(wire, Refusal { status: 503, detail: "too many bodies at a time (max_body_bytes)" });
+            return input.len();
+        }
+        match read {
+            Ok(used) if reader.is_done() => {
+                self.deliver_request(wire, request.with_body(reader.into_body()));
+                used
+            }
             Ok(used) => {
-                if reader.is_done() {
-                    self.deliver_request(wire, request.with_body(reader.into_body()));
-                } else {
-                    wire.http().incoming = Some((request, reader));
-                }
+                self.bodies += reader.size() as u64;
+                wire.http().incoming = Some((request, reader));
                 used
             }
             Err(refusal) => {
@@ -103,6 +109,13 @@ impl Reactor {
                 input.len()
             }
         }
+    }
+
+    /// Takes a body that is arriving, which is no longer counted then.
+    pub(super) fn take_incoming(&mut self, wire: &mut Wire) -> Option<(Request, BodyReader)> {
+        let incoming = wire.http.as_mut()?.incoming.take()?;
+        self.bodies -= incoming.1.size() as u64;
+        Some(incoming)
     }
 
     fn deliver_request(&mut self, wire: &mut Wire, request: Request) {
@@ -196,6 +209,7 @@ impl Reactor {
     pub(super) fn refuse(&mut self, wire: &mut Wire, refusal: Refusal) {
         self.link.stats.requests_refused.add(1);
         self.link.stats.refused(refusal.status).add(1);
+        self.take_incoming(wire);
         let mut response = refusal.response(self.date.now());
         if wire.http().exchange.head_only {
             let head = response.windows(4).position(|end| end == b"\r\n\r\n");

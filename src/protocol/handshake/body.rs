@@ -111,6 +111,12 @@ impl BodyReader {
         }
     }
 
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.body.capacity()
+    }
+
     /// The bytes that have arrived.
     #[must_use]
     pub fn into_body(self) -> Vec<u8> {
