@@ -278,6 +278,14 @@ impl Server {
         self.link(conn)?.close(conn, code, reason)
     }
 
+    /// Has a drain told, once, as soon as no more than `low_watermark` waits to be sent to a connection.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn await_drain(&self, conn: ConnId) -> Result<()> {
+        self.link(conn)?.await_drain(conn)
+    }
+
     /// Has nothing more read from a connection, until [`Server::resume`]: what the peer sends waits in the kernels, and then
     /// with the peer. It is not timed out for that. What was received before may still be told.
     ///

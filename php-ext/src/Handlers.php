@@ -13,6 +13,7 @@ final class Handlers
 {
     public ?\Closure $open = null;
     public ?\Closure $message = null;
+    public ?\Closure $drain = null;
     public ?\Closure $close = null;
     public ?\Closure $request = null;
     public ?\Closure $handshake = null;

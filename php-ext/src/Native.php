@@ -26,6 +26,7 @@ abstract class Native
     private const EVENT_MESSAGE = 2;
     private const EVENT_CLOSE = 3;
     private const EVENT_HANDSHAKE = 5;
+    private const EVENT_DRAIN = 6;
     /** Payloads of up to so many bytes, on average, are cheaper copied as one and then cut than copied one by one. */
     private const CUT_MAX = 1024;
 
@@ -89,7 +90,8 @@ abstract class Native
      * @param int $opcode TEXT or BINARY
      *
      * @return bool true: it is on its way. False, and nothing was sent: the connection is closed or closing, or
-     *              more than max_queued_bytes (4 MiB unless set) wait for this slow client already.
+     *              max_queued_bytes (4 MiB unless set) wait for this slow client already. Then a 'drain' event follows when
+     *              there is room again, unless it closes. What becomes of it instead is for the option slow_client to say.
      *
      * @throws Exception UTF8, ARGUMENT (opcode), TOO_LARGE, STATE (not started), FORKED
      */
@@ -216,6 +218,51 @@ abstract class Native
     public function close(int $conn, int $code = 1000, string $reason = ''): bool
     {
         $status = $this->ffi->ws_close($this->handle, $conn, $code, $reason, \strlen($reason));
+
+        return $status === 0 || $this->refused($status);
+    }
+
+    /**
+     * Reads nothing more from a connection until resume(): what its client sends waits in the kernel, and then with the
+     * client. Messages that were received before may still come. It is not timed out for silence meanwhile; pushing and
+     * closing work as ever.
+     *
+     * @return bool false when the connection is closed or closing
+     *
+     * @throws Exception STATE, FORKED
+     */
+    public function pause(int $conn): bool
+    {
+        $status = $this->ffi->ws_conn_pause($this->handle, $conn);
+
+        return $status === 0 || $this->refused($status);
+    }
+
+    /**
+     * Reads on after pause().
+     *
+     * @return bool false when the connection is closed or closing
+     *
+     * @throws Exception STATE, FORKED
+     */
+    public function resume(int $conn): bool
+    {
+        $status = $this->ffi->ws_conn_resume($this->handle, $conn);
+
+        return $status === 0 || $this->refused($status);
+    }
+
+    /**
+     * Asks for a 'drain' event as soon as no more than low_watermark bytes wait for this connection, as a push() that was
+     * refused does by itself.
+     *
+     * @return bool false when the connection is closed or closing
+     *
+     * @throws Exception STATE, FORKED
+     */
+    public function awaitDrain(int $conn): bool
+    {
+        $status = $this->ffi->ws_conn_await_drain($this->handle, $conn);
 
         return $status === 0 || $this->refused($status);
     }
@@ -503,6 +550,10 @@ abstract class Native
         } elseif ($event->type === self::EVENT_OPEN) {
             if ($on->open !== null) {
                 $this->call('open', $conn, $on->open, $this, $this->request($conn, $event->request));
+            }
+        } elseif ($event->type === self::EVENT_DRAIN) {
+            if ($on->drain !== null) {
+                $this->call('drain', $conn, $on->drain, $this, $conn);
             }
         } elseif ($event->type === self::EVENT_HANDSHAKE) {
             $handshake = new Handshake($this, $conn);

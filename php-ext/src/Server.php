@@ -77,6 +77,10 @@ class Server extends Native
      *
      *     open     (Server $server, Request $request)                           a WebSocket opened: $request->conn
      *     message  (Server $server, int $conn, string $data, int $opcode)       TEXT or BINARY, whole
+     *     drain    (Server $server, int $conn)                                  there is room again for a slow client: once
+     *                                                                           after high_watermark bytes had waited, or
+     *                                                                           a push() was refused, and no more than
+     *                                                                           low_watermark wait
      *     close    (Server $server, int $conn, int $code, string $reason)       of each opened one, once. 1005: a Close
      *                                                                           without a code, 1006: lost without one
      *     request  (Request $request, Response $response)                       plain HTTP: a page, a webhook. Without
@@ -96,13 +100,14 @@ class Server extends Native
         match ($event) {
             'open' => $this->on->open = $handler,
             'message' => $this->on->message = $handler,
+            'drain' => $this->on->drain = $handler,
             'close' => $this->on->close = $handler,
             'request' => $this->on->request = $handler,
             'handshake' => $this->on->handshake = $handler,
             'start' => $this->on->start = $handler,
             'stop' => $this->on->stop = $handler,
             default => throw new Exception(
-                "on: no event \"$event\"; there are open, message, close, request, handshake, start, stop",
+                "on: no event \"$event\"; there are open, message, drain, close, request, handshake, start, stop",
                 Exception::ARGUMENT,
             ),
         };

@@ -207,6 +207,8 @@ int ws_ping(ws_server *server, ws_conn conn, const void *data, size_t length);
 
 int ws_close(ws_server *server, ws_conn conn, int code, const void *reason, size_t length);
 
+int ws_conn_await_drain(ws_server *server, ws_conn conn);
+
 int ws_conn_pause(ws_server *server, ws_conn conn);
 
 int ws_conn_resume(ws_server *server, ws_conn conn);

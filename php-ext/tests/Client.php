@@ -165,6 +165,12 @@ final class Client
         return stream_select($readable, $none, $none, $seconds) === 0;
     }
 
+    /** Whether something has come that was not read. */
+    public function isReadable(): bool
+    {
+        return !$this->isQuietFor(0);
+    }
+
     /** Ends the TCP connection without a Close frame. */
     public function drop(): void
     {

@@ -322,6 +322,97 @@ final class ServerTest extends TestCase
         }
     }
 
+    /** @return iterable<string, array{string, bool, string}> */
+    public static function policies(): iterable
+    {
+        yield 'refused' => ['refuse', false, 'pushes_refused'];
+        yield 'dropped' => ['drop', true, 'messages_dropped'];
+        yield 'closed' => ['close_1013', false, 'slow_clients_closed'];
+    }
+
+    /** @dataProvider policies */
+    #[\PHPUnit\Framework\Attributes\DataProvider('policies')]
+    public function testAClientThatDoesNotReadIsTreatedAsTheOptionSays(string $policy, bool $last, string $counter): void
+    {
+        $this->server = new Server(['max_queued_bytes' => '1M', 'slow_client' => $policy, 'close_timeout' => '1s']);
+        $this->server->listen();
+        $drained = $codes = [];
+        $this->server->on('drain', function (Server $server, int $conn) use (&$drained): void {
+            $drained[] = $conn;
+            $server->push($conn, 'drained');
+        });
+        $this->server->on('close', function (Server $server, int $conn, int $code) use (&$codes): void {
+            $codes[] = $code;
+        });
+        [$client, $conn] = $this->connected();
+        for ($count = 0; ; ++$count) {
+            $pushed = $this->server->push($conn, str_repeat('x', 1 << 16));
+            if ($this->server->stats()[$counter] > 0) {
+                break;
+            }
+            self::assertTrue($pushed);
+        }
+        self::assertSame($last, $pushed);
+        self::assertSame($policy !== 'close_1013', $this->server->isOpen($conn));
+        for (; $count > 0; --$count) {
+            self::assertSame(1 << 16, strlen($client->text()));
+        }
+        if ($policy === 'close_1013') {
+            self::assertSame(1013, $client->closeCode());
+            $this->pollUntil(function () use (&$codes): bool {
+                return $codes !== [];
+            });
+            self::assertSame([[], [1013]], [$drained, $codes]);
+
+            return;
+        }
+        $this->pollUntil(function () use (&$drained): bool {
+            return $drained !== [];
+        });
+        $this->server->poll(); // what the handler has pushed leaves
+        self::assertSame('drained', $client->text());
+        self::assertSame([[$conn], []], [array_unique($drained), $codes]);
+    }
+
+    public function testAPausedConnectionIsNotReadFrom(): void
+    {
+        $messages = [];
+        $this->server->on('message', function (Server $server, int $conn, string $data) use (&$messages): void {
+            $messages[] = $data;
+            $server->push($conn, $data);
+        });
+        [$client, $conn] = $this->connected();
+        [$other] = $this->connected();
+        self::assertTrue($this->server->pause($conn));
+        self::assertTrue($this->server->push($conn, 'paused'));
+        $this->server->poll();
+        self::assertSame('paused', $client->text());
+        $client->send('first');
+        $other->send('second');
+        $this->pollUntil(function () use (&$messages): bool {
+            return $messages !== [];
+        });
+        self::assertSame(['second'], $messages);
+        self::assertTrue($this->server->resume($conn));
+        $this->pollUntil(function () use (&$messages): bool {
+            return count($messages) === 2;
+        });
+        self::assertSame(['second', 'first'], $messages);
+        $asked = 0;
+        $this->server->on('drain', function () use (&$asked): void {
+            ++$asked;
+        });
+        self::assertTrue($this->server->awaitDrain($conn));
+        $this->pollUntil(function () use (&$asked): bool {
+            return $asked === 1;
+        });
+        $client->close();
+        $this->pollUntil(fn (): bool => !$this->server->isOpen($conn));
+        self::assertFalse($this->server->pause($conn));
+        self::assertFalse($this->server->resume($conn));
+        self::assertFalse($this->server->awaitDrain($conn));
+    }
+
     public function testPingAndCloseAndDisconnect(): void
     {
         [$client, $conn] = $this->connected();

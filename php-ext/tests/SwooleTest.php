@@ -85,6 +85,32 @@ final class SwooleTest extends TestCase
         self::assertSame(4001, $client->closeCode());
     }
 
+    public function testAClientThatIsSlowAndOneThatIsPaused(): void
+    {
+        [$process, $port] = Process::announcing(__DIR__ . '/fixtures/swoole.php');
+        [$client, $other] = [new Client($port), new Client($port)];
+        $client->text();
+        $other->text();
+        foreach ([1, 2] as $time) {
+            $client->send('flood');
+            $count = (int) $process->waitFor("/(?:full 1\n(?:empty 1\n)*flooded (\\d+)\n.*){{$time}}/s")[1];
+            self::assertGreaterThanOrEqual(16, $count);
+            for (; $count > 0; --$count) {
+                self::assertSame(65536, strlen($client->text()));
+            }
+            $process->waitFor("/(?:full 1.*empty 1\n){{$time}}/s");
+        }
+        $client->send('pause');
+        self::assertSame('true false', $client->text());
+        $client->send('exist 1');
+        $other->send('exist 2');
+        self::assertSame('true true true', $other->text());
+        self::assertFalse($client->isReadable());
+        $other->send('resume 1');
+        self::assertSame('true false', $other->text());
+        self::assertSame('true true true', $client->text());
+    }
+
     public function testPlainHttp(): void
     {
         [$process, $port] = Process::announcing(__DIR__ . '/fixtures/swoole.php');

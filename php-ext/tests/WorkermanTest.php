@@ -118,7 +118,6 @@ final class WorkermanTest extends TestCase
                 'number' => '42',
                 'raw' => 'TcpConnection::send($data, true): raw bytes past the protocol is not in wspush yet',
                 'array' => 'send: a array cannot be sent; make it a string',
-                'pause' => 'TcpConnection::pauseRecv() is not in wspush yet',
                 'buffer' => 'TcpConnection::$maxSendBufferSize is not in wspush yet',
             ] as $question => $answer
         ) {
@@ -142,6 +141,34 @@ final class WorkermanTest extends TestCase
         $process->signal(SIGTERM);
         self::assertSame(0, $process->wait());
         self::assertMatchesRegularExpression("/^start 0\$.*^stop 0\$.*^master stop\$/ms", $process->output);
+    }
+
+    public function testAClientThatIsSlowAndOneThatIsPaused(): void
+    {
+        $process = self::started(__DIR__ . '/fixtures/workerman.php');
+        $port = (int) $process->waitFor('{any  websocket://127\.0\.0\.1:(\d+)  1 process$}m')[1];
+        [$client, $other] = [new Client($port), new Client($port)];
+        foreach ([$client, $client, $other, $other] as $each) {
+            $each->text();
+        }
+        foreach ([1, 2] as $time) {
+            $client->send('flood');
+            $pattern = "/(?:full 1\n(?:drain 1\n)*error 2 send buffer full and drop package\nflooded (\\d+)\n.*){{$time}}/s";
+            $count = (int) $process->waitFor($pattern)[1];
+            self::assertGreaterThanOrEqual(16, $count);
+            for (; $count > 0; --$count) {
+                self::assertSame(65536, strlen($client->text()));
+            }
+            $process->waitFor("/(?:full 1.*drain 1\n){{$time}}/s");
+        }
+        $client->send('pause');
+        self::assertSame('paused', $client->text());
+        $client->send('count');
+        $other->send('count');
+        self::assertSame('2', $other->text());
+        self::assertFalse($client->isReadable());
+        $other->send('resume');
+        self::assertSame('2', $client->text());
     }
 
     public function testSeveralWorkersInOneProgram(): void
@@ -243,7 +270,7 @@ final class WorkermanTest extends TestCase
         self::assertSame('websocket://[::1]:1', $worker->getSocketName());
         self::assertSame('::1', $worker->getHost());
         self::missing('Worker::listen() is not', fn () => $worker->listen());
-        self::missing('Worker::$onBufferFull is not', fn () => $worker->onBufferFull = 'strlen');
+        self::missing('Worker::$onWebSocketClose is not', fn () => $worker->onWebSocketClose = 'strlen');
     }
 
     private static function missing(string $message, callable $use): void

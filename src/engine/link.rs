@@ -209,6 +209,17 @@ impl Link {
         self.enqueue(Command::Close(conn, code, reason.into()))
     }
 
+    /// Has a drain told of an open connection as soon as there is room.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn await_drain(&self, conn: ConnId) -> Result<()> {
+        match self.registry.standing(conn) {
+            Some(Standing { phase: Phase::Open | Phase::Streaming, .. }) => Ok(self.owe_drain(conn)),
+            standing => Err(not_open(conn, standing)),
+        }
+    }
+
     /// Has nothing more read from an open connection, or goes on reading.
     ///
     /// # Errors

@@ -177,6 +177,16 @@ pub unsafe extern "C" fn ws_close(
     })
 }
 
+/// Asks for a drain event (`ws_server_on_drain`) as soon as no more than the option `low_watermark` waits to be sent to this
+/// connection, which may be at once; as a push that was refused does by itself. For hosts that stop sending of their own
+/// accord, at a mark of their own (`ws_conn_queued_bytes`). To ask again before it has come does no harm, and it comes once.
+///
+/// Any thread, and any callback. Errors: those of `ws_conn_pause`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_conn_await_drain(server: *mut ws_server, conn: ws_conn) -> c_int {
+    guard(|| handle::with(server, |hosted| hosted.server.await_drain(conn)).map(|()| OK))
+}
+
 /// Reads nothing more from a connection until `ws_conn_resume`: what its peer sends waits in the kernel, and when that is
 /// full, the peer has to wait. Messages that were received before may still come, those of one receive in callback mode and
 /// of the batches under way in poll mode. To pause again does no harm.

@@ -116,6 +116,35 @@ static void not_without_a_crossing(void)
     CHECK_OK(ws_server_free(server));
 }
 
+/* Who stops at a mark of its own asks, and never waits in vain, whether anything waits or not. */
+static void asked_for(void)
+{
+    struct record record = RECORD;
+    ws_server *server = recorded_server(&record, echo_message);
+    int fd = client_open(start(server));
+    WAIT_FOR(&record, opens, 1);
+    for (int i = 1; i <= 100; i++) {
+        CHECK_OK(ws_push(server, record.conn, "some", 4, WS_TEXT));
+        CHECK_OK(ws_conn_await_drain(server, record.conn));
+        WAIT_FOR(&record, drains, i);
+        EXPECT_MESSAGE(fd, "some");
+    }
+    keep_little(fd);
+    int accepted = fill(server, record.conn, 1, 0);
+    for (int i = 0; i < 10; i++)
+        CHECK_OK(ws_conn_await_drain(server, record.conn));
+    CHECK_INT(100, count_of(&record, &record.drains));
+    expect_numbered(fd, 0, accepted);
+    WAIT_FOR(&record, drains, 101);
+    send_message(fd, "once?");
+    EXPECT_MESSAGE(fd, "once?");
+    CHECK_INT(101, count_of(&record, &record.drains));
+    reset(fd);
+    WAIT_FOR(&record, closes, 1);
+    CHECK_STATUS(WS_ERR_CLOSED, ws_conn_await_drain(server, record.conn));
+    stop_and_free(server);
+}
+
 static int pushed_in_callback;
 static const char *in_order[2]; /* what the callbacks have pushed */
 static int pushed;
@@ -382,6 +411,7 @@ int main(void)
     begin();
     once_per_crossing();
     not_without_a_crossing();
+    asked_for();
     the_short_way_of_a_callback();
     in_poll_mode();
     in_numbers();

@@ -29,6 +29,7 @@ class Server extends HttpServer
     private const EVENTS = [
         'open', 'message', 'close', 'request', 'start', 'shutdown', 'beforeshutdown', 'workerstart', 'workerstop',
         'handshake',
+        'bufferfull', 'bufferempty',
     ];
 
     public string $host;
@@ -49,6 +50,10 @@ class Server extends HttpServer
     private ?Engine $engine = null;
     /** @var array<string, \Closure> by lower-case name */
     private array $handlers = [];
+    /** Bytes that wait for a connection when it is told as full */
+    private int $highWatermark = 0;
+    /** @var array<int, true> connections that were told as full and not as empty since */
+    private array $full = [];
 
     /**
      * @param int $mode SWOOLE_BASE or SWOOLE_PROCESS: all one here
@@ -90,7 +95,7 @@ class Server extends HttpServer
 
     /**
      * Sets the handler of an event: open, message, close, request, start, shutdown, beforeShutdown, workerStart,
-     * workerStop, handShake. The name is taken in any case.
+     * workerStop, handShake, bufferFull, bufferEmpty. The name is taken in any case.
      *
      * @throws Exception NOT_YET, naming the event
      */
@@ -118,7 +123,9 @@ class Server extends HttpServer
             'Swoole\WebSocket\Server::start(): set the message handler first, with on(\'message\', …)',
             Exception::STATE,
         );
-        $engine = new Engine(Settings::options($this->setting));
+        $options = Settings::options($this->setting);
+        $this->highWatermark = Settings::highWatermark($options);
+        $engine = new Engine($options);
         $unix = $this->type === self::UNIX_STREAM;
         $engine->listen($unix ? "unix:$this->host" : $this->host, $this->port);
         $this->useLogFile($engine);
@@ -166,7 +173,9 @@ class Server extends HttpServer
     {
         $engine = $this->engine ?? $this->engine();
         if ($opcode === Engine::TEXT && $flags === 1 && \is_string($data)) {
-            return $engine->push($fd, $data);
+            return isset($this->handlers['bufferfull'])
+                ? $this->pushAndLook($engine, $fd, $data, $opcode)
+                : $engine->push($fd, $data);
         }
         if ($data instanceof Frame) {
             if ($data instanceof CloseFrame) {
@@ -184,8 +193,20 @@ class Server extends HttpServer
             8 => $engine->close($fd, 1000, $data),
             9 => $engine->ping($fd, $data),
             10 => throw Exception::notYet('push() of a Pong', 'the engine answers Pings by itself'),
-            default => $engine->push($fd, $data, $opcode),
+            default => $this->pushAndLook($engine, $fd, $data, $opcode),
         };
+    }
+
+    /** Reads nothing more from a connection until resume(). It is not closed for silence meanwhile. */
+    public function pause(int $fd): bool
+    {
+        return $this->engine()->pause($fd);
+    }
+
+    /** Reads on after pause(). */
+    public function resume(int $fd): bool
+    {
+        return $this->engine()->resume($fd);
     }
 
     /** Begins the close handshake. */
@@ -246,9 +267,16 @@ class Server extends HttpServer
                 ($on['open'])($this, Request::of($request));
             });
         }
-        if (isset($on['close'])) {
+        if (isset($on['bufferempty']) || isset($on['bufferfull'])) {
+            $engine->on('drain', function (Engine $engine, int $fd) use ($on): void {
+                unset($this->full[$fd]);
+                isset($on['bufferempty']) && ($on['bufferempty'])($this, $fd);
+            });
+        }
+        if (isset($on['close']) || isset($on['bufferfull'])) {
             $engine->on('close', function (Engine $engine, int $fd) use ($on): void {
-                ($on['close'])($this, $fd, 0);
+                unset($this->full[$fd]);
+                isset($on['close']) && ($on['close'])($this, $fd, 0);
             });
         }
         if (isset($on['request'])) {
@@ -274,6 +302,20 @@ class Server extends HttpServer
             $this->tell('shutdown');
             $this->pidFile(false);
         });
+    }
+
+    /** Pushes, and tells of a connection for which so much waits: once, until it was told as empty. */
+    private function pushAndLook(Engine $engine, int $fd, string $data, int $opcode): bool
+    {
+        $pushed = $engine->push($fd, $data, $opcode);
+        if (isset($this->handlers['bufferfull']) && !isset($this->full[$fd]) && $engine->queuedBytes($fd) >= $this->highWatermark) {
+            if ($engine->awaitDrain($fd)) {
+                $this->full[$fd] = true;
+                ($this->handlers['bufferfull'])($this, $fd);
+            }
+        }
+
+        return $pushed;
     }
 
     /** Calls a handler of the server's own life; what it throws is logged, and the next one is called all the same. */

@@ -20,6 +20,8 @@ final class Settings
         'output_buffer_size' => 'max_queued_bytes',
         'buffer_output_size' => 'max_queued_bytes',
         'socket_buffer_size' => 'max_queued_bytes',
+        'buffer_high_watermark' => 'high_watermark',
+        'buffer_low_watermark' => 'low_watermark',
         'max_conn' => 'max_connections',
         'max_connection' => 'max_connections',
         'heartbeat_idle_time' => 'idle_timeout',
@@ -27,6 +29,9 @@ final class Settings
         'enable_reuse_port' => 'reuse_port',
         'websocket_subprotocol' => 'subprotocols',
     ];
+
+    /** max_queued_bytes, where it is not set */
+    private const QUEUED_BYTES = 4 * 1024 * 1024;
 
     /** What Server itself acts on. */
     private const OWN = ['worker_num', 'max_wait_time', 'heartbeat_check_interval', 'log_file', 'pid_file'];
@@ -39,8 +44,7 @@ final class Settings
         'reactor_num', 'single_thread', 'dispatch_mode', 'dispatch_func', 'open_cpu_affinity', 'cpu_affinity_ignore',
         'open_tcp_nodelay', 'open_tcp_keepalive', 'tcp_keepidle', 'tcp_keepinterval', 'tcp_keepcount',
         'tcp_user_timeout', 'tcp_fastopen', 'tcp_defer_accept', 'kernel_socket_recv_buffer_size',
-        'kernel_socket_send_buffer_size', 'input_buffer_size', 'buffer_input_size', 'buffer_high_watermark',
-        'buffer_low_watermark', 'send_yield', 'send_timeout', 'max_request', 'max_request_grace', 'reload_async',
+        'kernel_socket_send_buffer_size', 'input_buffer_size', 'buffer_input_size', 'send_yield', 'send_timeout', 'max_request', 'max_request_grace', 'reload_async',
         'max_concurrency', 'worker_max_concurrency', 'max_queued_bytes', 'discard_timeout_request',
         'enable_unsafe_event', 'start_session_id', 'enable_coroutine', 'max_coroutine', 'max_coro_num', 'hook_flags',
         'stack_size', 'c_stack_size', 'enable_deadlock_check', 'enable_preemptive_scheduler', 'log_level',
@@ -107,6 +111,25 @@ final class Settings
             }
         }
 
+        // Watermarks beyond the size of the buffer mean nothing to Swoole, and are refused by the engine.
+        $limit = (int) ($options['max_queued_bytes'] ?? self::QUEUED_BYTES);
+        if (isset($options['high_watermark'])) {
+            $options['high_watermark'] = \min((int) $options['high_watermark'], $limit);
+        }
+        if (isset($options['low_watermark'])) {
+            $options['low_watermark'] = \max(0, \min((int) $options['low_watermark'], self::highWatermark($options) - 1));
+        }
+
         return $options;
+    }
+
+    /**
+     * Bytes that wait for a connection when it counts as full.
+     *
+     * @param array<string, int|float|string|bool> $options of the engine
+     */
+    public static function highWatermark(array $options): int
+    {
+        return (int) ($options['high_watermark'] ?? 0) ?: \intdiv((int) ($options['max_queued_bytes'] ?? self::QUEUED_BYTES), 4);
     }
 }

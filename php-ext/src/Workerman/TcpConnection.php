@@ -29,7 +29,7 @@ class TcpConnection
 
     /** Properties that mean something to Workerman and nothing here yet. */
     private const NOT_YET = [
-        'maxSendBufferSize', 'maxPackageSize', 'onBufferFull', 'onBufferDrain', 'onWebSocketClose', 'onWebSocketPing',
+        'maxSendBufferSize', 'maxPackageSize', 'onWebSocketClose', 'onWebSocketPing',
         'onWebSocketPong', 'onWebSocketConnected', 'headers', 'context', 'bytesRead', 'bytesWritten',
     ];
 
@@ -45,10 +45,15 @@ class TcpConnection
     public $onClose;
     /** @var callable|null ($connection, int $code, string $message) */
     public $onError;
+    /** @var callable|null ($connection): $defaultMaxSendBufferSize bytes wait; what is sent now is refused */
+    public $onBufferFull;
+    /** @var callable|null ($connection): there is room again, most of what waited has left */
+    public $onBufferDrain;
     /** @var callable|null ($connection, Request $request) */
     public $onWebSocketConnect;
 
     private int $status = self::STATUS_ESTABLISHED;
+    private bool $isFull = false;
     private readonly string $remoteIp;
     private readonly int $remotePort;
 
@@ -62,6 +67,8 @@ class TcpConnection
         $this->onMessage = $worker->onMessage;
         $this->onClose = $worker->onClose;
         $this->onError = $worker->onError;
+        $this->onBufferFull = $worker->onBufferFull;
+        $this->onBufferDrain = $worker->onBufferDrain;
         $this->onWebSocketConnect = $worker->onWebSocketConnect;
     }
 
@@ -91,11 +98,26 @@ class TcpConnection
             "\x89" => $this->server->ping($this->id, $data),
             default => throw Exception::notYet('websocketType "\x' . \bin2hex($this->websocketType) . '"'),
         };
+        if ($this->onBufferFull !== null && !$this->isFull) {
+            $this->lookWhetherFull();
+        }
         if (!$sent && $this->onError !== null && $this->server->isOpen($this->id)) {
             ($this->onError)($this, 2, 'send buffer full and drop package'); // WORKERMAN_SEND_FAIL
         }
 
         return $sent;
+    }
+
+    /** Reads nothing more from this client until resumeRecv(). It is not closed for silence meanwhile. */
+    public function pauseRecv(): void
+    {
+        $this->server->pause($this->id);
+    }
+
+    /** Reads on after pauseRecv(). */
+    public function resumeRecv(): void
+    {
+        $this->server->resume($this->id);
     }
 
     /**
@@ -164,6 +186,19 @@ class TcpConnection
     }
 
     /**
+     * There is room again.
+     *
+     * @internal called by the worker
+     */
+    public function drained(): void
+    {
+        $this->isFull = false;
+        if ($this->onBufferDrain !== null) {
+            ($this->onBufferDrain)($this);
+        }
+    }
+
+    /**
      * Calls onClose and lets go of everything.
      *
      * @internal called by the worker when the connection has gone
@@ -180,6 +215,7 @@ class TcpConnection
                 unset($this->worker->connections[$this->id]);
             }
             $this->onMessage = $this->onClose = $this->onError = $this->onWebSocketConnect = $this->worker = null;
+            $this->onBufferFull = $this->onBufferDrain = null;
         }
     }
 
@@ -195,10 +231,19 @@ class TcpConnection
     /**
      * @param list<mixed> $arguments
      *
-     * @throws Exception always, naming the method: pauseRecv(), pipe() …
+     * @throws Exception always, naming the method: pipe() …
      */
     public function __call(string $name, array $arguments): never
     {
         throw Exception::notYet("TcpConnection::$name()");
+    }
+
+    /** Tells, once until there is room again, that no more fits; and has that be told. */
+    private function lookWhetherFull(): void
+    {
+        if ($this->server->queuedBytes($this->id) >= self::$defaultMaxSendBufferSize && $this->server->awaitDrain($this->id)) {
+            $this->isFull = true;
+            $this->onBufferFull !== null && ($this->onBufferFull)($this);
+        }
     }
 }

@@ -38,7 +38,7 @@ class Worker
     public static $onMasterReload;
 
     /** Properties that mean something to Workerman and nothing here yet. */
-    private const NOT_YET = ['onBufferFull', 'onBufferDrain', 'onWebSocketClose', 'onWebSocketConnected'];
+    private const NOT_YET = ['onWebSocketClose', 'onWebSocketConnected'];
 
     /** @var list<Worker> */
     private static array $workers = [];
@@ -74,6 +74,10 @@ class Worker
     public $onClose;
     /** @var callable|null ($connection, int $code, string $message): a message could not be sent */
     public $onError;
+    /** @var callable|null ($connection): what is sent now is refused */
+    public $onBufferFull;
+    /** @var callable|null ($connection): there is room again */
+    public $onBufferDrain;
 
     private readonly string $host;
     private int $port;
@@ -273,6 +277,9 @@ class Worker
             if ($connection->onMessage !== null) {
                 ($connection->onMessage)($connection, $data);
             }
+        });
+        $server->on('drain', function (Server $server, int $conn): void {
+            ($this->connections[$conn] ?? null)?->drained();
         });
         $server->on('close', function (Server $server, int $conn): void {
             $this->connections[$conn]->closed();
