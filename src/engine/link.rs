@@ -215,9 +215,10 @@ impl Link {
     /// `WS_ERR_CLOSED`.
     pub fn await_drain(&self, conn: ConnId) -> Result<()> {
         match self.registry.standing(conn) {
-            Some(Standing { phase: Phase::Open | Phase::Streaming, .. }) => Ok(self.owe_drain(conn)),
-            standing => Err(not_open(conn, standing)),
+            Some(Standing { phase: Phase::Open | Phase::Streaming, .. }) => self.owe_drain(conn),
+            standing => return Err(not_open(conn, standing)),
         }
+        Ok(())
     }
 
     /// Has nothing more read from an open connection, or goes on reading.
