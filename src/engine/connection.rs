@@ -41,7 +41,7 @@ pub struct Connection {
     /// Assembles messages.
     pub decoder: Decoder,
     /// Bytes received that are not worked off: a piece of a request head, a header or a control frame.
-    pub pending: Vec<u8>,
+    pub pending: Box<[u8]>,
     /// Everything else.
     pub wire: Wire,
 }
@@ -128,7 +128,7 @@ impl Connection {
             pushed: 0,
             flags: Flags::default(),
         };
-        Self { decoder: Decoder::new(crate::protocol::Role::Server), pending: Vec::new(), wire }
+        Self { decoder: Decoder::new(crate::protocol::Role::Server), pending: Box::default(), wire }
     }
 }
 

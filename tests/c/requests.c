@@ -261,24 +261,31 @@ static void one_after_the_other(void)
     stop_and_free(poller.server);
 }
 
-/* Requests that come in one go are told one at a time, in their order. */
+/* Requests that come in one go, more than are received at a time, are told one by one, in their order. */
 static void pipelined(void)
 {
-    enum { COUNT = 200 };
+    const int count = scaled(10000, 1000);
     struct poller poller;
-    char request[128], path[32];
+    char *requests = malloc((size_t)count * 80), path[32], body[32];
+    size_t length = 0, sent = 0;
     int fd = client_connect(begin_server(&poller, NULL));
-    for (int i = 0; i < COUNT; i++) {
-        snprintf(request, sizeof request, "POST /%d HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\n%03d", i, i);
-        send_text(fd, request);
-    }
-    for (int i = 0; i < COUNT; i++) {
+    CHECK(requests != NULL);
+    for (int i = 0; i < count; i++)
+        length += (size_t)sprintf(requests + length, "POST /%d HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n%05d", i, i);
+    for (int i = 0; i < count; i++) {
+        if (sent < length) {
+            ssize_t n = send(fd, requests + sent, length - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+            CHECK(n > 0 || errno == EAGAIN);
+            sent += n > 0 ? (size_t)n : 0;
+        }
         snprintf(path, sizeof path, "/%d", i);
-        snprintf(request, sizeof request, "%03d", i);
-        ws_conn conn = EXPECT_REQUEST(&poller, path, request);
+        snprintf(body, sizeof body, "%05d", i);
+        ws_conn conn = EXPECT_REQUEST(&poller, path, body);
         CHECK_INT(i + 1, stats_of(poller.server).requests);
         ANSWER(&poller, conn, fd, path);
     }
+    CHECK_INT(length, sent);
+    free(requests);
     close(fd);
     stop_and_free(poller.server);
 }

@@ -12,6 +12,10 @@ use crate::protocol::decoder::Event;
 use crate::protocol::frame::{self, Opcode};
 use std::io;
 
+/// Bytes that are received at a time where a request is expected. What a client sends behind it is kept, and looked at
+/// request by request.
+const RECEIVE_HEAD: usize = 16 * 1024;
+
 /// Calls to receive that one connection gets in a turn.
 const RECEIVES_PER_TURN: usize = 4;
 
@@ -124,8 +128,9 @@ impl Reactor {
         let mut inbox = std::mem::take(&mut self.inbox);
         let input = inbox.behind(&conn.pending);
         let kept = conn.pending.len();
-        let received = conn.wire.socket.receive(&mut input[kept..]);
-        let fate = match self.judge_receive(&mut conn.wire, received, RECEIVE) {
+        let most = if matches!(conn.wire.state, State::Handshake) { RECEIVE_HEAD } else { RECEIVE };
+        let received = conn.wire.socket.receive(&mut input[kept..kept + most]);
+        let fate = match self.judge_receive(&mut conn.wire, received, most) {
             Some(count) => self.digest(conn, &mut input[..kept + count]),
             None => self.after_end_of_stream(&mut conn.wire),
         };
@@ -196,12 +201,8 @@ impl Reactor {
 
     /// Goes on with what was received together with an earlier request.
     pub(super) fn digest_kept(&mut self, conn: &mut Connection) -> Fate {
-        let mut inbox = std::mem::take(&mut self.inbox);
-        let kept = conn.pending.len();
-        let input = inbox.behind(&conn.pending);
-        let fate = self.digest(conn, &mut input[..kept]);
-        self.inbox = inbox;
-        fate
+        let mut kept = std::mem::take(&mut conn.pending);
+        self.digest(conn, &mut kept)
     }
 
     fn decode(&mut self, conn: &mut Connection, input: &mut [u8], used: &mut usize) -> Fate {
@@ -324,13 +325,10 @@ impl Reactor {
 }
 
 /// Keeps what was not worked off for the next time. A connection that has nothing left over has no buffer for it.
-fn keep(pending: &mut Vec<u8>, left: &[u8]) {
-    if left.is_empty() {
-        if pending.capacity() > 0 {
-            *pending = Vec::new();
-        }
+fn keep(pending: &mut Box<[u8]>, left: &[u8]) {
+    if pending.len() == left.len() {
+        pending.copy_from_slice(left);
     } else {
-        pending.clear();
-        pending.extend_from_slice(left);
+        *pending = left.into();
     }
 }
