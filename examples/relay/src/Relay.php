@@ -1,0 +1,115 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Relay;
+
+use Relay\Channel\Channels;
+use Relay\Outgoing\Backoff;
+use Relay\Outgoing\HttpClient;
+use Relay\Outgoing\Sender;
+use Relay\Outgoing\SenderProcess;
+use Relay\Store\Database;
+use Relay\Store\Messages;
+use Relay\Store\Outbox;
+use WsPush\Server;
+
+/** Puts the parts together, and runs them: as the relay, or as its sender. */
+final class Relay
+{
+    /**
+     * One loop watches the server and the sender with stream_select(), which takes descriptors below 1024 and so sets a limit.
+     * A desk is far from it; settings under [engine] can lower it.
+     */
+    private const ENGINE = ['max_connections' => '900', 'max_message_size' => '64K', 'max_queued_bytes' => '8M', 'paths' => '/desk'];
+    private const STOP_MS = 5000;
+
+    /** @param list<string> $senderCommand */
+    public static function serve(Config $config, array $senderCommand): void
+    {
+        $clock = self::clock();
+        $lock = \fopen($config->text('database') . '.relay-lock', 'ce');
+        if ($lock === false || !\flock($lock, \LOCK_EX | \LOCK_NB)) {
+            throw new \RuntimeException("{$config->text('database')}: another relay has it, or it cannot be written");
+        }
+        $messages = new Messages(new Database($config->text('database')), $clock);
+        $channels = Channels::of($config);
+        $sessions = new Sessions($config->agents, \str_starts_with($config->text('public_url'), 'https:'), $clock);
+        $sender = new SenderProcess($senderCommand, $clock);
+
+        $server = new Server($config->engine + self::ENGINE);
+        $origin = self::origin($config->text('public_url'));
+        $desk = new Desk($server, $messages, $sessions, $channels, $origin, $sender->wake(...));
+        $http = new Http($config, $channels, $messages, $sessions, $desk->changed(...));
+        $server->listen(...$config->address());
+        $server->on('request', $http(...));
+        $server->on('handshake', $desk->handshake(...));
+        $server->on('open', $desk->open(...));
+        $server->on('message', $desk->message(...));
+        $server->on('close', $desk->close(...));
+        $server->start();
+        [$host] = $config->address();
+        \fwrite(\STDOUT, "listening on $host:{$server->port()}\n");
+
+        self::loop($server, $desk, $sender);
+        $sender->stop($config->milliseconds('retry.timeout') + 1000);
+    }
+
+    public static function send(Config $config): void
+    {
+        // Ctrl-C and a service manager mean the relay, and it tells us by closing our input.
+        foreach (\function_exists('pcntl_signal') ? [\SIGINT, \SIGTERM, \SIGQUIT, \SIGPIPE] : [] as $signal) {
+            \pcntl_signal($signal, \SIG_IGN);
+        }
+        $clock = self::clock();
+        $database = new Database($config->text('database'));
+        $backoff = new Backoff(
+            $config->milliseconds('retry.first'),
+            $config->milliseconds('retry.longest'),
+            $config->milliseconds('retry.give_up'),
+        );
+        $outbox = new Outbox($database, new Messages($database, $clock), $backoff, $clock);
+        $http = new HttpClient($config->milliseconds('retry.timeout'));
+        $lockFile = $config->text('database') . '.sender-lock';
+        (new Sender($outbox, Channels::of($config), $http, $lockFile, $clock, \STDIN, \STDOUT))->run();
+    }
+
+    private static function loop(Server $server, Desk $desk, SenderProcess $sender): void
+    {
+        $isToStop = false;
+        if (\function_exists('pcntl_signal')) {
+            \pcntl_async_signals(true);
+            foreach ([\SIGINT, \SIGTERM, \SIGQUIT] as $signal) {
+                \pcntl_signal($signal, static function () use (&$isToStop): void {
+                    $isToStop = true;
+                }, false);
+            }
+        }
+        $events = $server->eventStream();
+        while ($server->isRunning()) {
+            if ($isToStop) {
+                $server->stop(self::STOP_MS);
+            }
+            $read = \array_filter([$events, $sender->stream()]);
+            $none = null;
+            $wait = \min(1000, $sender->dueInMs() ?? 1000);
+            @\stream_select($read, $none, $none, 0, 1000 * ($isToStop ? 10 : $wait));
+            $server->poll(0);
+            if ($sender->tend()) {
+                $desk->publish();
+            }
+        }
+    }
+
+    /** "https://desk.example/page" → "https://desk.example" */
+    private static function origin(string $url): string
+    {
+        return (string) \preg_replace('~^(https?://[^/?#]+).*~', '$1', $url);
+    }
+
+    /** @return \Closure(): int milliseconds since 1970 */
+    private static function clock(): \Closure
+    {
+        return static fn (): int => (int) (\microtime(true) * 1000);
+    }
+}
