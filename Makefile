@@ -45,7 +45,7 @@ test: ## install what is missing, then run every test
 lint: build ## formatting, warnings, documentation, headers, exported symbols
 	scripts/lint
 
-.PHONY: test-rust test-c test-php test-bench test-clients test-browser test-autobahn
+.PHONY: test-rust test-c test-php test-bench test-clients test-browser test-relay test-autobahn
 test-rust: ## unit and property tests of the crate
 	scripts/rust-tests
 test-c: build ## the C API, plainly and under valgrind
@@ -58,6 +58,8 @@ test-clients: examples ## clients by others, and clients that misbehave
 	scripts/client-tests
 test-browser: build ## the chat page in headless Chromium
 	scripts/browser-tests
+test-relay: build ## the relay of examples/relay, its page in headless Chromium
+	scripts/relay-tests
 test-autobahn: examples ## Autobahn's fuzzingclient against both echo examples
 	scripts/autobahn-tests
 

@@ -21,6 +21,12 @@ if (count($arguments) > ($isSender ? 2 : 1) || str_starts_with((string) $file, '
     fwrite(STDERR, "usage: php relay.php [relay.ini]\n");
     exit(2);
 }
+foreach (['ffi', 'pdo_sqlite', 'mbstring'] as $extension) {
+    if (!extension_loaded($extension)) {
+        fwrite(STDERR, "relay: this PHP has no $extension (apt install php-ffi php-sqlite3 php-mbstring)\n");
+        exit(1);
+    }
+}
 // What is written here is customers' mail.
 umask(0o077);
 ini_set('error_log', '');
