@@ -2,7 +2,9 @@
 //!
 //! Everything but setting up may be done from any thread. A server starts once and stops once.
 
+mod http;
 mod running;
+mod topics;
 
 use self::running::Running;
 use crate::engine::batch::Batch;
@@ -11,13 +13,11 @@ use crate::engine::delivery::Handler;
 use crate::engine::link::Link;
 use crate::engine::registry::{ConnId, Phase, reactor_of};
 use crate::engine::stats::Stats;
-use crate::engine::topics;
 use crate::engine::turn::{self, DIRECT_MIN, Host};
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::decoder::Kind;
 use crate::protocol::frame::{self, Opcode};
-use crate::protocol::handshake::ResponseHead;
 use crate::protocol::{close, utf8};
 use crate::sys::process;
 use crate::sys::socket::Address;
@@ -193,61 +193,6 @@ impl Server {
         links.iter().map(|link| link.broadcast(&frame)).fold(Ok(()), Result::and)
     }
 
-    /// Subscribes a connection to a topic, until it closes.
-    ///
-    /// # Errors
-    /// `WS_ERR_CLOSED`, `WS_ERR_LIMIT`; `WS_ERR_ARGUMENT` for a name that is empty or too long.
-    pub fn subscribe(&self, conn: ConnId, topic: &str) -> Result<()> {
-        check_topic(topic)?;
-        self.link(conn)?.subscribe(conn, topic)
-    }
-
-    /// Takes a connection off a topic; nothing happens if it is not subscribed to it.
-    ///
-    /// # Errors
-    /// `WS_ERR_STATE`, `WS_ERR_FORKED`; `WS_ERR_ARGUMENT` for a name that is empty or too long.
-    pub fn unsubscribe(&self, conn: ConnId, topic: &str) -> Result<()> {
-        check_topic(topic)?;
-        self.link(conn)?.topics.unsubscribe(conn, topic);
-        Ok(())
-    }
-
-    /// Sends a message to all subscribers of a topic, but for `except`; it is encoded once. Connections with a full queue are
-    /// left out, or closed, by the option `slow_client`. Returns how many are subscribed and meant.
-    ///
-    /// # Errors
-    /// `WS_ERR_UTF8`; `WS_ERR_QUEUE_FULL` if a reactor cannot take it; `WS_ERR_ARGUMENT` for a name that is empty or too long.
-    pub fn publish(&self, topic: &str, kind: Kind, payload: &[u8], except: ConnId) -> Result<usize> {
-        check_topic(topic)?;
-        check_text(kind, payload)?;
-        let mut frame = None;
-        let (mut count, mut result) = (0, Ok(()));
-        for link in &self.running()?.links {
-            let Some(to) = link.topics.recipients(topic, except) else { continue };
-            count += to.count;
-            // Every reactor is given its copy, whatever another one says.
-            result = result.and(link.publish(frame.get_or_insert_with(|| encode(kind, payload)), to, except));
-        }
-        result.map(|()| count)
-    }
-
-    /// How many connections are subscribed to a topic.
-    ///
-    /// # Errors
-    /// `WS_ERR_STATE`, `WS_ERR_FORKED`; `WS_ERR_ARGUMENT` for a name that is empty or too long.
-    pub fn subscribers(&self, topic: &str) -> Result<usize> {
-        check_topic(topic)?;
-        Ok(self.running()?.links.iter().map(|link| link.topics.subscribers(topic)).sum())
-    }
-
-    /// How many topics a connection is subscribed to: 0 once it is closed.
-    ///
-    /// # Errors
-    /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
-    pub fn topics_of(&self, conn: ConnId) -> Result<usize> {
-        Ok(self.link(conn)?.topics.topics_of(conn))
-    }
-
     /// Sends a ping. Its pong is not told; it counts as a sign of life.
     ///
     /// # Errors
@@ -309,51 +254,6 @@ impl Server {
     /// `WS_ERR_CLOSED`.
     pub fn disconnect(&self, conn: ConnId) -> Result<()> {
         self.link(conn)?.disconnect(conn)
-    }
-
-    /// Answers an HTTP request: a plain one, or an upgrade that is thereby refused. `headers` are lines, each `Name: value`
-    /// and CRLF; Date, Content-Length and Connection are added. To a HEAD request the body is not sent, only its length.
-    ///
-    /// # Errors
-    /// `WS_ERR_ARGUMENT` for a status or headers that cannot be sent, `WS_ERR_CLOSED` if no request waits.
-    pub fn respond(&self, conn: ConnId, status: u16, headers: &str, body: &[u8]) -> Result<()> {
-        let head = response_head(status, headers, Some(body.len() as u64))?;
-        self.link(conn)?.respond(conn, head, body.to_vec())
-    }
-
-    /// Begins to answer an HTTP request piece by piece. `headers` as for [`Server::respond`].
-    ///
-    /// # Errors
-    /// As [`Server::respond`].
-    pub fn begin_stream(&self, conn: ConnId, status: u16, headers: &str) -> Result<()> {
-        let head = response_head(status, headers, None)?;
-        self.link(conn)?.begin_stream(conn, head)
-    }
-
-    /// Sends the next piece of a response.
-    ///
-    /// # Errors
-    /// `WS_ERR_CLOSED` if none is being streamed, `WS_ERR_QUEUE_FULL`.
-    pub fn send_piece(&self, conn: ConnId, piece: &[u8]) -> Result<()> {
-        // An empty chunk would be the end.
-        if piece.is_empty() { Ok(()) } else { self.link(conn)?.send_piece(conn, piece) }
-    }
-
-    /// Ends a response that came piece by piece.
-    ///
-    /// # Errors
-    /// `WS_ERR_CLOSED` if none is being streamed.
-    pub fn end_stream(&self, conn: ConnId) -> Result<()> {
-        self.link(conn)?.end_stream(conn)
-    }
-
-    /// Accepts an upgrade that the host decides about, with this subprotocol or the one that the options choose.
-    ///
-    /// # Errors
-    /// `WS_ERR_CLOSED` if none waits; `WS_ERR_ARGUMENT` for a subprotocol that the client has not offered or headers that
-    /// cannot be sent.
-    pub fn accept(&self, conn: ConnId, subprotocol: Option<&str>, headers: &str) -> Result<()> {
-        self.link(conn)?.accept(conn, subprotocol, headers)
     }
 
     /// Whether messages may be pushed to this connection.
@@ -477,22 +377,9 @@ impl Drop for Server {
     }
 }
 
-fn response_head(status: u16, headers: &str, body_length: Option<u64>) -> Result<ResponseHead> {
-    ResponseHead::new(status, headers, body_length)
-        .map_err(|error| Error::new(Status::WS_ERR_ARGUMENT, format!("respond: {error}")))
-}
-
 fn check_text(kind: Kind, payload: &[u8]) -> Result<()> {
     if kind == Kind::Text && !turn::is_lent(payload) && !utf8::is_valid(payload) {
         return Err(Error::new(Status::WS_ERR_UTF8, "a text message must be UTF-8; send other bytes as WS_BINARY"));
-    }
-    Ok(())
-}
-
-fn check_topic(topic: &str) -> Result<()> {
-    if topic.is_empty() || topic.len() > topics::NAME_MAX {
-        let detail = format!("a topic of {} bytes: its name has 1 to {}", topic.len(), topics::NAME_MAX);
-        return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
     }
     Ok(())
 }
