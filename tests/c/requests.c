@@ -226,11 +226,11 @@ static void a_body_that_waits_to_be_asked_for(void)
 }
 
 /* Each request of a connection has an id of its own, and an answer that comes late is nobody's. */
-static void one_after_the_other(void)
+static void one_after_the_other(const char *const *options)
 {
     struct poller poller;
     ws_conn before = 0;
-    int fd = client_connect(begin_server(&poller, NULL));
+    int fd = client_connect(begin_server(&poller, options));
     for (int i = 0; i < 100; i++) {
         send_text(fd, "GET /again HTTP/1.1\r\n" HOST "\r\n");
         ws_conn conn = EXPECT_REQUEST(&poller, "/again", "");
@@ -288,6 +288,39 @@ static void pipelined(void)
     free(requests);
     close(fd);
     stop_and_free(poller.server);
+}
+
+static void echo_body(ws_server *server, ws_conn conn, const ws_request *request, void *user_data)
+{
+    size_t length;
+    const void *body = ws_request_body(request, &length);
+    (void)user_data;
+    CHECK_OK(ws_respond(server, conn, 200, NULL, body, length));
+}
+
+/* The same where the answers are given inside the callback. */
+static void pipelined_in_callbacks(void)
+{
+    enum { COUNT = 500 };
+    ws_server *server = new_server();
+    char request[128], body[32];
+    CHECK_OK(ws_server_on_request(server, echo_body, NULL));
+    int fd = client_connect(start(server));
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(request, sizeof request, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\n%05d\r\n0\r\n\r\n",
+                 i);
+        send_text(fd, request);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(body, sizeof body, "%05d", i);
+        receive_answer(HERE, fd, 200, body);
+    }
+    send_upgrade(fd, "/");
+    expect_upgrade(fd);
+    send_frame(fd, FIN | PING, "ok", 2);
+    EXPECT_FRAME(fd, FIN | PONG, "ok", 2);
+    close(fd);
+    stop_and_free(server);
 }
 
 /* Whoever asks without reading is not asked what else he wants. */
@@ -526,8 +559,10 @@ int main(void)
     many_bodies();
     nothing_is_smuggled();
     a_body_that_waits_to_be_asked_for();
-    one_after_the_other();
+    one_after_the_other(NULL);
+    one_after_the_other((const char *const[]){"reactors", "3", NULL});
     pipelined();
+    pipelined_in_callbacks();
     pipelined_and_not_read();
     heads_alone();
     the_end_of_a_connection();
