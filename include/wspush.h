@@ -382,6 +382,10 @@ typedef struct {
    */
   uint64_t handshakes_dropped;
   /**
+   * Connections of proxies that began with no header of the PROXY protocol, or with one that is none.
+   */
+  uint64_t proxy_errors;
+  /**
    * Connections closed by `max_lifetime`.
    */
   uint64_t lifetimes_ended;

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Limits;
 use crate::protocol::handshake::{Admission, is_origin, is_path, is_subprotocol};
+use crate::protocol::networks::is_network;
 use std::time::Duration;
 
 /// Everything about a server that can be set before it starts.
@@ -28,6 +29,10 @@ pub struct Options {
     pub max_body_bytes: u64,
     pub decide_upgrades: bool,
     pub admission: Admission,
+    pub trusted_proxies: Vec<String>,
+    pub proxy_protocol: bool,
+    pub document_root: String,
+    pub metrics_path: String,
     pub request_timeout: Duration,
     pub body_timeout: Duration,
     pub keep_alive_timeout: Duration,
@@ -78,6 +83,7 @@ enum Field {
     /// One of these names; the function is given its place among them.
     Choice(&'static [&'static str], fn(&mut Options, usize)),
     List(fn(&mut Options) -> &mut Vec<String>, fn(&str) -> bool, &'static str),
+    Text(fn(&mut Options) -> &mut String, fn(&str) -> bool, &'static str),
 }
 
 const K: u64 = 1024;
@@ -229,6 +235,36 @@ pub const TABLE: &[Row] = &[
         field: Field::List(|o| &mut o.admission.subprotocols, is_subprotocol, "names of subprotocols"),
     },
     Row {
+        name: "trusted_proxies",
+        default: "",
+        meaning: "Proxies that are believed to say whom a request is from: in X-Forwarded-For, whose last address that is \
+                  not in this list is the client's, or by the PROXY protocol. Name only such as write that header \
+                  themselves. `unix` stands for whoever comes over a Unix socket. Empty: nobody.",
+        field: Field::List(|o| &mut o.trusted_proxies, is_network, "networks such as 10.0.0.0/8, addresses, or `unix`"),
+    },
+    Row {
+        name: "proxy_protocol",
+        default: "off",
+        meaning: "Connections from `trusted_proxies` must begin with a header of the PROXY protocol, version 1 or 2; one \
+                  without gets 400. What others send is taken as HTTP, and such a header is none.",
+        field: Field::Switch(|o| &mut o.proxy_protocol),
+    },
+    Row {
+        name: "document_root",
+        default: "",
+        meaning: "Serves the files below this directory to GET and HEAD, before the host is asked; what is no file there \
+                  is the host's to answer. No symbolic link below it is followed, and nothing is served that has a name \
+                  with a dot at its beginning, but for what is in `/.well-known/`. A directory stands for the `index.html` in \
+                  it. Empty: none.",
+        field: Field::Text(|o| &mut o.document_root, |_| true, "the path of a directory"),
+    },
+    Row {
+        name: "metrics_path",
+        default: "",
+        meaning: "Answers GET at this path with all counters as a text for Prometheus, whoever asks. Empty: nowhere.",
+        field: Field::Text(|o| &mut o.metrics_path, is_path, "a path such as /metrics"),
+    },
+    Row {
         name: "request_timeout",
         default: "10s",
         meaning: "The time a client has to send the head of its request, from the moment it connects, or has begun to send \
@@ -327,6 +363,10 @@ impl Default for Options {
             max_body_bytes: 256 * M,
             decide_upgrades: false,
             admission: Admission::default(),
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
+            document_root: String::new(),
+            metrics_path: String::new(),
             request_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             keep_alive_timeout: Duration::from_secs(15),
@@ -365,6 +405,9 @@ impl Options {
                 names.iter().position(|name| *name == value.trim()).map(|index| set(self, index))
             }
             Field::List(field, is_one, _) => list(value, is_one).map(|list| *field(self) = list),
+            Field::Text(field, is_one, _) => {
+                (value.is_empty() || is_one(value)).then(|| *field(self) = value.to_owned())
+            }
         };
         done.ok_or_else(|| {
             let detail = format!("option {name} = \"{value}\": it takes {}", row.range());
@@ -415,6 +458,7 @@ impl Row {
             Field::Choice([names @ .., last], _) => format!("{} or {last}", names.join(", ")),
             Field::Choice([], _) => String::new(),
             Field::List(_, _, what) => format!("at most {LIST_MAX} {what}, with commas between them"),
+            Field::Text(_, _, what) => what.to_owned(),
         }
     }
 }

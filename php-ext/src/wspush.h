@@ -111,6 +111,7 @@ typedef struct {
   uint64_t close_timeouts;
   uint64_t address_refusals;
   uint64_t handshakes_dropped;
+  uint64_t proxy_errors;
   uint64_t lifetimes_ended;
   uint64_t control_floods;
   uint64_t connections_cut;

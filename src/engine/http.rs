@@ -1,6 +1,7 @@
 //! What is known of HTTP on a connection, for as long as it is not a WebSocket: one request after the other, of which one
 //! at a time is with the host.
 
+use super::reactor::{Introduction, Rest};
 use super::request::Request;
 use crate::protocol::handshake::{BodyReader, Persistence, RequestReader, Upgrade, Version};
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use std::time::SystemTime;
 /// The requests of one connection.
 #[derive(Debug, Default)]
 pub struct Http {
+    /// What it has to begin with, or has begun with, if it comes from a proxy that tells whom it speaks for.
+    pub introduction: Option<Introduction>,
     /// Reads the head of the next request.
     pub reader: RequestReader,
     /// What is being done about the last one.
@@ -23,6 +26,8 @@ pub struct Http {
     pub is_between: bool,
     /// Some of the next request, or all, has been received already.
     pub has_next: bool,
+    /// What is still to be sent of a file.
+    pub rest: Option<Rest>,
 }
 
 /// How a request is to be answered.

@@ -24,6 +24,7 @@ pub mod reactor;
 pub mod registry;
 pub mod request;
 pub mod seat;
+pub mod site;
 pub mod stats;
 pub mod timers;
 pub mod topics;

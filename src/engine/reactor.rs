@@ -9,13 +9,17 @@
 
 mod accepting;
 mod deadlines;
+mod files;
 mod handshakes;
 mod limits;
 mod obeying;
+mod proxies;
 mod receiving;
 mod requests;
 mod sending;
 
+pub use self::files::Rest;
+pub use self::proxies::Introduction;
 use super::commands::Commands;
 use super::connection::{Connection, State};
 use super::delivery::Delivery;
@@ -25,6 +29,7 @@ use super::link::Link;
 use super::outbox::Outbox;
 use super::pool::Pool;
 use super::registry::{ConnId, IdAllocator};
+use super::site::Site;
 use super::timers::{self, Tick, Wheel, tick_of, until};
 use super::turn;
 use crate::protocol::close;
@@ -53,6 +58,7 @@ const LISTENER: u64 = 1 << 63;
 /// A reactor.
 pub struct Reactor {
     link: Arc<Link>,
+    site: Arc<Site>,
     delivery: Delivery,
     epoll: Epoll,
     ready: Events,
@@ -118,7 +124,12 @@ impl Reactor {
     ///
     /// # Errors
     /// When there is no descriptor left.
-    pub fn new(link: Arc<Link>, listeners: Vec<Arc<Listener>>, delivery: Delivery) -> io::Result<Self> {
+    pub fn new(
+        link: Arc<Link>,
+        site: Arc<Site>,
+        listeners: Vec<Arc<Listener>>,
+        delivery: Delivery,
+    ) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(link.commands.wake_fd().as_fd(), WAKE)?;
         for (index, listener) in listeners.iter().enumerate() {
@@ -130,6 +141,7 @@ impl Reactor {
             limits: link.options.limits(),
             head_limits: HeadLimits { max_head: link.options.max_request_head as usize },
             link,
+            site,
             delivery,
             epoll,
             ready: Events::with_capacity(EVENTS),

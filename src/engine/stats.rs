@@ -110,6 +110,8 @@ stats! {
     address_refusals: Counter,
     /// Connections beyond `max_pending_handshakes`, the oldest each time: answered with 503, or dropped if there are very many.
     handshakes_dropped: Counter,
+    /// Connections of proxies that began with no header of the PROXY protocol, or with one that is none.
+    proxy_errors: Counter,
     /// Connections closed by `max_lifetime`.
     lifetimes_ended: Counter,
     /// Connections closed by `max_control_frames`.

@@ -48,6 +48,8 @@ pub struct ws_stats {
     pub address_refusals: u64,
     /// Connections beyond `max_pending_handshakes`, the oldest each time: answered with 503, or dropped if there are very many.
     pub handshakes_dropped: u64,
+    /// Connections of proxies that began with no header of the PROXY protocol, or with one that is none.
+    pub proxy_errors: u64,
     /// Connections closed by `max_lifetime`.
     pub lifetimes_ended: u64,
     /// Connections closed by `max_control_frames`.
@@ -157,6 +159,7 @@ impl ws_stats {
         self.close_timeouts += stats.close_timeouts.get();
         self.address_refusals += stats.address_refusals.get();
         self.handshakes_dropped += stats.handshakes_dropped.get();
+        self.proxy_errors += stats.proxy_errors.get();
         self.lifetimes_ended += stats.lifetimes_ended.get();
         self.control_floods += stats.control_floods.get();
         self.connections_cut += stats.connections_cut.get();

@@ -8,6 +8,7 @@ use crate::engine::link::Link;
 use crate::engine::reactor::Reactor;
 use crate::engine::registry::ConnId;
 use crate::engine::seat::Seat;
+use crate::engine::site::Site;
 use crate::engine::turn::Host;
 use crate::engine::worker;
 use crate::error::{Error, Result, Status};
@@ -44,6 +45,7 @@ impl Running {
         options.settle()?;
         let options = Arc::new(options);
         let reactors = options.reactors as usize;
+        let mut site = Site::new(&options)?;
         let (per_reactor, ports) = bind(setup, reactors)?;
         let system = |what: &'static str| move |error: std::io::Error| Error::system(what, &error);
         let events = match setup.handler {
@@ -51,22 +53,26 @@ impl Running {
             None => Some(Arc::new(EventQueue::new(options.max_event_bytes).map_err(system("eventfd"))?)),
         };
         let census = Arc::default();
-        let mut links = Vec::new();
+        for index in 0..reactors {
+            let link = Link::new(index, &options, &census, events.as_ref()).map_err(system("eventfd"))?;
+            site.links.push(Arc::new(link));
+        }
+        let site = Arc::new(site);
+        let links = site.links.clone();
         let mut seats = Vec::new();
-        for (index, listeners) in per_reactor.into_iter().enumerate() {
-            let link = Arc::new(Link::new(index, &options, &census, events.as_ref()).map_err(system("eventfd"))?);
+        for (link, listeners) in links.iter().zip(per_reactor) {
             let delivery = match (&setup.handler, &events) {
                 (Some(handler), _) => Delivery::Callbacks(Arc::clone(handler)),
                 (None, Some(events)) => Delivery::Batches(BatchWriter::new(Arc::clone(events))),
                 (None, None) => unreachable!("one of the two is set above"),
             };
-            let mut reactor = Reactor::new(Arc::clone(&link), listeners, delivery).map_err(system("epoll"))?;
+            let mut reactor =
+                Reactor::new(Arc::clone(link), Arc::clone(&site), listeners, delivery).map_err(system("epoll"))?;
             let shared = events.is_some() && reactors == 1;
             if shared {
                 reactor.open_ring();
             }
-            seats.push(Arc::new(Seat::new(&link, reactor, shared, host)));
-            links.push(link);
+            seats.push(Arc::new(Seat::new(link, reactor, shared, host)));
         }
         let alive = Arc::new(Alive::new(reactors));
         let running =

@@ -368,6 +368,20 @@ static inline int client_connect(int port)
     return client_of((struct sockaddr *)&address, sizeof address);
 }
 
+/* Connects from an address of the loopback network. */
+static inline int client_from(const char *from, int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET}, to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct timeval limit = {.tv_sec = scaled(10, 60)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(1, inet_pton(AF_INET, from, &address.sin_addr));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_INT(0, setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
+    CHECK_INT(0, bind(fd, (struct sockaddr *)&address, sizeof address));
+    CHECK_INT(0, connect(fd, (struct sockaddr *)&to, sizeof to));
+    return fd;
+}
+
 /* Whether nobody listens on the port. */
 static inline int refuses(int port)
 {

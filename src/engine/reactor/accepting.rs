@@ -50,7 +50,10 @@ impl Reactor {
         }
         let mut conn = Box::new(Connection::new(id, socket, self.now));
         match self.count_in(&mut conn.wire) {
-            Ok(()) => self.arm(&mut conn.wire),
+            Ok(()) => {
+                self.await_introduction(&mut conn.wire);
+                self.arm(&mut conn.wire);
+            }
             Err(refusal) => self.refuse_connection(&mut conn.wire, refusal),
         }
         let slot = self.link.registry.slot_of(id);

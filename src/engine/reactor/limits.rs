@@ -10,6 +10,7 @@ use crate::protocol::close;
 use crate::protocol::handshake::{Persistence, Refusal};
 use crate::sys::socket::Peer;
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
 const SECOND: Tick = (1000 / TICK_MS) as Tick;
@@ -85,15 +86,12 @@ impl Reactor {
             return Err(Refusal { status: 503, detail: "too many connections (max_connections)" });
         }
         let block = match wire.socket.peer() {
-            Ok(Peer::Tcp(peer)) if options.max_connections_per_address > 0 => Some(Block::of(peer.ip())),
+            // What a proxy brings is counted where it comes from, once the proxy has said so.
+            Ok(peer @ Peer::Tcp(address)) if options.max_connections_per_address > 0 && !self.is_trusted(peer) => {
+                Some(self.enter_block(address.ip()).inspect_err(|_| self.link.census.dismiss())?)
+            }
             _ => None,
         };
-        if block.is_some_and(|block| !self.link.census.enter(block, options.max_connections_per_address)) {
-            self.link.census.dismiss();
-            self.link.stats.address_refusals.add(1);
-            let detail = "too many connections from this address (max_connections_per_address)";
-            return Err(Refusal { status: 503, detail });
-        }
         let limits_pending = options.max_pending_handshakes > 0;
         let limits_age = !options.max_lifetime.is_zero();
         if block.is_none() && !limits_pending && !limits_age {
@@ -118,6 +116,30 @@ impl Reactor {
             kept.ages.join(arrival, self.ids.live(), |other| is_there(guests, other));
         }
         Ok(())
+    }
+
+    /// Counts a connection for this address, unless it is counted for another, or says why it has to go.
+    pub(super) fn count_address(&mut self, wire: &Wire, address: IpAddr) -> Result<(), Refusal> {
+        let slot = self.link.registry.slot_of(wire.id);
+        let is_counted = self.kept.guests.get(slot).is_some_and(|guest| guest.block.is_some());
+        if self.link.options.max_connections_per_address > 0 && !is_counted {
+            let block = self.enter_block(address)?;
+            if slot >= self.kept.guests.len() {
+                self.kept.guests.resize(slot + 1, Guest::default());
+            }
+            self.kept.guests[slot].block = Some(block);
+        }
+        Ok(())
+    }
+
+    fn enter_block(&self, address: IpAddr) -> Result<Block, Refusal> {
+        let block = Block::of(address);
+        if self.link.census.enter(block, self.link.options.max_connections_per_address) {
+            return Ok(block);
+        }
+        self.link.stats.address_refusals.add(1);
+        let detail = "too many connections from this address (max_connections_per_address)";
+        Err(Refusal { status: 503, detail })
     }
 
     /// Counts a connection out.

@@ -12,9 +12,9 @@ use super::super::request::Request;
 use super::sending::{mark_dirty, outbox_of};
 use super::{Fate, Reactor};
 use crate::protocol::handshake::{
-    BodyReader, HeadStatus, Judgement, Persistence, Plain, Refusal, RequestHead, ResponseHead, Upgrade, Version, judge,
+    Body, BodyReader, HeadStatus, Judgement, Persistence, Plain, Refusal, RequestHead, ResponseHead, Upgrade, Version,
+    judge,
 };
-use crate::sys::socket::Peer;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ impl Reactor {
     pub(super) fn read_request(&mut self, wire: &mut Wire, input: &[u8]) -> usize {
         let mut used = 0;
         if matches!(wire.state, State::Handshake) {
-            used = self.read_head(wire, input);
+            let Some(introduction) = self.read_introduction(wire, input) else { return 0 };
+            used = introduction + self.read_head(wire, &input[introduction..]);
         }
         if matches!(wire.state, State::Body) {
             if used == input.len() && std::mem::take(&mut wire.http().exchange.expects_continue) {
@@ -70,13 +71,16 @@ impl Reactor {
 
     fn on_plain_request(&mut self, wire: &mut Wire, head: &RequestHead<'_>, plain: Plain) {
         let may_persist = plain.keep_alive && !self.link.options.keep_alive_timeout.is_zero();
-        let request = self.describe(wire, head);
         wire.http().exchange = Exchange {
             version: head.version(),
             persistence: if may_persist { Persistence::KeepAlive } else { Persistence::Close },
             head_only: head.method() == "HEAD",
             expects_continue: plain.expects_continue,
         };
+        if plain.body == Body::None && self.answer_by_itself(wire, head) {
+            return;
+        }
+        let request = self.describe(wire, head);
         match BodyReader::new(plain.body, self.link.options.max_request_body) {
             Ok(reader) if reader.is_done() => self.deliver_request(wire, request),
             Ok(reader) => {
@@ -122,15 +126,15 @@ impl Reactor {
         self.tell_as_new(wire);
         self.enter(wire, State::Request);
         self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Request);
-        if !self.delivery.request(wire.id, Arc::new(request)) {
+        let request = Arc::new(request);
+        if !self.delivery.request(wire.id, Arc::clone(&request)) {
             self.link.registry.shut(wire.id);
-            self.answer_with(wire, Refusal { status: 404, detail: "not found" });
+            self.answer_with(wire, self.why_nobody_answers(&request));
         }
     }
 
-    fn describe(&self, wire: &Wire, head: &RequestHead<'_>) -> Request {
-        let peer = wire.socket.peer().unwrap_or(Peer::Unix);
-        Request::new(head, peer, wire.socket.local_port())
+    fn describe(&self, wire: &mut Wire, head: &RequestHead<'_>) -> Request {
+        Request::new(head, self.client_of(wire, head), wire.socket.local_port())
     }
 
     /// Gives a connection an id that the host does not know yet, for the host is about to be told of it.
@@ -160,6 +164,9 @@ impl Reactor {
             Ok(subprotocol) => subprotocol.map(str::to_owned),
             Err(refusal) => return self.refuse(wire, refusal),
         };
+        if let Err(refusal) = self.count_client(wire, head) {
+            return self.refuse(wire, refusal);
+        }
         let request = self.describe(wire, head);
         if self.delivery.decides(self.link.options.decide_upgrades) {
             return self.ask_host(wire, Arc::new(request), Undecided { upgrade, subprotocol });
@@ -224,7 +231,11 @@ impl Reactor {
         self.link.stats.requests_refused.add(1);
         self.link.stats.refused(refusal.status).add(1);
         let body = format!("{}\n", refusal.detail).into_bytes();
-        match ResponseHead::new(refusal.status, "Content-Type: text/plain\r\n", Some(body.len() as u64)) {
+        let headers = match refusal.status {
+            405 => "Allow: GET, HEAD\r\nContent-Type: text/plain\r\n",
+            _ => "Content-Type: text/plain\r\n",
+        };
+        match ResponseHead::new(refusal.status, headers, Some(body.len() as u64)) {
             Ok(head) => self.answer(wire, head, body),
             Err(_) => self.enter(wire, State::Ending),
         }
@@ -281,7 +292,7 @@ impl Reactor {
         self.queue(wire, &head);
     }
 
-    fn queue_whole(&mut self, wire: &mut Wire, bytes: Vec<u8>) {
+    pub(super) fn queue_whole(&mut self, wire: &mut Wire, bytes: Vec<u8>) {
         self.link.registry.note_queued(wire.id, bytes.len() as u64);
         outbox_of(wire, &mut self.outboxes).append(bytes);
     }
@@ -293,7 +304,7 @@ impl Reactor {
     }
 
     /// What comes after a response: the next request, or the end.
-    fn end_exchange(&mut self, wire: &mut Wire) {
+    pub(super) fn end_exchange(&mut self, wire: &mut Wire) {
         wire.http().undecided = None;
         match wire.http().exchange.persistence {
             Persistence::KeepAlive if self.stopping.is_none() => {

@@ -94,6 +94,9 @@ impl Reactor {
             }
             self.list_unread(wire);
         }
+        if matches!(wire.state, State::Streaming) && wire.outbox.is_none() {
+            return self.send_rest(wire);
+        }
         if matches!(wire.state, State::Ending) && wire.outbox.is_none() {
             // A peer that keeps its side open does not hold up a stop.
             if wire.flags.ended || self.stopping.is_some() {
@@ -137,7 +140,14 @@ impl Reactor {
     }
 
     pub(super) fn list_unread(&mut self, wire: &mut Wire) {
-        if (wire.flags.readable || wire.has_next_request()) && !wire.flags.listed {
+        if wire.flags.readable || wire.has_next_request() {
+            self.list(wire);
+        }
+    }
+
+    /// Has a connection served in the next turn, whatever happens on it.
+    pub(super) fn list(&mut self, wire: &mut Wire) {
+        if !wire.flags.listed {
             wire.flags.listed = true;
             self.unread.push_back(wire.id);
         }
