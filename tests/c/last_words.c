@@ -56,6 +56,38 @@ static void by_callbacks(void)
     stop_and_free(server);
 }
 
+/* After a broadcast the answers of a callback take the queue, as that does. */
+static void tell_all_and_answer(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode,
+                                void *user_data)
+{
+    CHECK_OK(ws_broadcast(server, "all", 3, WS_TEXT));
+    echo_message(server, conn, data, length, opcode, user_data);
+}
+
+static void by_callbacks_through_the_queue(void)
+{
+    struct record record = RECORD;
+    char where[120];
+    ws_server *server = recorded_server(&record, tell_all_and_answer);
+    int port = start(server);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        int fd = client_open(port);
+        send_all(fd, i);
+        snprintf(where, sizeof where, "%s: before %s", HERE, endings[i].what);
+        expect_frame(where, fd, FIN | TEXT, "all", 3);
+        expect_frame(where, fd, FIN | TEXT, "one", 3);
+        expect_frame(where, fd, FIN | TEXT, "all", 3);
+        expect_frame(where, fd, FIN | TEXT, "two", 3);
+        expect_close(where, fd, endings[i].code);
+        expect_end(where, fd);
+        WAIT_FOR(&record, closes, (int)i + 1);
+        CHECK_INT(endings[i].code == 0 ? 1005 : endings[i].code, record.code);
+        CHECK_STATUS(WS_ERR_CLOSED, ws_push(server, record.closed, "three", 5, WS_TEXT));
+    }
+    CHECK_INT(0, stats_of(server).bytes_cut);
+    stop_and_free(server);
+}
+
 static void by_polling(void)
 {
     struct poller poller = {.server = new_server()};
@@ -186,6 +218,7 @@ int main(void)
 {
     begin();
     by_callbacks();
+    by_callbacks_through_the_queue();
     by_polling();
     many_at_once();
     a_host_that_does_not_come();

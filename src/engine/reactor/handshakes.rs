@@ -43,8 +43,8 @@ impl Reactor {
     }
 
     /// Nothing more will be taken from the peer. Unless our Close frame is out already, it follows the answers to what
-    /// came before, and so waits until the host has handled that: at the least until the end of this turn, for the
-    /// answers may lie in the command queue.
+    /// came before, and so waits until the host has handled that: at the least until the end of this turn, if the answers
+    /// may lie in the command queue.
     fn conclude(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
         self.send_answers(wire);
         if !matches!(wire.state, State::Open) {
@@ -54,7 +54,7 @@ impl Reactor {
         }
         let mut buffer = [0; frame::MAX_SHORT_FRAME];
         let close = encode_close(&mut buffer, code, reason);
-        if wire.mark != 0 {
+        if wire.mark != 0 || self.link.commands.is_waiting() {
             self.delivery.begin_leaving();
             self.leaving.push(wire.id);
             self.enter(wire, State::Leaving(close.into()));
