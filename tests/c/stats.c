@@ -84,6 +84,7 @@ static void refuse(int port, const char *request, int status)
     int fd = client_connect(port);
     send_text(fd, request);
     CHECK_INT(status, receive_head(fd, head, sizeof head));
+    CHECK_INT(0, shutdown(fd, SHUT_WR)); /* it might ask for something else */
     EXPECT_CUT(fd);
 }
 
