@@ -35,6 +35,12 @@ demo: ## a chat room on http://127.0.0.1:8080/ (PORT=8080)
 	@$(MAKE) --no-print-directory build
 	php php-ext/examples/chat.php $(PORT)
 
+.PHONY: demo-relay
+demo-relay: ## a customer-service desk with simulated customers, on the same address
+	scripts/setup demo
+	@$(MAKE) --no-print-directory build
+	php examples/relay/demo.php $(PORT)
+
 .PHONY: test
 test: ## install what is missing, then run every test
 	scripts/setup test

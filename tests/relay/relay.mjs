@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { require, ROOT } from '../clients/server.mjs';
@@ -94,6 +94,23 @@ export class Relay {
     /** The process id of the sender. */
     sender() {
         return Number(readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8').trim());
+    }
+
+    /** Resolves when the sender has come as far as to open its lock. */
+    async senderAtLock() {
+        const deadline = Date.now() + DEADLINE;
+        const opened = () => {
+            try {
+                const folder = `/proc/${this.sender()}/fd`;
+                return readdirSync(folder).some((fd) => readlinkSync(`${folder}/${fd}`).endsWith('.sender-lock'));
+            } catch {
+                return false; // not started yet, or a descriptor that was closed meanwhile
+            }
+        };
+        while (!opened()) {
+            assert.ok(Date.now() < deadline, 'no sender came to its lock');
+            await new Promise((resolve) => setTimeout(resolve, 5));
+        }
     }
 
     /** Posts items to the webhook of Messenger, signed. */

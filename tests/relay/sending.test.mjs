@@ -128,8 +128,11 @@ describe('the sender of the relay', { timeout: 120_000 }, () => {
         ada.answers('in mid-call');
         await graph.until(() => graph.delivered.length === 1, 'the call');
         await relay.kill();
-        const restarted = back();
-        await restarted;
+        relay.settings.MESSENGER_ECHO_WAIT = '0'; // whoever does not wait for the lock sends it again at once
+        await back();
+        await relay.senderAtLock();
+        for (let i = 0; i < 20; i++) await relay.says('p2', `time goes by: ${i}`);
+        assert.equal(graph.calls, 1);
         assert.equal((await ada.sees('in mid-call')).state, 'sending');
         release();
         await ada.sees('in mid-call', isSent);

@@ -197,6 +197,14 @@ final class MessengerTest extends TestCase
         self::assertSame([$kind, $forAll], [$outcome->kind, $outcome->forAll], $outcome->note);
     }
 
+    public function testTheWordsOfTheApiAreOneLine(): void
+    {
+        $body = json_encode(['error' => ['message' => "two\nlines\0" . str_repeat('ü', 400), 'code' => 100]], JSON_THROW_ON_ERROR);
+        $note = Support::messenger()->judge(new HttpReply(400, $body))->note;
+        self::assertStringStartsWith('two lines üü', $note);
+        self::assertSame(300, mb_strlen($note));
+    }
+
     public function testWhatTheApiCallsTransientPasses(): void
     {
         $body = '{"error": {"message": "x", "code": 999, "is_transient": true}}';
