@@ -27,7 +27,8 @@ pub enum State {
     Open,
     /// It is over: the peer has sent a Close frame, or something that it must not. But the host has not handled yet
     /// what came before that. Until it has, it may answer; then this Close frame is sent, and the connection ended.
-    Leaving(Box<[u8]>),
+    #[allow(clippy::box_collection, reason = "a state is smaller for it")]
+    Leaving(Box<Vec<u8>>),
     /// We have sent a Close frame and wait for the peer's.
     Closing,
     /// Everything is said: what is queued leaves, then the connection is ended, and what still arrives is dropped
@@ -41,9 +42,39 @@ pub struct Connection {
     /// Assembles messages.
     pub decoder: Decoder,
     /// Bytes received that are not worked off: a piece of a request head, a header or a control frame.
-    pub pending: Box<[u8]>,
+    pub pending: Leftover,
     /// Everything else.
     pub wire: Wire,
+}
+
+/// Bytes left over from a receive: no more than a pointer while there are none.
+#[derive(Debug, Default)]
+#[allow(clippy::box_collection, reason = "a connection is smaller for it")]
+pub struct Leftover(Option<Box<Vec<u8>>>);
+
+impl Leftover {
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |bytes| bytes)
+    }
+
+    /// Takes them out.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<u8> {
+        self.0.take().map_or_else(Vec::new, |bytes| *bytes)
+    }
+
+    /// Keeps these instead. Without any there is no buffer for them either.
+    pub fn keep(&mut self, left: &[u8]) {
+        if left.is_empty() {
+            self.0 = None;
+        } else {
+            let bytes = self.0.get_or_insert_default();
+            bytes.clear();
+            bytes.extend_from_slice(left);
+        }
+    }
 }
 
 /// The socket and what is known of the peer.
@@ -128,7 +159,7 @@ impl Connection {
             pushed: 0,
             flags: Flags::default(),
         };
-        Self { decoder: Decoder::new(crate::protocol::Role::Server), pending: Box::default(), wire }
+        Self { decoder: Decoder::new(crate::protocol::Role::Server), pending: Leftover::default(), wire }
     }
 }
 
@@ -200,5 +231,27 @@ impl Wire {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_small() {
+        // With what the allocator adds it takes 160 bytes, of the 250 that an idle connection may.
+        assert!(size_of::<Connection>() <= 152, "{} bytes", size_of::<Connection>());
+    }
+
+    #[test]
+    fn leftovers_are_replaced() {
+        let mut pending = Leftover::default();
+        for left in [&b""[..], b"one", b"another", b""] {
+            pending.keep(left);
+            assert_eq!(pending.bytes(), left);
+        }
+        pending.keep(b"more");
+        assert_eq!((pending.take(), pending.bytes()), (b"more".to_vec(), &b""[..]));
     }
 }

@@ -96,7 +96,7 @@ pub struct Reactor {
     pool: Pool,
     #[allow(clippy::vec_box, reason = "a connection holds its outbox in this very box")]
     outboxes: Vec<Box<Outbox>>,
-    due: Vec<(ConnId, Tick)>,
+    due: Vec<timers::Entry>,
     date: Date,
     /// Bytes of bodies that are arriving.
     bodies: u64,

@@ -4,8 +4,9 @@
 //! A connection stands in the wheel once, at its nearest deadline. When a deadline moves further off, as it does with
 //! every byte that arrives, nothing is done here: the entry comes up at its old time, the connection looks at its real
 //! deadline, and enters itself again. That makes a busy connection cost nothing per message.
-
-use super::registry::ConnId;
+//!
+//! An entry has the slot of the connection and not its id, for it is smaller so. It may outlive the connection, and then lead
+//! to another one in that slot, which finds that it has nothing to do.
 
 /// A point in time, in ticks. It wraps after 497 days, and points are compared by their distance.
 pub type Tick = u32;
@@ -38,10 +39,13 @@ pub const fn until(then: Tick, now: Tick) -> Tick {
     if distance > Tick::MAX / 2 { 0 } else { distance }
 }
 
+/// A connection, by its slot, and when it comes up.
+pub type Entry = (u32, Tick);
+
 /// The wheel.
 #[derive(Debug)]
 pub struct Wheel {
-    slots: Vec<Vec<(ConnId, Tick)>>,
+    slots: Vec<Vec<Entry>>,
     /// The tick whose list was taken last.
     turned: Tick,
     entries: usize,
@@ -58,14 +62,14 @@ impl Wheel {
 
     /// Enters a connection and returns the tick at which it will come up: at `deadline` or a little later, or sooner
     /// if that is further off than the wheel is round.
-    pub fn enter(&mut self, id: ConnId, deadline: Tick) -> Tick {
+    pub fn enter(&mut self, slot: usize, deadline: Tick) -> Tick {
         let mut distance = until(deadline, self.turned).clamp(1, SLOTS as Tick - 1);
         if distance > FAR {
             let past = self.turned.wrapping_add(distance) % COARSE;
             distance = (distance + (COARSE - past) % COARSE).min(SLOTS as Tick - 1);
         }
         let tick = self.turned.wrapping_add(distance);
-        self.slots[tick as usize % SLOTS].push((id, tick));
+        self.slots[tick as usize % SLOTS].push((slot as u32, tick));
         if self.entries == 0 || self.first.is_some_and(|first| until(first, self.turned) > distance) {
             self.first = Some(tick);
         }
@@ -75,7 +79,7 @@ impl Wheel {
 
     /// Moves up to `now` and gives out, through `due`, every entry that came up. Entries may be stale: the connection
     /// may be gone, or may have entered itself again for another tick.
-    pub fn turn(&mut self, now: Tick, due: &mut Vec<(ConnId, Tick)>) {
+    pub fn turn(&mut self, now: Tick, due: &mut Vec<Entry>) {
         while until(now, self.turned) > 0 {
             if self.entries == 0 {
                 self.turned = now;
@@ -152,7 +156,7 @@ mod tests {
     #[test]
     fn far_deadlines_come_up_together_and_never_early_within_the_wheel() {
         let mut wheel = Wheel::new(7);
-        let ticks: Vec<Tick> = (0..20).map(|i| wheel.enter(u64::from(i), 500 + i)).collect();
+        let ticks: Vec<Tick> = (0..20_usize).map(|i| wheel.enter(i, 500 + i as Tick)).collect();
         for (i, tick) in ticks.iter().enumerate() {
             assert!(*tick >= 500 + i as Tick && *tick < 500 + i as Tick + COARSE);
             assert_eq!(tick % COARSE, 0);

@@ -16,7 +16,7 @@ impl Reactor {
         let Some(deadline) = wire.deadline(&self.link.options, self.awake) else { return };
         let sooner = wire.timer.is_none_or(|timer| until(timer, deadline) > 0);
         if sooner {
-            wire.timer = Some(self.wheel.enter(wire.id, deadline));
+            wire.timer = Some(self.wheel.enter(self.link.registry.slot_of(wire.id), deadline));
         }
     }
 
@@ -30,11 +30,12 @@ impl Reactor {
         }
         let mut due = std::mem::take(&mut self.due);
         self.wheel.turn(self.now, &mut due);
-        for (id, tick) in due.drain(..) {
+        for (slot, tick) in due.drain(..) {
+            let there = self.connections.get(slot as usize).and_then(Option::as_ref);
+            let Some(id) = there.filter(|conn| conn.wire.timer == Some(tick)).map(|conn| conn.wire.id) else {
+                continue;
+            };
             self.with(id, |reactor, conn| {
-                if conn.wire.timer != Some(tick) {
-                    return Fate::Lives;
-                }
                 conn.wire.timer = None;
                 let passed = |deadline| until(deadline, reactor.now) == 0;
                 let late = conn.wire.deadline(&reactor.link.options, reactor.awake).is_some_and(passed);

@@ -57,7 +57,7 @@ impl Reactor {
         if wire.mark != 0 || self.link.commands.is_waiting() {
             self.delivery.begin_leaving();
             self.leaving.push(wire.id);
-            self.enter(wire, State::Leaving(close.into()));
+            self.enter(wire, State::Leaving(Box::new(close.to_vec())));
         } else {
             self.part(wire, close);
         }
@@ -74,7 +74,7 @@ impl Reactor {
     /// Ends the wait of a connection whose end was concluded.
     pub(super) fn leave(&mut self, wire: &mut Wire) {
         if let State::Leaving(close) = &mut wire.state {
-            let close = std::mem::take(close);
+            let close = std::mem::take(&mut **close);
             self.part(wire, &close);
         }
     }

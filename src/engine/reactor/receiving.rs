@@ -126,8 +126,8 @@ impl Reactor {
             }
         }
         let mut inbox = std::mem::take(&mut self.inbox);
-        let input = inbox.behind(&conn.pending);
-        let kept = conn.pending.len();
+        let input = inbox.behind(conn.pending.bytes());
+        let kept = conn.pending.bytes().len();
         let most = if matches!(conn.wire.state, State::Handshake) { RECEIVE_HEAD } else { RECEIVE };
         let received = conn.wire.socket.receive(&mut input[kept..kept + most]);
         let fate = match self.judge_receive(&mut conn.wire, received, most) {
@@ -195,13 +195,13 @@ impl Reactor {
             // Bytes after the end are of no interest.
             State::Leaving(_) | State::Ending => used = input.len(),
         }
-        keep(&mut conn.pending, &input[used..]);
+        conn.pending.keep(&input[used..]);
         fate
     }
 
     /// Goes on with what was received together with an earlier request.
     pub(super) fn digest_kept(&mut self, conn: &mut Connection) -> Fate {
-        let mut kept = std::mem::take(&mut conn.pending);
+        let mut kept = conn.pending.take();
         self.digest(conn, &mut kept)
     }
 
@@ -321,14 +321,5 @@ impl Reactor {
     fn note_message(&self, wire: &mut Wire) {
         wire.message_at = self.now;
         wire.mark = self.delivery.mark();
-    }
-}
-
-/// Keeps what was not worked off for the next time. A connection that has nothing left over has no buffer for it.
-fn keep(pending: &mut Box<[u8]>, left: &[u8]) {
-    if pending.len() == left.len() {
-        pending.copy_from_slice(left);
-    } else {
-        *pending = left.into();
     }
 }

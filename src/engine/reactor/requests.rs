@@ -148,8 +148,7 @@ impl Reactor {
             return;
         };
         wire.id = id;
-        // The lists and the wheel know it by its old id, under which it will not be found.
-        wire.timer = None;
+        // The lists know it by its old id, under which it will not be found.
         wire.flags.listed = false;
         if std::mem::take(&mut wire.flags.dirty) {
             mark_dirty(wire, &mut self.dirty);
