@@ -97,7 +97,7 @@ static void by_reason(void)
     refuse(port, "NONSENSE\r\n\r\n", 400);
     refuse(port, "GET / HTTP/1.1\r\n" UPGRADE_LINES "Origin: https://evil.example\r\n\r\n", 403);
     for (int i = 0; i < 3; i++)
-        refuse(port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 404);
+        refuse(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 404);
     refuse(port, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                  "Sec-WebSocket-Version: 7\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", 426);
     refuse(port, "GET / HTTP/2.7\r\nHost: a\r\n\r\n", 505);
