@@ -13,7 +13,7 @@ use super::pool::Pool;
 use super::registry::ConnId;
 use super::worker::{self, QUIET_MAX};
 use crate::protocol::frame::{self, Opcode};
-use crate::protocol::handshake::ResponseHead;
+use crate::protocol::http::ResponseHead;
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::Bell;
 use crate::sys::ring::{Consumer, Producer, ring};

@@ -3,7 +3,8 @@
 
 use super::reactor::{Introduction, Rest};
 use super::request::Request;
-use crate::protocol::handshake::{BodyReader, Persistence, RequestReader, Upgrade, Version};
+use crate::protocol::handshake::Upgrade;
+use crate::protocol::http::{BodyReader, Persistence, RequestReader, Version};
 use std::sync::Arc;
 use std::time::SystemTime;
 

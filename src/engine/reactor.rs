@@ -34,7 +34,7 @@ use super::timers::{self, Tick, Wheel, tick_of, until};
 use super::turn;
 use crate::protocol::close;
 use crate::protocol::decoder::Limits;
-use crate::protocol::handshake::HeadLimits;
+use crate::protocol::http::HeadLimits;
 use crate::sys::clock;
 use crate::sys::epoll::{Epoll, Events, Ready};
 use crate::sys::ring::Consumer;

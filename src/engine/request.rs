@@ -3,7 +3,7 @@
 //! All strings lie in one allocation, each ended by a NUL, so that the C API can lend them as they are. None holds a
 //! NUL itself: the handshake refuses such requests.
 
-use crate::protocol::handshake::RequestHead;
+use crate::protocol::http::RequestHead;
 use crate::sys::socket::Peer;
 use std::ffi::CStr;
 

@@ -8,7 +8,7 @@
 //! `Forwarded` (RFC 7239) is not read. Proxies that write the one header pass on the other as the client has sent it, and
 //! nothing in the request tells which one is theirs.
 
-use super::handshake::Headers;
+use super::http::Headers;
 use super::networks::Networks;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 

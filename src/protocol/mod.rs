@@ -1,8 +1,9 @@
 //! The WebSocket protocol (RFC 6455) without input or output: no sockets, no threads, no clock.
 //!
 //! Bytes go in and events come out ([`decoder`]); messages go in and bytes come out ([`frame`]). Server and client
-//! are one codec that differs only in its [`Role`]. The opening handshake of both roles lives in [`handshake`]; what stands
-//! before it on a connection that came through a proxy in [`proxy`], and whom such a proxy names in [`forwarded`].
+//! are one codec that differs only in its [`Role`]. The opening handshake of both roles lives in [`handshake`], on top of
+//! [`http`], with which every connection begins; [`files`] is what becomes of a request for a file. What stands before it all on a
+//! connection that came through a proxy is in [`proxy`], and whom such a proxy names in [`forwarded`].
 
 pub mod close;
 pub mod decoder;
@@ -10,6 +11,7 @@ pub mod files;
 pub mod forwarded;
 pub mod frame;
 pub mod handshake;
+pub mod http;
 pub mod mask;
 pub mod message;
 pub mod networks;

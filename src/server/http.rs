@@ -3,7 +3,7 @@
 use super::Server;
 use crate::engine::registry::ConnId;
 use crate::error::{Error, Result, Status};
-use crate::protocol::handshake::ResponseHead;
+use crate::protocol::http::ResponseHead;
 
 impl Server {
     /// Answers an HTTP request: a plain one, or an upgrade that is thereby refused. `headers` are lines, each `Name: value`

@@ -5,7 +5,7 @@ use super::super::http::Undecided;
 use super::super::registry::{ConnId, Phase};
 use super::Link;
 use crate::error::{Error, Result, Status};
-use crate::protocol::handshake::ResponseHead;
+use crate::protocol::http::ResponseHead;
 use std::collections::HashMap;
 use std::sync::{MutexGuard, PoisonError};
 

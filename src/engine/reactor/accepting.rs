@@ -6,7 +6,7 @@ use super::super::stats::Stats;
 use super::super::timers::Tick;
 use super::sending::mark_dirty;
 use super::{Fate, Listening, Reactor};
-use crate::protocol::handshake::Refusal;
+use crate::protocol::http::Refusal;
 use crate::sys::socket::{Listener, Socket, is_out_of_resources};
 use std::io;
 use std::os::fd::AsFd;

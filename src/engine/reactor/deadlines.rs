@@ -5,7 +5,7 @@ use super::super::timers::{TICK_MS, Tick, ticks_in, until};
 use super::{Fate, Reactor};
 use crate::protocol::close;
 use crate::protocol::frame::Opcode;
-use crate::protocol::handshake::Refusal;
+use crate::protocol::http::Refusal;
 
 /// The longest time that any option takes, in ticks: a day.
 const LONGEST: Tick = (24 * 60 * 60 * 1000 / TICK_MS) as Tick;

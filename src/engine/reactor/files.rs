@@ -9,7 +9,7 @@ use super::super::metrics;
 use super::super::request::Request;
 use super::{Fate, Reactor};
 use crate::protocol::files::{Facts, FilePath, answer, media_type};
-use crate::protocol::handshake::{Refusal, RequestHead, ResponseHead};
+use crate::protocol::http::{Refusal, RequestHead, ResponseHead};
 use crate::sys::files::{Directory, File, Found};
 use std::io;
 use std::ops::Range;

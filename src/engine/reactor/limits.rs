@@ -7,7 +7,7 @@ use super::super::registry::ConnId;
 use super::super::timers::{TICK_MS, Tick, ticks_in, until};
 use super::Reactor;
 use crate::protocol::close;
-use crate::protocol::handshake::{Persistence, Refusal};
+use crate::protocol::http::{Persistence, Refusal};
 use crate::sys::socket::Peer;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;

@@ -11,7 +11,7 @@ use super::{Fate, Reactor};
 use crate::options::SlowClient;
 use crate::protocol::close;
 use crate::protocol::frame::{self, Header, Opcode};
-use crate::protocol::handshake::Refusal;
+use crate::protocol::http::Refusal;
 use crate::sys::ring::Consumer;
 use std::io::IoSlice;
 use std::sync::Arc;

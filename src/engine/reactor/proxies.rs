@@ -3,7 +3,7 @@
 use super::super::connection::Wire;
 use super::Reactor;
 use crate::protocol::forwarded;
-use crate::protocol::handshake::{Refusal, RequestHead};
+use crate::protocol::http::{Refusal, RequestHead};
 use crate::protocol::proxy::{self, Source, Status};
 use crate::sys::socket::Peer;
 

@@ -11,10 +11,8 @@ use super::super::registry::Phase;
 use super::super::request::Request;
 use super::sending::{mark_dirty, outbox_of};
 use super::{Fate, Reactor};
-use crate::protocol::handshake::{
-    Body, BodyReader, HeadStatus, Judgement, Persistence, Plain, Refusal, RequestHead, ResponseHead, Upgrade, Version,
-    judge,
-};
+use crate::protocol::handshake::{Judgement, Plain, Upgrade, judge};
+use crate::protocol::http::{Body, BodyReader, HeadStatus, Persistence, Refusal, RequestHead, ResponseHead, Version};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The answer to a GET or a HEAD of a file: conditions first (RFC 9110 section 13.2.2), then the range.
 
 use super::range::{Wanted, wanted};
-use crate::protocol::handshake::RequestHead;
+use crate::protocol::http::RequestHead;
 use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -143,7 +143,7 @@ fn date(head: &RequestHead<'_>, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::handshake::{HeadLimits, HeadStatus, read_request};
+    use crate::protocol::http::{HeadLimits, HeadStatus, read_request};
     use proptest::prelude::*;
 
     /// 1994-11-06 08:49:37, the date of the examples of RFC 9110.

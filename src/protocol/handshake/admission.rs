@@ -1,11 +1,11 @@
 //! Which upgrades a server admits by rule, without asking anybody: by their path, by the origin of the page that wants
 //! them, and with which subprotocol.
 
-use super::request::RequestHead;
-use super::response::Refusal;
-use super::target::is_authority;
-use super::tokens::is_token;
 use super::upgrade::Upgrade;
+use crate::protocol::http::RequestHead;
+use crate::protocol::http::response::Refusal;
+use crate::protocol::http::target::is_authority;
+use crate::protocol::http::tokens::is_token;
 
 /// The rules. An empty list rules nothing out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,8 +62,8 @@ pub fn is_subprotocol(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::judge::{Judgement, judge};
-    use super::super::request::{HeadLimits, HeadStatus, read_request};
     use super::*;
+    use crate::protocol::http::{HeadLimits, HeadStatus, read_request};
 
     /// What becomes of an upgrade of this path with these further lines: the subprotocol, or the status of the refusal.
     fn admit(admission: &Admission, path: &str, lines: &str) -> Result<Option<String>, u16> {

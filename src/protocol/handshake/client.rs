@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use super::first_line::StatusLine;
-use super::head::{HeadReader, Progress};
-use super::headers::{self, Headers};
-use super::invalid::InvalidHead;
 use super::key::{accept_key, encode_nonce};
-use super::request::HeadLimits;
-use super::target::is_authority;
-use super::tokens::{is_target_byte, is_token, list, list_has};
+use crate::protocol::http::HeadLimits;
+use crate::protocol::http::InvalidHead;
+use crate::protocol::http::first_line::StatusLine;
+use crate::protocol::http::head::{HeadReader, Progress};
+use crate::protocol::http::headers::{self, Headers};
+use crate::protocol::http::target::is_authority;
+use crate::protocol::http::tokens::{is_target_byte, is_token, list, list_has};
 
 /// What a client wants to connect to.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,7 +3,7 @@
 //! No extension is negotiated yet, so an offer is only checked for its form: a server may decline any of them by
 //! saying nothing. Negotiation, when it comes, has its place here.
 
-use super::tokens::{self, is_token_byte};
+use crate::protocol::http::tokens::{self, is_token_byte};
 
 /// How many extensions a header value lists; `None` if it is malformed.
 ///

@@ -1,12 +1,12 @@
 //! What a well-formed request is: a WebSocket upgrade, an ordinary HTTP request, or one to be refused.
 
-use super::body::Body;
-use super::headers::{Once, is_websocket};
-use super::request::{RequestHead, Version};
-use super::response::{Refusal, bad};
-use super::target::is_authority;
-use super::tokens::list_has;
 use super::upgrade::Upgrade;
+use crate::protocol::http::Body;
+use crate::protocol::http::headers::{Once, is_websocket};
+use crate::protocol::http::response::{Refusal, bad};
+use crate::protocol::http::target::is_authority;
+use crate::protocol::http::tokens::list_has;
+use crate::protocol::http::{RequestHead, Version};
 
 /// What to do with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,9 +143,9 @@ fn check_host(host: Once<'_>, version: Version) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::invalid::InvalidHead;
-    use super::super::request::{HeadLimits, HeadStatus, read_request};
     use super::*;
+    use crate::protocol::http::InvalidHead;
+    use crate::protocol::http::{HeadLimits, HeadStatus, read_request};
 
     /// What the request of a row comes to: a judgement, or the status of a refusal.
     #[derive(Debug, PartialEq)]

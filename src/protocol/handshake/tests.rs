@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
+use crate::protocol::http::*;
 
 const LIMITS: HeadLimits = HeadLimits { max_head: 8192 };
 

@@ -1,14 +1,15 @@
 //! Upgrade requests: the rules of RFC 6455 section 4.2.1, and what the response depends on.
 
-use super::body::Body;
 use super::extensions;
-use super::headers::Once;
-use super::invalid::InvalidHead;
 use super::judge::Fields;
 use super::key::{accept_key, is_key};
-use super::request::{RequestHead, Version};
-use super::response::{Refusal, bad, encode_switch};
-use super::tokens::{is_token, list};
+use crate::protocol::http::Body;
+use crate::protocol::http::InvalidHead;
+use crate::protocol::http::headers;
+use crate::protocol::http::headers::Once;
+use crate::protocol::http::response::{Refusal, bad, status_line};
+use crate::protocol::http::tokens::{is_token, list};
+use crate::protocol::http::{RequestHead, Version};
 
 /// The most subprotocols a client may offer: comparing each with each must stay cheap.
 const MAX_SUBPROTOCOLS: usize = 64;
@@ -73,6 +74,22 @@ impl Upgrade {
     }
 }
 
+/// The 101 response (RFC 6455 section 4.2.2). Whether `subprotocol` was offered is the caller's to know.
+fn encode_switch(accept: &[u8; 28], subprotocol: Option<&str>, headers: &str) -> Result<Vec<u8>, InvalidHead> {
+    let mut out = status_line(101);
+    out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+    out.extend_from_slice(accept);
+    out.extend_from_slice(b"\r\n");
+    if let Some(subprotocol) = subprotocol {
+        out.extend_from_slice(format!("Sec-WebSocket-Protocol: {subprotocol}\r\n").as_bytes());
+    }
+    headers::append(&mut out, headers, |name| {
+        headers::is_framing(name) || headers::is_websocket(name) || name.eq_ignore_ascii_case("upgrade")
+    })?;
+    out.extend_from_slice(b"\r\n");
+    Ok(out)
+}
+
 /// Sec-WebSocket-Version must be 13.
 ///
 /// A client that speaks another version, or one from before the header existed, has made no mistake: 426 tells it
@@ -120,5 +137,28 @@ fn check_extensions(request: &RequestHead<'_>) -> Result<(), Refusal> {
     match request.headers().all("sec-websocket-extensions").map(extensions::count).sum() {
         Some(0) | None => bad("a malformed Sec-WebSocket-Extensions"),
         Some(1..) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_switch_is_that_of_the_rfc() {
+        let accept = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+        assert_eq!(
+            encode_switch(accept, Some("chat"), "Set-Cookie: a=b\r\n")
+                .map(|head| String::from_utf8(head).unwrap())
+                .as_deref(),
+            Ok("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\
+                Set-Cookie: a=b\r\n\r\n")
+        );
+        for headers in
+            ["Upgrade: h2c", "Sec-Websocket-Accept: x", "sec-websocket-protocol: b", "Connection: close", "A: b\n"]
+        {
+            assert!(encode_switch(accept, None, headers).is_err(), "{headers}");
+        }
     }
 }

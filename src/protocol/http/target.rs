@@ -6,18 +6,18 @@ use std::net::Ipv6Addr;
 ///
 /// The other two forms, `*` and `host:port`, belong to OPTIONS and CONNECT, which mean nothing to this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Target<'a> {
+pub(in crate::protocol) struct Target<'a> {
     /// The authority of an absolute-form.
-    pub(super) authority: Option<&'a str>,
+    pub(in crate::protocol) authority: Option<&'a str>,
     /// The path; starts with `/`.
-    pub(super) path: &'a str,
+    pub(in crate::protocol) path: &'a str,
     /// What follows the first `?`.
-    pub(super) query: Option<&'a str>,
+    pub(in crate::protocol) query: Option<&'a str>,
 }
 
 impl<'a> Target<'a> {
     /// Takes apart a target of nothing but target bytes.
-    pub(super) fn parse(target: &'a [u8]) -> Option<Target<'a>> {
+    pub(in crate::protocol) fn parse(target: &'a [u8]) -> Option<Target<'a>> {
         let target = std::str::from_utf8(target).ok()?;
         if target.starts_with('/') {
             let (path, query) = split_query(target);
@@ -45,7 +45,7 @@ fn split_query(target: &str) -> (&str, Option<&str>) {
 ///
 /// An empty host is refused, as http URIs must have one (RFC 9110 section 4.2.1), and so is user information
 /// (section 4.2.4). In brackets only an IPv6 address may stand: no other IP version has ever been given a form.
-pub(super) fn is_authority(bytes: &[u8]) -> bool {
+pub(in crate::protocol) fn is_authority(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return false;
     };

@@ -39,7 +39,7 @@ impl<'a> Iterator for Headers<'a> {
 
 /// A header that may come once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Once<'a> {
+pub(in crate::protocol) enum Once<'a> {
     /// It has not come.
     Missing,
     /// It has come with this value.
@@ -50,7 +50,7 @@ pub(super) enum Once<'a> {
 
 impl<'a> Once<'a> {
     /// It comes, or comes again.
-    pub(super) fn add(&mut self, value: &'a [u8]) {
+    pub(in crate::protocol) fn add(&mut self, value: &'a [u8]) {
         *self = if *self == Once::Missing { Once::Value(value) } else { Once::Repeated };
     }
 }
@@ -59,7 +59,11 @@ impl<'a> Once<'a> {
 ///
 /// `reserved` says which names are not the host's to set. Without these checks a value with a line break in it would
 /// let whoever supplied the value write headers, or a whole response, of his own.
-pub(super) fn append(head: &mut Vec<u8>, lines: &str, reserved: fn(&str) -> bool) -> Result<(), InvalidHead> {
+pub(in crate::protocol) fn append(
+    head: &mut Vec<u8>,
+    lines: &str,
+    reserved: fn(&str) -> bool,
+) -> Result<(), InvalidHead> {
     let lines = lines.strip_suffix("\r\n").unwrap_or(lines);
     if lines.is_empty() {
         return Ok(());
@@ -83,13 +87,13 @@ pub(super) fn append(head: &mut Vec<u8>, lines: &str, reserved: fn(&str) -> bool
 }
 
 /// Whether `name` starts with `Sec-WebSocket-`, in any case.
-pub(super) fn is_websocket(name: &str) -> bool {
+pub(in crate::protocol) fn is_websocket(name: &str) -> bool {
     const PREFIX: &[u8] = b"sec-websocket-";
     name.as_bytes().get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// Whether `name` says where the body ends or what becomes of the connection: never the host's to set.
-pub(super) fn is_framing(name: &str) -> bool {
+pub(in crate::protocol) fn is_framing(name: &str) -> bool {
     ["content-length", "transfer-encoding", "connection"].iter().any(|framing| name.eq_ignore_ascii_case(framing))
 }
 

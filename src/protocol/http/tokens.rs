@@ -1,11 +1,11 @@
 //! The small grammar of HTTP: which bytes may stand where, tokens, comma lists (RFC 9110 section 5.6).
 
 /// `tchar`: the bytes of methods, header names and tokens (RFC 9110 section 5.6.2).
-pub(super) const TOKEN: u8 = 1;
+pub(in crate::protocol) const TOKEN: u8 = 1;
 /// The bytes of a request target; see [`is_target_byte`].
-pub(super) const TARGET: u8 = 2;
+pub(in crate::protocol) const TARGET: u8 = 2;
 /// The bytes of a header value, spaces included (RFC 9110 section 5.5).
-pub(super) const FIELD: u8 = 4;
+pub(in crate::protocol) const FIELD: u8 = 4;
 
 /// One look-up per byte instead of a chain of comparisons.
 const CLASSES: [u8; 256] = {
@@ -35,7 +35,7 @@ const fn is_token_punctuation(byte: u8) -> bool {
 }
 
 /// Whether `byte` may stand in a token.
-pub(super) fn is_token_byte(byte: u8) -> bool {
+pub(in crate::protocol) fn is_token_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & TOKEN != 0
 }
 
@@ -43,27 +43,27 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 ///
 /// RFC 3986 would also exclude `"<>\^{|}` and the backtick, but browsers send some of them bare in a query (the URL
 /// Standard's query percent-encode set leaves them alone), and none of them can end or split a line.
-pub(super) fn is_target_byte(byte: u8) -> bool {
+pub(in crate::protocol) fn is_target_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & TARGET != 0
 }
 
 /// Whether `byte` may stand in a header value: no control character but the tab.
-pub(super) fn is_field_byte(byte: u8) -> bool {
+pub(in crate::protocol) fn is_field_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & FIELD != 0
 }
 
 /// How many bytes at the start of `bytes` are of a class: [`TOKEN`], [`TARGET`] or [`FIELD`].
-pub(super) fn run(bytes: &[u8], class: u8) -> usize {
+pub(in crate::protocol) fn run(bytes: &[u8], class: u8) -> usize {
     bytes.iter().position(|byte| CLASSES[usize::from(*byte)] & class == 0).unwrap_or(bytes.len())
 }
 
 /// Whether `bytes` is a token: at least one byte, all of them token bytes.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub(in crate::protocol) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && run(bytes, TOKEN) == bytes.len()
 }
 
 /// `value` without the optional white space (spaces and tabs) around it.
-pub(super) fn trim_ows(mut value: &[u8]) -> &[u8] {
+pub(in crate::protocol) fn trim_ows(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
@@ -71,12 +71,12 @@ pub(super) fn trim_ows(mut value: &[u8]) -> &[u8] {
 }
 
 /// The elements of a comma list, trimmed. Empty elements are skipped, as RFC 9110 section 5.6.1.2 asks of recipients.
-pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(in crate::protocol) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trim_ows).filter(|element| !element.is_empty())
 }
 
 /// Whether a comma list has `token` among its elements, in any case.
-pub(super) fn list_has(value: &[u8], token: &str) -> bool {
+pub(in crate::protocol) fn list_has(value: &[u8], token: &str) -> bool {
     list(value).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 

@@ -14,17 +14,17 @@ const BAD_TARGET: &str = "the request target must be a path starting with / or a
 
 /// A request line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RequestLine<'a> {
-    pub(super) method: &'a str,
+pub(in crate::protocol) struct RequestLine<'a> {
+    pub(in crate::protocol) method: &'a str,
     /// The target as it was sent.
-    pub(super) raw_target: &'a str,
-    pub(super) target: Target<'a>,
-    pub(super) version: Version,
+    pub(in crate::protocol) raw_target: &'a str,
+    pub(in crate::protocol) target: Target<'a>,
+    pub(in crate::protocol) version: Version,
 }
 
 impl<'a> RequestLine<'a> {
     /// Reads `line`, which does not start with its end; `None` as long as more of it is due.
-    pub(super) fn parse(line: &'a [u8]) -> Result<Option<Self>, Refusal> {
+    pub(in crate::protocol) fn parse(line: &'a [u8]) -> Result<Option<Self>, Refusal> {
         let mut request = httparse::Request::new(&mut []);
         let outcome = request.parse(line);
         // RFC 9112 section 3: 501 for a method longer than any the server knows.
@@ -93,14 +93,14 @@ fn newer_version(line: &[u8]) -> Result<Version, Refusal> {
 }
 
 /// What matters of a status line.
-pub(super) struct StatusLine {
-    pub(super) http10: bool,
-    pub(super) code: u16,
+pub(in crate::protocol) struct StatusLine {
+    pub(in crate::protocol) http10: bool,
+    pub(in crate::protocol) code: u16,
 }
 
 impl StatusLine {
     /// Reads `line`; `None` as long as more of these is due.
-    pub(super) fn parse(line: &[u8]) -> Result<Option<Self>, Refusal> {
+    pub(in crate::protocol) fn parse(line: &[u8]) -> Result<Option<Self>, Refusal> {
         if let Some(b'\r' | b'\n') = line.first() {
             return bad("a malformed HTTP version");
         }

@@ -27,7 +27,7 @@ enum Role {
 
 /// What the bytes so far came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(in crate::protocol) enum Progress {
     /// A valid beginning.
     Partial,
     /// A whole head of this many bytes.
@@ -38,7 +38,7 @@ pub(super) enum Progress {
 
 /// Reads one head, line by line.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct HeadReader {
+pub(in crate::protocol) struct HeadReader {
     role: Role,
     /// How many lines are whole, but for an empty one before a request.
     lines: u8,
@@ -50,18 +50,18 @@ pub(super) struct HeadReader {
 
 impl HeadReader {
     /// A reader of a request head.
-    pub(super) fn request() -> Self {
+    pub(in crate::protocol) fn request() -> Self {
         HeadReader { role: Role::Request, lines: 0, start: 0, seen: 0 }
     }
 
     /// A reader of a response head.
-    pub(super) fn response() -> Self {
+    pub(in crate::protocol) fn response() -> Self {
         HeadReader { role: Role::Response, ..Self::request() }
     }
 
     /// Looks at `input`: everything received so far, that is, what earlier calls were given and more behind it. Once
     /// it has refused or completed, it says the same again.
-    pub(super) fn read(&mut self, input: &[u8], limits: &HeadLimits) -> Progress {
+    pub(in crate::protocol) fn read(&mut self, input: &[u8], limits: &HeadLimits) -> Progress {
         let end = input.len().min(limits.max_head);
         loop {
             let Some(rest) = input.get(self.start..end) else {
@@ -149,7 +149,7 @@ fn check_header(line: &[u8], full: bool) -> Result<(), Refusal> {
 
 /// The refusal of a line for its first byte that is not of `class`. `detail` says what is wrong, unless that byte is
 /// wrong everywhere.
-pub(super) fn fault(line: &[u8], class: u8, detail: &'static str) -> Refusal {
+pub(in crate::protocol) fn fault(line: &[u8], class: u8, detail: &'static str) -> Refusal {
     let detail = match line.get(run(line, class)) {
         Some(b'\n') => "a line feed without a carriage return",
         Some(0) => "a NUL byte",

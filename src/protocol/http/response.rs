@@ -1,4 +1,4 @@
-//! Response heads: refusals, the 101 of an upgrade, and the answers a host gives to ordinary requests.
+//! Response heads: refusals, and the answers a host gives to ordinary requests.
 
 use std::fmt;
 
@@ -45,7 +45,7 @@ impl fmt::Display for Refusal {
 }
 
 /// The refusal of a malformed request.
-pub(super) fn bad<T>(detail: &'static str) -> Result<T, Refusal> {
+pub(in crate::protocol) fn bad<T>(detail: &'static str) -> Result<T, Refusal> {
     Err(Refusal { status: 400, detail })
 }
 
@@ -115,28 +115,8 @@ impl ResponseHead {
     }
 }
 
-/// The 101 response (RFC 6455 section 4.2.2). Whether `subprotocol` was offered is the caller's to know.
-pub(super) fn encode_switch(
-    accept: &[u8; 28],
-    subprotocol: Option<&str>,
-    headers: &str,
-) -> Result<Vec<u8>, InvalidHead> {
-    let mut out = status_line(101);
-    out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-    out.extend_from_slice(accept);
-    out.extend_from_slice(b"\r\n");
-    if let Some(subprotocol) = subprotocol {
-        out.extend_from_slice(format!("Sec-WebSocket-Protocol: {subprotocol}\r\n").as_bytes());
-    }
-    headers::append(&mut out, headers, |name| {
-        headers::is_framing(name) || headers::is_websocket(name) || name.eq_ignore_ascii_case("upgrade")
-    })?;
-    out.extend_from_slice(b"\r\n");
-    Ok(out)
-}
-
 /// The status line. The space before the reason phrase is there even if the phrase is not (RFC 9112 section 4).
-fn status_line(status: u16) -> Vec<u8> {
+pub(in crate::protocol) fn status_line(status: u16) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason_phrase(status)).as_bytes());
     out
@@ -288,21 +268,5 @@ mod tests {
         assert_eq!(kept, "HTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n");
         let closed = text(head().encode("now", Version::Http10, Persistence::Close));
         assert_eq!(closed, "HTTP/1.1 200 OK\r\nDate: now\r\nConnection: close\r\n\r\n");
-    }
-
-    #[test]
-    fn the_switch_is_that_of_the_rfc() {
-        let accept = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-        assert_eq!(
-            encode_switch(accept, Some("chat"), "Set-Cookie: a=b\r\n").map(text).as_deref(),
-            Ok("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\
-                Set-Cookie: a=b\r\n\r\n")
-        );
-        for headers in
-            ["Upgrade: h2c", "Sec-Websocket-Accept: x", "sec-websocket-protocol: b", "Connection: close", "A: b\n"]
-        {
-            assert!(encode_switch(accept, None, headers).is_err(), "{headers}");
-        }
     }
 }

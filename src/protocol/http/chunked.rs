@@ -41,18 +41,18 @@ enum At {
 
 /// Takes the chunks of one body apart. Trailers are checked and dropped (RFC 9110 section 6.5.1 allows it).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ChunkedReader {
+pub(in crate::protocol) struct ChunkedReader {
     at: At,
     extras: u32,
 }
 
 impl ChunkedReader {
-    pub(super) const fn new() -> Self {
+    pub(in crate::protocol) const fn new() -> Self {
         Self { at: At::Size(0, 0), extras: 0 }
     }
 
     /// Whether the body has ended.
-    pub(super) fn is_done(&self) -> bool {
+    pub(in crate::protocol) fn is_done(&self) -> bool {
         self.at == At::Done
     }
 
@@ -61,7 +61,7 @@ impl ChunkedReader {
     ///
     /// # Errors
     /// 400 for what is not this coding, or the refusal that `data` returns.
-    pub(super) fn read(
+    pub(in crate::protocol) fn read(
         &mut self,
         input: &[u8],
         mut data: impl FnMut(&[u8]) -> Result<(), Refusal>,

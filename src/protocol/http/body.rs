@@ -20,7 +20,7 @@ pub enum Body {
 impl Body {
     /// Reads Content-Length and Transfer-Encoding, and refuses whatever two recipients could understand differently:
     /// a request that a proxy and this server cut at different places is how requests are smuggled.
-    pub(super) fn announced(version: Version, headers: Headers<'_>) -> Result<Body, Refusal> {
+    pub(in crate::protocol) fn announced(version: Version, headers: Headers<'_>) -> Result<Body, Refusal> {
         let (mut length, mut coded) = (Once::Missing, false);
         for (name, value) in headers.clone() {
             if name.eq_ignore_ascii_case("content-length") {

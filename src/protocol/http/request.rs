@@ -132,7 +132,7 @@ impl<'a> RequestHead<'a> {
     }
 
     /// The host the request is for, with its port if it names one: that of an absolute target, which overrides Host
-    /// (RFC 9112 section 3.2.2), or Host. [`judge`](super::judge()) has found it valid.
+    /// (RFC 9112 section 3.2.2), or Host. [`judge`](crate::protocol::handshake::judge()) has found it valid.
     #[must_use]
     pub fn authority(&self) -> Option<&'a str> {
         self.line.target.authority.or_else(|| std::str::from_utf8(self.header("host")?).ok())
@@ -160,7 +160,7 @@ impl<'a> RequestHead<'a> {
     ///
     /// # Errors
     ///
-    /// The refusal of a request whose body's end cannot be known for sure. [`judge`](super::judge()) has refused those.
+    /// The refusal of a request whose body's end cannot be known for sure. [`judge`](crate::protocol::handshake::judge()) has refused those.
     pub fn body(&self) -> Result<Body, Refusal> {
         Body::announced(self.line.version, self.headers())
     }
