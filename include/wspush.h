@@ -615,12 +615,20 @@ int ws_server_set(ws_server *server, const char *name, const char *value);
  * "::" takes IPv6 alone: add "0.0.0.0" for IPv4. A name that is not an address is looked up here, which may block; of
  * several addresses the first that can be bound is taken.
  *
+ * "fd:3" is a listening TCP or Unix socket that is open already, as descriptor 3 here, and `port` is ignored. "systemd:" is
+ * every socket that a service manager has passed to this process by socket activation (`LISTEN_PID`, `LISTEN_FDS`), each a
+ * listener of its own for `ws_server_port`; "systemd:web" is those of them that `LISTEN_FDNAMES` calls web. Such a socket
+ * outlives the server, so that a restart refuses nobody: what nobody accepts meanwhile waits in it. The server takes a
+ * duplicate at the start. The descriptor itself stays the host's, open; it is made non-blocking and close-on-exec.
+ *
  * Nothing is bound before `ws_server_start`.
  *
  * Errors: `WS_ERR_ADDRESS`, `WS_ERR_ARGUMENT`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`,
  * `WS_ERR_HANDLE`.
  */
-int ws_server_listen(ws_server *server, const char *host, int port);
+int ws_server_listen(ws_server *server,
+                     const char *host,
+                     int port);
 
 /**
  * The port of the `listener`-th call of `ws_server_listen`, counted from 0, after the start. 0 for a Unix socket.
@@ -704,7 +712,14 @@ int ws_server_run(ws_server *server);
 /**
  * Stops the server: closes the listening sockets, sends Close 1001 to every connection behind what waits for it, gives
  * queues and peers at most `timeout_ms` milliseconds (negative: an hour), and cuts what is left; `connections_cut` and
- * `bytes_cut` of `ws_stats` say how much that was. Every open connection is told as closed. Plain requests that wait for a response are answered with 503.
+ * `bytes_cut` of `ws_stats` say how much that was. Every open connection is told as closed. Plain requests that wait for
+ * a response are answered with 503.
+ *
+ * Who has connected less than a second before still has a request served: an upgrade opens, and is closed with 1001; a
+ * plain request goes to its callback, and in poll mode it is answered with 503. With the option `reuse_port` a successor
+ * may listen before this one stops. In the moment in which a socket closes the kernel may yet reset a connection that has
+ * just come to it, more rarely if the sysctl `net.ipv4.tcp_migrate_req` is on; with a socket that is inherited, see
+ * `ws_server_listen`, that cannot happen.
  *
  * Waits until that is done; inside a callback it only begins it. In poll mode the last events can be taken afterwards.
  * To stop again does no harm, and shortens the time if it is less. Any thread, and any callback; not from a signal

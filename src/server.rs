@@ -19,9 +19,11 @@ use crate::options::Options;
 use crate::protocol::decoder::Kind;
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::{close, utf8};
+use crate::sys::inherit;
 use crate::sys::process;
 use crate::sys::socket::Address;
 use std::net::ToSocketAddrs;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -59,7 +61,8 @@ impl Server {
     }
 
     /// Adds an address to listen on: a name or an IP address and a port, or `unix:` and a path. Port 0 lets the kernel
-    /// choose. Nothing is bound before [`Server::start`].
+    /// choose. Nothing is bound before [`Server::start`]. `fd:` and a number is a listening socket that is there already,
+    /// `systemd:` all that a service manager has passed, and with a name behind it those of this name.
     ///
     /// # Errors
     /// `WS_ERR_ADDRESS`, `WS_ERR_ARGUMENT` for the port, `WS_ERR_STATE` once started.
@@ -67,6 +70,10 @@ impl Server {
         let mut setup = self.setup("listen")?;
         if let Some(path) = host.strip_prefix("unix:") {
             setup.addresses.push(vec![Address::Unix(PathBuf::from(path))]);
+            return Ok(());
+        }
+        if let Some(descriptors) = inherited(host) {
+            setup.addresses.extend(descriptors?.into_iter().map(|fd| vec![Address::Descriptor(fd)]));
             return Ok(());
         }
         let Ok(port) = u16::try_from(port) else {
@@ -375,6 +382,18 @@ impl Drop for Server {
         // A forked child has nothing to stop: the threads are the parent's.
         let _ = self.stop(Duration::ZERO);
     }
+}
+
+/// The descriptors that an address stands for, if it stands for such.
+fn inherited(host: &str) -> Option<Result<Vec<RawFd>>> {
+    let unusable = |why: String| Error::new(Status::WS_ERR_ADDRESS, format!("listen {host}: {why}"));
+    if let Some(number) = host.strip_prefix("fd:") {
+        let fd = number.parse().ok().filter(|fd: &RawFd| *fd >= 0);
+        return Some(fd.map(|fd| vec![fd]).ok_or_else(|| unusable("no number of a descriptor".to_owned())));
+    }
+    let name = Some(host.strip_prefix("systemd:")?).filter(|name| !name.is_empty());
+    let passed = inherit::passed(name, std::process::id(), |key| std::env::var(key).ok());
+    Some(passed.map_err(|why| unusable(format!("no socket was passed to this process: {why}"))))
 }
 
 fn check_text(kind: Kind, payload: &[u8]) -> Result<()> {

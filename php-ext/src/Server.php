@@ -57,7 +57,10 @@ class Server extends Native
     /**
      * Adds an address to listen on; any number of times, before start(), which binds it.
      *
-     * @param string $host "127.0.0.1", "0.0.0.0", "::", "localhost", or "unix:/path" (then the port does not matter)
+     * @param string $host "127.0.0.1", "0.0.0.0", "::", "localhost", or "unix:/path" (then the port does not matter).
+     *                     "fd:3" is a listening socket that this process has as descriptor 3, and "systemd:" are all those
+     *                     that a service manager has passed by socket activation, "systemd:web" those it calls web: with
+     *                     such a socket, a restart refuses nobody
      * @param int $port 0: any free one; port() tells which
      *
      * @return $this

@@ -21,13 +21,14 @@ final class Process
     /**
      * @param list<string|int> $arguments script and arguments
      * @param array<string, string> $environment on top of ours
+     * @param array<int, resource> $descriptors that it inherits, by the numbers that it has them under
      */
-    public function __construct(array $arguments, array $environment = [])
+    public function __construct(array $arguments, array $environment = [], array $descriptors = [])
     {
         $command = [PHP_BINARY, '-d', 'error_log=', '-d', 'display_errors=stderr', '-d', 'log_errors=0', ...array_map('strval', $arguments)];
         $process = proc_open(
             $command,
-            [['file', '/dev/null', 'r'], ['pipe', 'w'], ['pipe', 'w']],
+            [['file', '/dev/null', 'r'], ['pipe', 'w'], ['pipe', 'w']] + $descriptors,
             $pipes,
             null,
             $environment + getenv(),

@@ -17,6 +17,7 @@ mod proxies;
 mod receiving;
 mod requests;
 mod sending;
+mod stopping;
 
 pub use self::files::Rest;
 pub use self::proxies::Introduction;
@@ -100,7 +101,10 @@ pub struct Reactor {
     date: Date,
     /// Bytes of bodies that are arriving.
     bodies: u64,
+    /// When a stop has to be over.
     stopping: Option<Tick>,
+    /// When requests that are on their way at a stop have to be there.
+    grace: Option<Tick>,
 }
 
 struct Listening {
@@ -171,6 +175,7 @@ impl Reactor {
             date: Date::default(),
             bodies: 0,
             stopping: None,
+            grace: None,
         })
     }
 
@@ -214,36 +219,6 @@ impl Reactor {
         self.delivery.flush(&mut self.pool);
     }
 
-    /// Whether it was told to stop.
-    #[must_use]
-    pub const fn is_stopping(&self) -> bool {
-        self.stopping.is_some()
-    }
-
-    /// Whether it was told to stop and has.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.stopping.is_some_and(|deadline| self.ids.live() == 0 || until(deadline, self.now) == 0)
-    }
-
-    /// Cuts what is left, after its last turn.
-    pub fn finish(&mut self) {
-        // What there is room for leaves.
-        self.take_commands(true);
-        self.flush_dirty();
-        let left: Vec<ConnId> = self.connections.iter().flatten().map(|conn| conn.wire.id).collect();
-        self.link.stats.connections_cut.add(left.len() as u64);
-        for id in left {
-            self.with(id, |_, _| Fate::Ends);
-        }
-        self.delivery.flush(&mut self.pool);
-        // What was pushed to them meanwhile is lost with them, and counted.
-        self.take_commands(true);
-        for (to, bytes) in self.link.commands.close() {
-            self.drop_queued(to, bytes);
-        }
-    }
-
     fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
         // Whether the host is behind is asked anew: it may have caught up since this turn began.
         let behind = self.host_behind && self.delivery.is_full();
@@ -282,7 +257,11 @@ impl Reactor {
     fn next_deadline_ms(&mut self) -> i32 {
         let end = self.next_end();
         let paused = self.listeners.iter().filter_map(|listening| listening.paused_until);
-        let own = paused.chain(self.stopping).chain(end).map(|tick| u64::from(until(tick, self.now)) * timers::TICK_MS);
+        let own = paused
+            .chain(self.stopping)
+            .chain(self.grace)
+            .chain(end)
+            .map(|tick| u64::from(until(tick, self.now)) * timers::TICK_MS);
         own.chain(self.wheel.next_ms(self.now)).min().map_or(-1, |ms| i32::try_from(ms).unwrap_or(i32::MAX))
     }
 

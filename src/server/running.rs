@@ -210,7 +210,7 @@ impl Alive {
 type Bound = (Vec<Vec<Arc<Listener>>>, Vec<u16>);
 
 /// Binds every address for every reactor. TCP listeners are one per reactor, and the kernel spreads connections over
-/// them; a Unix socket has one listener, which all reactors accept from.
+/// them; a Unix socket and an inherited one have one listener, which all reactors accept from.
 fn bind(setup: &Setup, reactors: usize) -> Result<Bound> {
     let mut listeners: Vec<Vec<Arc<Listener>>> = vec![Vec::new(); reactors];
     let mut ports = Vec::new();
@@ -219,11 +219,11 @@ fn bind(setup: &Setup, reactors: usize) -> Result<Bound> {
         let address = first.address().clone();
         ports.push(match &address {
             Address::Tcp(address) => address.port(),
-            Address::Unix(_) => 0,
+            Address::Unix(_) | Address::Descriptor(_) => 0,
         });
         for (index, list) in listeners.iter_mut().enumerate() {
             list.push(match &address {
-                Address::Tcp(_) if index > 0 => Arc::new(bind_one(&address, &setup.options)?),
+                Address::Tcp(_) if index > 0 && !first.is_inherited() => Arc::new(bind_one(&address, &setup.options)?),
                 _ => Arc::clone(&first),
             });
         }

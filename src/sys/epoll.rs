@@ -92,6 +92,11 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_MOD, fd, token)
     }
 
+    /// No longer reports `fd`. Closing it does that, too, but only when nobody else has the same socket.
+    pub fn remove(&self, fd: BorrowedFd<'_>) {
+        let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0);
+    }
+
     fn control(&self, operation: libc::c_int, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         let bits = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
         let mut event = libc::epoll_event { events: bits as u32, u64: token };

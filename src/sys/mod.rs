@@ -9,6 +9,7 @@ pub mod epoll;
 pub mod eventfd;
 pub mod files;
 pub mod futex;
+pub mod inherit;
 pub mod process;
 pub mod ring;
 pub mod socket;

@@ -17,6 +17,8 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A path in the file system.
     Unix(PathBuf),
+    /// Wherever this descriptor does, which somebody else has opened.
+    Descriptor(RawFd),
 }
 
 impl std::fmt::Display for Address {
@@ -24,6 +26,7 @@ impl std::fmt::Display for Address {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Descriptor(fd) => write!(f, "fd:{fd}"),
         }
     }
 }
@@ -37,11 +40,12 @@ pub enum Peer {
     Unix,
 }
 
-/// A socket that accepts connections. A Unix socket leaves its path behind no longer than it lives.
+/// A socket that accepts connections. A Unix socket leaves its path behind no longer than it lives, unless it is inherited.
 #[derive(Debug)]
 pub struct Listener {
     fd: OwnedFd,
     address: Address,
+    is_inherited: bool,
 }
 
 impl Listener {
@@ -65,16 +69,27 @@ impl Listener {
                 let (storage, length) = to_raw(tcp);
                 bind_and_listen(&fd, (&raw const storage).cast(), length, backlog)?;
                 let address = Address::Tcp(local_address(&fd)?);
-                Ok(Self { fd, address })
+                Ok(Self { fd, address, is_inherited: false })
             }
             Address::Unix(path) => {
                 let fd = open(libc::AF_UNIX)?;
                 let (storage, length) = to_raw_unix(path)?;
                 remove_dead_socket(path);
                 bind_and_listen(&fd, (&raw const storage).cast(), length, backlog)?;
-                Ok(Self { fd, address: address.clone() })
+                Ok(Self { fd, address: address.clone(), is_inherited: false })
             }
+            Address::Descriptor(fd) => Self::inherit(*fd),
         }
+    }
+
+    pub(super) const fn inherited(fd: OwnedFd, address: Address) -> Self {
+        Self { fd, address, is_inherited: true }
+    }
+
+    /// Whether others may go on to accept from it.
+    #[must_use]
+    pub const fn is_inherited(&self) -> bool {
+        self.is_inherited
     }
 
     /// Where it listens, with the port that the kernel chose if 0 was asked for.
@@ -103,11 +118,15 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // A forked child may hold the socket too; nobody is to wait for it to accept.
-        shut_down(&self.fd, libc::SHUT_RDWR);
+        if self.is_inherited {
+            return;
+        }
+        // First, so that it is not the path of a successor, who may have it as soon as nobody listens here.
         if let Address::Unix(path) = &self.address {
             let _ = std::fs::remove_file(path);
         }
+        // A forked child may hold the socket too; nobody is to wait for it to accept.
+        shut_down(&self.fd, libc::SHUT_RDWR);
     }
 }
 
@@ -344,7 +363,7 @@ fn local_address(fd: &OwnedFd) -> io::Result<SocketAddr> {
 type AddressCall = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
 
 /// Asks for an address of a socket: `None` if it is not an internet one.
-fn address_of(fd: &OwnedFd, call: AddressCall) -> io::Result<Option<SocketAddr>> {
+pub(super) fn address_of(fd: &OwnedFd, call: AddressCall) -> io::Result<Option<SocketAddr>> {
     // SAFETY: all-zero is a valid value of this plain structure.
     let mut storage: libc::sockaddr_storage = unsafe { MaybeUninit::zeroed().assume_init() };
     let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;

@@ -40,7 +40,7 @@ impl Reactor {
         }
     }
 
-    fn admit(&mut self, socket: Socket) {
+    pub(super) fn admit(&mut self, socket: Socket) {
         self.link.stats.connections_accepted.add(1);
         let id = if self.turned_away < TURNED_AWAY { self.ids.take(&self.link.registry) } else { None };
         let Some(id) = id else { return self.drop_arrival() };
@@ -101,7 +101,7 @@ impl Listening {
         Self { listener, waiting: false, paused_until: None, starved: false }
     }
 
-    fn on_accept_error(&mut self, error: &io::Error, now: Tick, stats: &Stats) {
+    pub(super) fn on_accept_error(&mut self, error: &io::Error, now: Tick, stats: &Stats) {
         if is_out_of_resources(error) {
             self.paused_until = Some(now.wrapping_add(ACCEPT_PAUSE));
             if !std::mem::replace(&mut self.starved, true) {

@@ -48,6 +48,7 @@ impl Reactor {
         }
         self.due = due;
         self.end_lifetimes();
+        self.end_grace();
     }
 
     fn on_deadline(&mut self, wire: &mut Wire) -> Fate {

@@ -21,6 +21,7 @@ impl Reactor {
         wire.flags.announced = true;
         self.delivery.open(wire.id, request);
         wire.mark = self.delivery.mark();
+        self.close_if_stopping(wire);
     }
 
     // ---- the closing handshake -------------------------------------------------------------------------------

@@ -4,14 +4,12 @@ use super::super::commands::Command;
 use super::super::connection::{Connection, State, Wire};
 use super::super::link::SLOW_CLIENT;
 use super::super::registry::{ConnId, Registry, Standing};
-use super::super::timers::{Tick, ticks_in, until};
+use super::super::timers::ticks_in;
 use super::super::worker;
 use super::sending::{mark_dirty, outbox_of, send_now, sent_now, takes_pushes};
 use super::{Fate, Reactor};
 use crate::options::SlowClient;
-use crate::protocol::close;
 use crate::protocol::frame::{self, Header, Opcode};
-use crate::protocol::http::Refusal;
 use crate::sys::ring::Consumer;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -267,30 +265,6 @@ impl Reactor {
         }
         self.arm(wire);
         Fate::Lives
-    }
-
-    fn begin_stop(&mut self, deadline: Tick) {
-        let sooner = self.stopping.is_none_or(|current| until(current, deadline) > 0);
-        if sooner {
-            self.stopping = Some(deadline);
-        }
-        self.listeners.clear();
-        let all: Vec<ConnId> = self.connections.iter().flatten().map(|conn| conn.wire.id).collect();
-        for id in all {
-            self.with(id, |reactor, conn| match conn.wire.state {
-                State::Handshake | State::Body => Fate::Ends,
-                State::Streaming => Fate::Lives,
-                State::Request | State::Deciding => {
-                    reactor.withdraw_request(&conn.wire);
-                    reactor.refuse(&mut conn.wire, Refusal { status: 503, detail: "the server stops" });
-                    reactor.flush(&mut conn.wire)
-                }
-                _ => {
-                    reactor.begin_close(&mut conn.wire, Some(close::GOING_AWAY), "server stops");
-                    reactor.flush(&mut conn.wire)
-                }
-            });
-        }
     }
 }
 

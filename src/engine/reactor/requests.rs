@@ -121,6 +121,9 @@ impl Reactor {
     }
 
     fn deliver_request(&mut self, wire: &mut Wire, request: Request) {
+        if self.refuses_requests() {
+            return self.refuse_for_stop(wire);
+        }
         self.tell_as_new(wire);
         self.enter(wire, State::Request);
         self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Request);
@@ -183,6 +186,9 @@ impl Reactor {
     }
 
     fn ask_host(&mut self, wire: &mut Wire, request: Arc<Request>, undecided: Undecided) {
+        if self.refuses_requests() {
+            return self.refuse_for_stop(wire);
+        }
         self.tell_as_new(wire);
         wire.http().exchange.persistence = match self.link.options.keep_alive_timeout.is_zero() {
             true => Persistence::Close,

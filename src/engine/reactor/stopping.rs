@@ -1,0 +1,159 @@
+//! A stop: nobody new, everybody told, some time for what is under way, and then the end.
+//!
+//! Connections that wait to be accepted would be reset as their listener closes, and clients that have connected a moment
+//! ago have a request on its way. Both are served: an upgrade opens and is closed with 1001, as all others are. So a
+//! client that comes while one server makes way for another never meets a closed door. In the moment between the last look
+//! and the close of a listener one may yet arrive, and is reset; less often where the kernel hands it to another listener of
+//! the port (`net.ipv4.tcp_migrate_req`). At a listener that is inherited nobody ever is.
+
+use super::super::connection::State;
+use super::super::connection::Wire;
+use super::super::registry::ConnId;
+use super::super::timers::{TICK_MS, Tick, until};
+use super::{Fate, Listening, Reactor};
+use crate::protocol::close;
+use crate::protocol::http::Refusal;
+use std::os::fd::AsFd;
+
+/// How old a connection may be that has not sent its request yet, and is waited for, in ticks.
+const GRACE: Tick = (1000 / TICK_MS) as Tick;
+
+const REFUSAL: Refusal = Refusal { status: 503, detail: "the server stops" };
+
+impl Reactor {
+    /// Whether it was told to stop.
+    #[must_use]
+    pub const fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
+    /// Whether it was told to stop and has.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.stopping.is_some_and(|deadline| self.ids.live() == 0 || until(deadline, self.now) == 0)
+    }
+
+    pub(super) fn begin_stop(&mut self, deadline: Tick) {
+        let sooner = self.stopping.is_none_or(|current| until(current, deadline) > 0);
+        if sooner {
+            self.stopping = Some(deadline);
+        }
+        if !self.listeners.is_empty() {
+            self.stop_accepting();
+            self.grace = Some(self.now.wrapping_add(GRACE));
+        }
+        for id in self.all() {
+            self.with(id, |reactor, conn| {
+                reactor.tell_stop(&mut conn.wire);
+                reactor.flush(&mut conn.wire)
+            });
+        }
+    }
+
+    fn tell_stop(&mut self, wire: &mut Wire) {
+        match wire.state {
+            State::Handshake if wire.is_between_requests() || self.is_late(wire) => self.enter(wire, State::Ending),
+            State::Body if self.refuses_requests() => self.refuse(wire, REFUSAL),
+            State::Handshake | State::Body | State::Streaming => {}
+            State::Request | State::Deciding => self.refuse_to_wait(wire),
+            _ => self.begin_close(wire, Some(close::GOING_AWAY), "server stops"),
+        }
+    }
+
+    /// Closes a connection that has opened during a stop.
+    pub(super) fn close_if_stopping(&mut self, wire: &mut Wire) {
+        if self.stopping.is_some() {
+            self.send_answers(wire);
+            self.begin_close(wire, Some(close::GOING_AWAY), "server stops");
+        }
+    }
+
+    /// Whether a request that the host would have to think about is refused: a host that polls may be busy with the stop.
+    pub(super) fn refuses_requests(&self) -> bool {
+        self.stopping.is_some() && !self.delivery.is_immediate()
+    }
+
+    pub(super) fn refuse_for_stop(&mut self, wire: &mut Wire) {
+        self.refuse(wire, REFUSAL);
+    }
+
+    fn refuse_to_wait(&mut self, wire: &mut Wire) {
+        self.withdraw_request(wire);
+        self.refuse(wire, REFUSAL);
+    }
+
+    /// Whether it has had time to send a request, and has not.
+    fn is_late(&self, wire: &Wire) -> bool {
+        self.now.wrapping_sub(wire.since) >= GRACE
+    }
+
+    /// Ends those who have not sent their requests in time.
+    pub(super) fn end_grace(&mut self) {
+        if self.grace.is_none_or(|grace| until(grace, self.now) > 0) {
+            return;
+        }
+        self.grace = None;
+        for id in self.all() {
+            self.with(id, |reactor, conn| {
+                if !matches!(conn.wire.state, State::Handshake) {
+                    return Fate::Lives;
+                }
+                reactor.link.stats.connections_cut.add(1);
+                Fate::Ends
+            });
+        }
+    }
+
+    /// Cuts what is left, after its last turn.
+    pub fn finish(&mut self) {
+        // What there is room for leaves.
+        self.take_commands(true);
+        self.flush_dirty();
+        let left = self.all();
+        self.link.stats.connections_cut.add(left.len() as u64);
+        for id in left {
+            self.with(id, |reactor, conn| {
+                if matches!(conn.wire.state, State::Request | State::Deciding) {
+                    reactor.refuse_to_wait(&mut conn.wire);
+                    reactor.flush(&mut conn.wire);
+                }
+                Fate::Ends
+            });
+        }
+        self.delivery.flush(&mut self.pool);
+        // What was pushed to them meanwhile is lost with them, and counted.
+        self.take_commands(true);
+        for (to, bytes) in self.link.commands.close() {
+            self.drop_queued(to, bytes);
+        }
+    }
+
+    fn all(&self) -> Vec<ConnId> {
+        self.connections.iter().flatten().map(|conn| conn.wire.id).collect()
+    }
+
+    fn stop_accepting(&mut self) {
+        for mut listening in std::mem::take(&mut self.listeners) {
+            // A descriptor of a socket that others have, too, would go on to be reported.
+            self.epoll.remove(listening.listener.as_fd());
+            // What waits at an inherited one waits for whoever accepts there next.
+            if !listening.listener.is_inherited() {
+                self.drain(&mut listening);
+            }
+        }
+    }
+
+    fn drain(&mut self, listening: &mut Listening) {
+        listening.waiting = true;
+        // A flood does not hold up a stop for ever.
+        for _ in 0..2 * self.link.options.backlog {
+            match listening.listener.accept() {
+                Ok(socket) => self.admit(socket),
+                Err(error) => listening.on_accept_error(&error, self.now, &self.link.stats),
+            }
+            if !listening.waiting || listening.starved {
+                return;
+            }
+        }
+    }
+}
