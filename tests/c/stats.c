@@ -205,6 +205,20 @@ static void by_reactor(void)
         close(clients[i]);
 }
 
+/* Takes events, whatever they are, up to the next of this type. */
+static void take_until(struct poller *poller, int type)
+{
+    int taken = 0;
+    while (taken != type) {
+        while (poller->next == poller->count) {
+            poller->count = ws_server_poll(poller->server, &poller->events, scaled(10000, 60000));
+            CHECK(poller->count > 0);
+            poller->next = 0;
+        }
+        taken = (int)poller->events[poller->next++].type;
+    }
+}
+
 /* How much waits where, in poll mode, with a client that does not read and a host that does not poll. */
 static void depths(void)
 {
@@ -219,19 +233,25 @@ static void depths(void)
 
     while (ws_push(poller.server, conn, chunk, CHUNK, WS_BINARY) == WS_OK)
         ;
-    int64_t queued = ws_conn_queued_bytes(poller.server, conn);
-    CHECK(queued >= 4 << 20);
-    STATS_WHEN(poller.server, queued_bytes, queued);
+    CHECK(ws_conn_queued_bytes(poller.server, conn) >= 2 << 20);
+    int64_t deadline = now_ms() + scaled(10000, 60000);
+    while ((int64_t)stats_of(poller.server).queued_bytes != ws_conn_queued_bytes(poller.server, conn)) {
+        CHECK(now_ms() < deadline); /* the kernel may take a little more */
+        give_way();
+    }
     int other = client_open(ws_server_port(poller.server, 0));
     send_message(other, "for a host that is away");
     STATS_WHEN(poller.server, messages_in, 1);
     stats = stats_of(poller.server);
     CHECK(stats.event_bytes >= 23 && stats.event_bytes < 100000);
-    EXPECT_EVENT(&poller, WS_EVENT_OPEN);
-    EXPECT_EVENT(&poller, WS_EVENT_MESSAGE);
-    STATS_WHEN(poller.server, event_bytes, 0);
+    take_until(&poller, WS_EVENT_MESSAGE);
+    while (stats_of(poller.server).event_bytes > 0) { /* a drain, say */
+        CHECK(now_ms() < deadline);
+        CHECK(ws_server_poll(poller.server, &poller.events, 0) >= 0);
+        poller.count = poller.next = 0;
+    }
     reset(fd);
-    EXPECT_EVENT(&poller, WS_EVENT_CLOSE);
+    take_until(&poller, WS_EVENT_CLOSE);
     STATS_WHEN(poller.server, queued_bytes, 0);
     stop_and_free(poller.server);
     close(other);
