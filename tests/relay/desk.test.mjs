@@ -115,7 +115,7 @@ describe('the desk of the relay', { timeout: 180_000 }, () => {
         }
         ada.say({ type: 'answer', conversation: { a: 1 }, text: ['x'], client: null });
         ada.say({ type: 'ping' });
-        await ada.hears((message) => message.type === 'pong', 'a pong');
+        await ada.hears((message) => message.type === 'pong' && message.seq === 1, 'a pong with the number');
         assert.deepEqual(graph.texts(), []);
         assert.doesNotMatch(relay.log, /handler/);
     });

@@ -136,6 +136,13 @@ export class Relay {
         return fetch(this.url + path, { method: 'POST', body, headers });
     }
 
+    /** Has another process change the database. */
+    async sql(statement) {
+        const script = '$p = new PDO("sqlite:$argv[1]"); $p->exec("PRAGMA busy_timeout = 5000"); $p->exec($argv[2]);';
+        const [code] = await once(spawn('php', ['-r', script, this.database, statement], { stdio: 'inherit' }), 'exit');
+        assert.equal(code, 0);
+    }
+
     async cookie(name) {
         const response = await this.post('/login', JSON.stringify({ token: TOKENS[name] }));
         assert.equal(response.status, 200);

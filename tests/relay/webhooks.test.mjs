@@ -9,7 +9,7 @@ describe('the webhooks of the relay', { timeout: 120_000 }, () => {
     let relay, ada;
 
     before(async () => {
-        relay = await new Relay().start();
+        relay = await new Relay({ ENGINE_TRUSTED_PROXIES: '127.0.0.1' }).start();
         ada = await relay.agent('ada');
     });
     after(() => relay.remove());
@@ -111,5 +111,21 @@ describe('the webhooks of the relay', { timeout: 120_000 }, () => {
         for (let i = 0; i < 10; i++) assert.equal((await login(`guess ${i}`)).status, 403);
         assert.equal((await login('guess')).status, 429);
         assert.equal((await login(TOKENS.ada)).status, 429);
+        // Behind a proxy, each client is counted by itself.
+        const elsewhere = { 'X-Forwarded-For': '192.0.2.9' };
+        assert.equal((await relay.post('/login', JSON.stringify({ token: TOKENS.ada }), elsewhere)).status, 200);
+    });
+
+    test('what cannot be stored is answered 503, and taken when it comes again', async () => {
+        await relay.sql("CREATE TRIGGER full BEFORE INSERT ON messages BEGIN SELECT RAISE(ABORT, 'the disk is full'); END");
+        const item = { ...from('p5'), message: { mid: 'mid-once', text: 'at the second time' } };
+        const refused = await relay.hook([item]);
+        assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '5']);
+        assert.match(relay.log, /not stored.*the disk is full/);
+        await relay.sql('DROP TRIGGER full');
+        for (let i = 0; i < 2; i++) assert.equal((await relay.hook([item])).status, 200);
+        await relay.says('p5', 'the end');
+        await ada.sees('the end');
+        assert.equal(ada.texts().filter((text) => text === 'at the second time').length, 1);
     });
 });

@@ -5,6 +5,7 @@ import { agentItem, channelName, conversationItem, messageItem, updateMessage } 
 
 const $ = (id) => document.getElementById(id);
 const NEAR_THE_END = 120;
+const SAY_AGAIN_EVERY = 15_000;
 
 /** id => { id, name, channel, last, unseen, messages: Map, loaded, more, from } */
 const conversations = new Map();
@@ -20,6 +21,9 @@ const line = new Line({
 });
 
 // ---- what the relay says ----------------------------------------------------------------------------------------
+
+// The relay could not store an answer, perhaps: what it does not have is said again. It knows the answer by its id.
+setInterval(() => $('status').classList.contains('live') && unsaid.all(me).forEach(say), SAY_AGAIN_EVERY);
 
 function hello() {
     line.say({ type: 'hello', desk, since: seq, looking: chosen });
@@ -46,6 +50,9 @@ const hear = {
     known(message) {
         message.messages.forEach((one) => learn(one));
         list();
+    },
+    pong(message) {
+        if (message.seq > seq) hello();
     },
     earlier(message) {
         const conversation = conversations.get(message.conversation);

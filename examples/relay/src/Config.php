@@ -70,6 +70,11 @@ final class Config
         foreach (\array_keys(self::DEFAULTS) as $name) {
             $values[$name] = $environment['RELAY_' . \strtoupper(\strtr($name, '.', '_'))] ?? $values[$name];
         }
+        foreach ($environment as $name => $value) {
+            if (\str_starts_with($name, 'RELAY_ENGINE_')) {
+                $engine[\strtolower(\substr($name, 13))] = $value;
+            }
+        }
         foreach (\array_filter(\explode(',', $environment['RELAY_AGENTS'] ?? '')) as $pair) {
             [$name, $token] = \explode(':', $pair, 2) + [1 => ''];
             $agents[\trim($name)] = \trim($token);
@@ -133,7 +138,8 @@ final class Config
             if ($isNumber && (!\is_numeric($values[$name]) || (float) $values[$name] < 0)) {
                 throw new \InvalidArgumentException("$name: a number of seconds is wanted, not \"$values[$name]\"");
             }
-            if (\str_ends_with($name, '_url') && $values[$name] !== '' && \preg_match('~^https?://[^/?#\s]+~', $values[$name]) !== 1) {
+            $isUrl = \str_ends_with($name, '_url') && $values[$name] !== '';
+            if ($isUrl && \preg_match('~^https?://[^/?#\s]+~', $values[$name]) !== 1) {
                 throw new \InvalidArgumentException("$name: an http:// or https:// URL is wanted, not \"$values[$name]\"");
             }
         }
@@ -141,14 +147,15 @@ final class Config
             throw new \InvalidArgumentException("listen: HOST:PORT or unix:/path is wanted, not \"{$values['listen']}\"");
         }
         if ($agents === []) {
-            throw new \InvalidArgumentException('no agents: nobody could log in (section [agents], or RELAY_AGENTS=name:token,…)');
+            throw new \InvalidArgumentException('agents: none, so nobody could log in; [agents], or RELAY_AGENTS=name:token,…');
         }
         foreach ($agents as $name => $token) {
             if (\preg_match('/^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,31}$/Du', $name) !== 1) {
-                throw new \InvalidArgumentException("agents: \"$name\" is no name: letters, digits, blanks and ._- are, up to 32");
+                throw new \InvalidArgumentException("agents: \"$name\" is no name: up to 32 letters, digits, blanks, ._-");
             }
             if (\strlen($token) < self::SHORTEST_TOKEN) {
-                throw new \InvalidArgumentException("agents: the token of \"$name\" has less than " . self::SHORTEST_TOKEN . ' characters');
+                $wanted = self::SHORTEST_TOKEN;
+                throw new \InvalidArgumentException("agents: the token of \"$name\" has less than $wanted characters");
             }
         }
         if (\count(\array_unique($agents)) !== \count($agents)) {

@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace Relay;
 
 use Relay\Channel\Channels;
-use Relay\Store\Message;
 use Relay\Store\Messages;
 use WsPush\Handshake;
 use WsPush\Request;
@@ -54,7 +53,8 @@ final class Desk
     /** Agents may connect, and pages of this desk: a cookie comes along whatever page it was that connects. */
     public function handshake(Request $request, Handshake $handshake): void
     {
-        $ours = $this->origin !== '' ? [$this->origin] : ["http://{$request->header('Host')}", "https://{$request->header('Host')}"];
+        $host = $request->header('Host') ?? '';
+        $ours = $this->origin !== '' ? [$this->origin] : ["http://$host", "https://$host"];
         if (!\in_array($request->header('Origin') ?? $ours[0], $ours, true)) {
             $handshake->refuse(403, "this page is not of this desk\n");
         } elseif ($this->sessions->agent($request) === null) {
@@ -81,7 +81,8 @@ final class Desk
             'earlier' => $this->earlier($conn, $message),
             'answer' => $this->answer($conn, $message),
             'again' => $this->messages->again($message->int('id')) && $this->changed(),
-            'ping' => $this->tell($conn, ['type' => 'pong']),
+            // With the number, so that a page finds out that news were lost though none came after them.
+            'ping' => $this->tell($conn, ['type' => 'pong', 'seq' => $this->published]),
             default => null,
         };
     }
@@ -199,11 +200,10 @@ final class Desk
             $agents[$name][] = $looking;
         }
         \ksort($agents);
-        $list = \array_map(
-            static fn (string $name, array $looking): array => ['name' => $name, 'looking' => \array_values(\array_unique(\array_filter($looking)))],
-            \array_map('strval', \array_keys($agents)),
-            \array_values($agents),
-        );
+        $list = [];
+        foreach ($agents as $name => $looking) {
+            $list[] = ['name' => (string) $name, 'looking' => \array_values(\array_unique(\array_filter($looking)))];
+        }
         $this->server->publish(self::TOPIC, self::json(['type' => 'agents', 'agents' => $list]));
     }
 

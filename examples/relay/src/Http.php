@@ -24,8 +24,8 @@ final class Http
         'X-Content-Type-Options' => 'nosniff',
         'X-Frame-Options' => 'DENY',
         'Referrer-Policy' => 'no-referrer',
-        'Content-Security-Policy' => "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self' ws: wss:; img-src data:; "
-            . "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        'Content-Security-Policy' => "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self' ws: wss:; "
+            . "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ];
     private const TEXT = ['Content-Type' => 'text/plain; charset=utf-8', 'X-Content-Type-Options' => 'nosniff'];
 

@@ -21,7 +21,14 @@ final class Relay
      * One loop watches the server and the sender with stream_select(), which takes descriptors below 1024 and so sets a limit.
      * A desk is far from it; settings under [engine] can lower it.
      */
-    private const ENGINE = ['max_connections' => '900', 'max_message_size' => '64K', 'max_queued_bytes' => '8M', 'paths' => '/desk'];
+    private const ENGINE = [
+        'max_connections' => '900',
+        'max_message_size' => '64K',
+        'max_queued_bytes' => '8M',
+        'paths' => '/desk',
+        // A page that stays open has to show a session that is still good.
+        'max_lifetime' => '12h',
+    ];
     private const STOP_MS = 5000;
 
     /** @param list<string> $senderCommand */

@@ -107,6 +107,8 @@ final class Sessions
 
     private function setCookie(string $value, int $seconds): string
     {
-        return self::COOKIE . "=$value; Path=/; Max-Age=$seconds; HttpOnly; SameSite=Strict" . ($this->isSecure ? '; Secure' : '');
+        $secure = $this->isSecure ? '; Secure' : '';
+
+        return self::COOKIE . "=$value; Path=/; Max-Age=$seconds; HttpOnly; SameSite=Strict$secure";
     }
 }

@@ -34,11 +34,13 @@ final class ConfigTest extends TestCase
     public function testTheEnvironmentComesBeforeTheFile(): void
     {
         $file = $this->file("listen = 127.0.0.1:1\ndatabase = a.sqlite\n[messenger]\napp_secret = \"of; the file\"\n[engine]\nmax_request_body = 2M\n");
-        $config = Config::load($file, self::AGENTS + ['RELAY_LISTEN' => '[::1]:2', 'RELAY_RETRY_FIRST' => '0.25']);
+        $config = Config::load($file, self::AGENTS + [
+            'RELAY_LISTEN' => '[::1]:2', 'RELAY_RETRY_FIRST' => '0.25', 'RELAY_ENGINE_TRUSTED_PROXIES' => '10.0.0.0/8',
+        ]);
         self::assertSame(['::1', 2], $config->address());
         self::assertSame(['a.sqlite', 'of; the file'], [$config->text('database'), $config->text('messenger.app_secret')]);
         self::assertSame(250, $config->milliseconds('retry.first'));
-        self::assertSame(['max_request_body' => '2M'], $config->engine);
+        self::assertSame(['max_request_body' => '2M', 'trusted_proxies' => '10.0.0.0/8'], $config->engine);
         self::assertSame(['ada' => '0123456789abcdef', 'Bob B.' => 'fedcba9876543210'], $config->agents);
         self::assertSame(['messenger'], Channels::of($config)->names());
         self::assertSame(['unix:/run/relay.sock', 0], Config::load(null, self::AGENTS + ['RELAY_LISTEN' => 'unix:/run/relay.sock'])->address());

@@ -134,9 +134,10 @@ final class Messenger implements Channel
             $id = $postback->text('mid') ?: 'postback:' . $item->text('timestamp');
             $event = new Incoming($customer, $id, $postback->text('title') ?: $postback->text('payload'));
         } elseif ($item->has('delivery') || $item->has('read')) {
-            $receipt = $item->at($item->has('read') ? 'read' : 'delivery');
+            $isRead = $item->has('read');
+            $receipt = $item->at($isRead ? 'read' : 'delivery');
 
-            return $customer === '' ? null : new Receipt($customer, $item->has('read'), $receipt->texts('mids'), $receipt->int('watermark'));
+            return $customer === '' ? null : new Receipt($customer, $isRead, $receipt->texts('mids'), $receipt->int('watermark'));
         } else {
             return null;
         }

@@ -45,7 +45,8 @@ final class GraphErrors
 
         return Outcome::failed(match (true) {
             \in_array($code, self::TOKEN, true) => "the page token is not valid any more ($name)",
-            $code === self::WINDOW => "not permitted: outside of the 24 hours after the customer's last message, as a rule ($name)",
+            // As a rule for coming more than 24 hours after the customer's last message.
+            $code === self::WINDOW => "not permitted, or too late after the customer's last message ($name)",
             $code === self::UNREACHABLE => "the customer does not take messages now ($name)",
             default => "$message ($name)",
         });

@@ -76,7 +76,8 @@ final class Sender
             $this->pausedUntil[$answer->channel] = ($this->clock)() + $wait;
         }
         if ($outcome->kind !== Outcome::SENT) {
-            \error_log("relay: answer $answer->id by $answer->channel, attempt $answer->attempts: $outcome->kind: $outcome->note");
+            $which = "answer $answer->id by $answer->channel, attempt $answer->attempts";
+            \error_log("relay: $which: $outcome->kind: $outcome->note");
         }
         $this->tell();
     }

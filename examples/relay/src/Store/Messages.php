@@ -7,7 +7,6 @@ namespace Relay\Store;
 use Relay\Channel\Incoming;
 use Relay\Channel\Receipt;
 use Relay\Channel\Sent;
-use Relay\Fields;
 use Relay\Outgoing\Answer;
 
 /**
@@ -18,7 +17,9 @@ use Relay\Outgoing\Answer;
  */
 final class Messages
 {
-    public const SELECT = 'SELECT m.*, c.channel, c.name, c.customer FROM messages m JOIN conversations c ON c.id = m.conversation ';
+    /** What Message::of() needs; m is the message, c its conversation. */
+    public const SELECT = 'SELECT m.*, c.channel, c.name, c.customer '
+        . 'FROM messages m JOIN conversations c ON c.id = m.conversation ';
     /** Who wrote an answer that came from elsewhere, such as from the Page's inbox. */
     public const ELSEWHERE = 'elsewhere';
 
@@ -111,7 +112,9 @@ final class Messages
     /** The channel of a conversation; null when there is none such. */
     public function channelOf(int $conversation): ?string
     {
-        return $this->database->row('SELECT channel FROM conversations WHERE id = :id', ['id' => $conversation])?->text('channel');
+        $row = $this->database->row('SELECT channel FROM conversations WHERE id = :id', ['id' => $conversation]);
+
+        return $row?->text('channel');
     }
 
     /** @return list<Message> those changed after that number, in order of their change */
@@ -224,12 +227,16 @@ final class Messages
         $row = $this->database->row('SELECT id, name FROM conversations WHERE channel = :channel AND customer = :customer', $key);
         if ($row === null) {
             $name = $name !== '' ? $name : 'Customer ' . \mb_substr($customer, -6);
-            $this->database->run('INSERT INTO conversations (channel, customer, name) VALUES (:channel, :customer, :name)', $key + ['name' => $name]);
+            $this->database->run(
+                'INSERT INTO conversations (channel, customer, name) VALUES (:channel, :customer, :name)',
+                $key + ['name' => $name],
+            );
 
             return $this->database->lastId();
         }
         if ($name !== '' && $name !== $row->text('name')) {
-            $this->database->run('UPDATE conversations SET name = :name WHERE id = :id', ['name' => $name, 'id' => $row->int('id')]);
+            $values = ['name' => $name, 'id' => $row->int('id')];
+            $this->database->run('UPDATE conversations SET name = :name WHERE id = :id', $values);
         }
 
         return $row->int('id');
@@ -264,7 +271,7 @@ final class Messages
      */
     private function messages(string $condition, array $values): array
     {
-        return \array_map(static fn (Fields $row): Message => Message::of($row), $this->database->rows(self::SELECT . $condition, $values));
+        return \array_map(Message::of(...), $this->database->rows(self::SELECT . $condition, $values));
     }
 
     /** Without control characters, but for line breaks and tabs. */

@@ -130,9 +130,11 @@ final class Outbox
     /** @return list<Fields> the first open answer of each conversation, the one due first before the others */
     private function heads(): array
     {
+        $open = "'" . \implode("', '", self::OPEN) . "'";
+        $first = "SELECT min(id) AS first FROM messages WHERE state IN ($open) GROUP BY conversation";
+
         return $this->database->rows(
-            Messages::SELECT . 'JOIN (SELECT min(id) AS first FROM messages WHERE state IN (\'' . \implode("', '", self::OPEN) . '\') '
-            . 'GROUP BY conversation) ON first = m.id WHERE m.state != :sending ORDER BY m.due_at, m.id',
+            Messages::SELECT . "JOIN ($first) ON first = m.id WHERE m.state != :sending ORDER BY m.due_at, m.id",
             ['sending' => Message::SENDING],
         );
     }
