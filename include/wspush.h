@@ -342,6 +342,10 @@ typedef struct {
    */
   uint64_t requests_timed_out;
   /**
+   * Requests that came more slowly than `min_receive_rate`.
+   */
+  uint64_t slow_requests;
+  /**
    * Messages received.
    */
   uint64_t messages_in;

@@ -35,6 +35,7 @@ pub struct Options {
     pub metrics_path: String,
     pub request_timeout: Duration,
     pub body_timeout: Duration,
+    pub min_receive_rate: u64,
     pub keep_alive_timeout: Duration,
     pub response_timeout: Duration,
     pub ping_interval: Duration,
@@ -278,6 +279,13 @@ pub const TABLE: &[Row] = &[
         field: Field::Time(|o| &mut o.body_timeout, 10, DAY_MS),
     },
     Row {
+        name: "min_receive_rate",
+        default: "0",
+        meaning: "Bytes a second at which a request has to come, head and body together, beyond five seconds that each may \
+                  take besides; then 408. It bounds what a slow body costs where `body_timeout` is long. 0: no rate.",
+        field: Field::Bytes(|o| &mut o.min_receive_rate, 0, G),
+    },
+    Row {
         name: "keep_alive_timeout",
         default: "15s",
         meaning: "The time for which a connection stays open after a plain HTTP request for another one. 0: it does not.",
@@ -369,6 +377,7 @@ impl Default for Options {
             metrics_path: String::new(),
             request_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            min_receive_rate: 0,
             keep_alive_timeout: Duration::from_secs(15),
             response_timeout: Duration::from_secs(30),
             ping_interval: Duration::from_secs(30),

@@ -101,6 +101,7 @@ typedef struct {
   uint64_t requests;
   uint64_t requests_refused;
   uint64_t requests_timed_out;
+  uint64_t slow_requests;
   uint64_t messages_in;
   uint64_t messages_out;
   uint64_t bytes_in;

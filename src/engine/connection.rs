@@ -8,6 +8,10 @@ use super::timers::{Tick, ticks_in, until};
 use crate::options::Options;
 use crate::protocol::decoder::Decoder;
 use crate::sys::socket::Socket;
+use std::time::Duration;
+
+/// What a request may take beyond the time that its bytes have at `min_receive_rate`.
+const RATE_GRACE: Duration = Duration::from_secs(5);
 
 /// Where a connection is in its life. It only ever moves down this list, but for a plain HTTP request, behind whose
 /// response it is at the beginning again.
@@ -104,6 +108,14 @@ pub struct Wire {
     pub pushed: u8,
     /// The flags below.
     pub flags: Flags,
+}
+
+/// The earlier of two points in time.
+fn earlier(one: Option<Tick>, other: Option<Tick>) -> Option<Tick> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if until(one, other) > 0 { other } else { one }),
+        (one, other) => one.or(other),
+    }
 }
 
 /// What is the case with a connection beside its state.
@@ -208,8 +220,10 @@ impl Wire {
         let later = |tick: Tick| if until(awake, tick) > 0 { awake } else { tick };
         match self.state {
             State::Handshake if self.is_between_requests() => after(later(self.since), options.keep_alive_timeout),
-            State::Handshake => after(later(self.since), options.request_timeout),
-            State::Body => after(later(self.since), options.body_timeout),
+            State::Handshake => {
+                earlier(after(later(self.since), options.request_timeout), self.slow_at(options, later))
+            }
+            State::Body => earlier(after(later(self.since), options.body_timeout), self.slow_at(options, later)),
             State::Request | State::Streaming | State::Deciding => after(self.since, options.response_timeout),
             State::Leaving(_) | State::Closing | State::Ending => after(self.since, options.close_timeout),
             // Nothing is read from it, so that its silence says nothing. Pings show all the same whether it is there.
@@ -225,12 +239,17 @@ impl Wire {
                     true => None,
                     false => after(later(self.message_at), options.idle_timeout),
                 };
-                match (silence, idle) {
-                    (Some(one), Some(other)) => Some(if until(one, other) > 0 { other } else { one }),
-                    (one, other) => one.or(other),
-                }
+                earlier(silence, idle)
             }
         }
+    }
+
+    /// When its request will have come too slowly, if no more of it comes; `later` makes up for pauses of ours.
+    #[must_use]
+    pub fn slow_at(&self, options: &Options, later: impl Fn(Tick) -> Tick) -> Option<Tick> {
+        let (began, received) = self.http.as_ref()?.arriving?;
+        let paid = Duration::from_millis(received.saturating_mul(1000).checked_div(options.min_receive_rate)?);
+        Some(later(began).wrapping_add(ticks_in(RATE_GRACE + paid)))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::reactor::{Introduction, Rest};
 use super::request::Request;
+use super::timers::Tick;
 use crate::protocol::handshake::Upgrade;
 use crate::protocol::http::{BodyReader, Persistence, RequestReader, Version};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct Http {
     pub is_between: bool,
     /// Some of the next request, or all, has been received already.
     pub has_next: bool,
+    /// When the first bytes of the request came, and how many have come since: not kept where no rate is demanded.
+    pub arriving: Option<(Tick, u64)>,
     /// What is still to be sent of a file.
     pub rest: Option<Rest>,
 }
@@ -55,6 +58,7 @@ impl Http {
     pub fn begin_again(&mut self) {
         self.reader = RequestReader::new();
         self.exchange = Exchange::default();
+        self.arriving = None;
         self.is_between = true;
     }
 }

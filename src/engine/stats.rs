@@ -90,6 +90,8 @@ stats! {
     requests_refused: Counter,
     /// Requests that were not whole within `request_timeout`.
     requests_timed_out: Counter,
+    /// Requests that came more slowly than `min_receive_rate`.
+    slow_requests: Counter,
     /// Messages received.
     messages_in: Counter,
     /// Messages handed to the kernel or to the queue of a connection, each receiver of a broadcast counted.

@@ -28,6 +28,8 @@ pub struct ws_stats {
     pub requests_refused: u64,
     /// Requests that were not whole within `request_timeout`.
     pub requests_timed_out: u64,
+    /// Requests that came more slowly than `min_receive_rate`.
+    pub slow_requests: u64,
     /// Messages received.
     pub messages_in: u64,
     /// Messages handed to the kernel or to the queue of a connection, each receiver of a broadcast counted.
@@ -149,6 +151,7 @@ impl ws_stats {
         self.requests += stats.requests.get();
         self.requests_refused += stats.requests_refused.get();
         self.requests_timed_out += stats.requests_timed_out.get();
+        self.slow_requests += stats.slow_requests.get();
         self.messages_in += stats.messages_in.get();
         self.messages_out += stats.messages_out.get();
         self.bytes_in += stats.bytes_in.get();

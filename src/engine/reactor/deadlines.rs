@@ -60,6 +60,10 @@ impl Reactor {
             }
             // Nobody has asked for anything.
             State::Handshake if wire.is_between_requests() => return Fate::Ends,
+            State::Handshake | State::Body if self.is_too_slow(wire) => {
+                stats.slow_requests.add(1);
+                self.refuse(wire, Refusal { status: 408, detail: "the request comes too slowly (min_receive_rate)" });
+            }
             State::Handshake => {
                 stats.requests_timed_out.add(1);
                 self.refuse(wire, Refusal { status: 408, detail: "the request took too long (request_timeout)" });
@@ -95,6 +99,11 @@ impl Reactor {
             }
         }
         Fate::Lives
+    }
+
+    fn is_too_slow(&self, wire: &Wire) -> bool {
+        let later = |tick| if until(self.awake, tick) > 0 { self.awake } else { tick };
+        wire.slow_at(&self.link.options, later).is_some_and(|tick| until(tick, self.now) == 0)
     }
 
     fn is_idle_too_long(&self, wire: &Wire) -> bool {

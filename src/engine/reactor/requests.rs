@@ -24,7 +24,8 @@ impl Reactor {
     /// Takes what belongs to one request off the start of `input`, and returns how many bytes that was.
     pub(super) fn read_request(&mut self, wire: &mut Wire, input: &[u8]) -> usize {
         let mut used = 0;
-        if matches!(wire.state, State::Handshake) {
+        let is_head = matches!(wire.state, State::Handshake);
+        if is_head {
             let Some(introduction) = self.read_introduction(wire, input) else { return 0 };
             used = introduction + self.read_head(wire, &input[introduction..]);
         }
@@ -34,7 +35,23 @@ impl Reactor {
             }
             used += self.read_body(wire, &input[used..]);
         }
+        let read = if matches!(wire.state, State::Handshake) { input.len() } else { used };
+        self.note_arrival(wire, read, is_head);
         used
+    }
+
+    /// Notes how much of a request has come, if it has to come at some rate. A head is looked at from its start each time.
+    fn note_arrival(&mut self, wire: &mut Wire, read: usize, is_head: bool) {
+        let Some(http) = wire.http.as_mut() else { return };
+        if self.link.options.min_receive_rate == 0 || read == 0 {
+            return;
+        }
+        let before = http.arriving;
+        let (began, received) = before.unwrap_or((self.now, 0));
+        http.arriving = Some((began, if is_head { 0 } else { received } + read as u64));
+        if before.is_none() {
+            self.arm(wire);
+        }
     }
 
     fn read_head(&mut self, wire: &mut Wire, input: &[u8]) -> usize {
