@@ -194,6 +194,40 @@ describe('the page of the relay', { timeout: 240_000 }, () => {
         assert.ok(await ada.isHidden('#earlier'));
     });
 
+    test('news that are lost on the way are noticed, and fetched', async () => {
+        let losing = false;
+        await ada.routeWebSocket(/\/desk$/, (socket) => {
+            const server = socket.connectToServer();
+            server.onMessage((data) => losing && JSON.parse(data).type === 'news' || socket.send(data));
+        });
+        await ada.reload();
+        await bothLogIn();
+        await relay.says('psid-000001', 'one');
+        await Promise.all([choose(ada, '000001'), choose(bob, '000001')]);
+        losing = true;
+        await relay.says('psid-000001', 'two');
+        await relay.says('psid-000002', 'of another');
+        await sees(bob, 'two');
+        losing = false;
+        await relay.says('psid-000001', 'three');
+        await sees(ada, 'three');
+        assert.deepEqual(await texts(ada), ['one', 'two', 'three']);
+        await ada.locator('#conversations li', { hasText: 'of another' }).waitFor();
+    });
+
+    test('a customer who has not written for long is found', async () => {
+        for (let i = 1; i <= 205; i++) await relay.says(`psid-${String(i).padStart(6, '0')}`, `number ${i}`);
+        await logIn(ada, 'ada');
+        await ada.locator('#conversations li', { hasText: 'Customer 000205' }).waitFor();
+        assert.equal(await ada.locator('#conversations li').count(), 200);
+        await ada.fill('#find', '000003');
+        await choose(ada, 'Customer 000003');
+        await sees(ada, 'number 3');
+        assert.equal(await ada.locator('#conversations li').count(), 1);
+        await ada.fill('#find', 'nobody of this name');
+        await ada.getByText('No such customer.').waitFor();
+    });
+
     test('all of it works by keyboard, and everything has a name', async () => {
         await relay.says('psid-000001', 'Hello?');
         await ada.focus('#token');

@@ -54,6 +54,10 @@ const hear = {
     pong(message) {
         if (message.seq > seq) hello();
     },
+    found(message) {
+        message.messages.forEach((one) => learn(one, true));
+        list();
+    },
     earlier(message) {
         const conversation = conversations.get(message.conversation);
         if (conversation === undefined) return;
@@ -269,7 +273,11 @@ $('text').addEventListener('keydown', (event) => {
     }
 });
 $('text').addEventListener('input', measure);
-$('find').addEventListener('input', list);
+$('find').addEventListener('input', () => {
+    list();
+    const name = $('find').value.trim();
+    if (name !== '') line.say({ type: 'find', name }); // among those who have not written for long, too
+});
 $('back').addEventListener('click', () => show(0));
 $('earlier').addEventListener('click', () => {
     line.say({ type: 'earlier', conversation: chosen, before: conversations.get(chosen).from });

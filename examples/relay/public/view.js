@@ -59,6 +59,7 @@ export function conversationItem(conversation, isChosen, choose) {
     const button = make('button');
     const time = make('time', '', when(last.at));
     const text = make('span', 'last', (isWaiting ? '' : `${last.agent}: `) + summary(last));
+    if (last.state === 'failed') text.prepend(make('b', 'error', 'Not sent '));
     button.append(face(conversation.name), make('span', 'who', conversation.name), time, text);
     if (conversation.unseen > 0) {
         const badge = make('span', 'badge', String(conversation.unseen));

@@ -14,10 +14,10 @@ use WsPush\Server;
  * What is said between the relay and the pages of its agents, in JSON.
  *
  * A page says: hello (with the desk and the number of the last change that it knows, if any), look (at a conversation), earlier
- * (messages of one), answer (with an id of its own making), again (try a failed answer), ping.
+ * (messages of one), find (a customer), answer (with an id of its own making), again (try a failed answer), ping.
  *
  * It hears: welcome (all anew, or what it has missed), news (what has changed: "after" is the number before, so that a page
- * sees when it has missed some), earlier, agents (who is here, and looks at what), refused (an answer), pong.
+ * sees when it has missed some), earlier, found, agents (who is here, and looks at what), known or refused (an answer), pong.
  */
 final class Desk
 {
@@ -79,6 +79,7 @@ final class Desk
             'hello' => $this->hello($conn, $message),
             'look' => $this->look($conn, $message->int('conversation')),
             'earlier' => $this->earlier($conn, $message),
+            'find' => $this->find($conn, $message->text('name')),
             'answer' => $this->answer($conn, $message),
             'again' => $this->messages->again($message->int('id')) && $this->changed(),
             // With the number, so that a page finds out that news were lost though none came after them.
@@ -162,6 +163,12 @@ final class Desk
             'more' => \count($messages) > self::PAGE,
             'messages' => \array_slice($messages, 0, self::PAGE),
         ]);
+    }
+
+    /** Customers beyond those of the welcome. */
+    private function find(int $conn, string $name): void
+    {
+        $this->tell($conn, ['type' => 'found', 'messages' => $this->messages->find($name, self::PAGE)]);
     }
 
     private function answer(int $conn, Fields $message): void

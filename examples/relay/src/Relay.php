@@ -35,7 +35,7 @@ final class Relay
     public static function serve(Config $config, array $senderCommand): void
     {
         $clock = self::clock();
-        $lock = \fopen($config->text('database') . '.relay-lock', 'ce');
+        $lock = @\fopen($config->text('database') . '.relay-lock', 'ce');
         if ($lock === false || !\flock($lock, \LOCK_EX | \LOCK_NB)) {
             throw new \RuntimeException("{$config->text('database')}: another relay has it, or it cannot be written");
         }

@@ -79,6 +79,9 @@ final class MessagesTest extends TestCase
         self::assertSame(['text 3', 'text 2'], self::texts($desk->messages->lastOfEach(2)));
         self::assertSame(['text 2', 'text 0'], self::texts($desk->messages->before(1, PHP_INT_MAX, 10)));
         self::assertSame(['text 0'], self::texts($desk->messages->before(1, 3, 10)));
+        self::assertSame(['text 2'], self::texts($desk->messages->find('OF C1', 10)));
+        self::assertSame(['text 3', 'text 2'], self::texts($desk->messages->find('name', 2)));
+        self::assertSame([], self::texts($desk->messages->find('_ame%', 10)));
         self::assertSame('Name of c1', self::conversation($desk->messages->before(1, 3, 10)[0])['name']);
     }
 

@@ -150,6 +150,40 @@ final class MessengerTest extends TestCase
         self::assertSame([], Support::hook([self::FROM + ['message' => ['mid' => 'm1', 'text' => 'x']]], 'instagram')->events);
     }
 
+    public function testWhateverIsInABodyItIsReadOrRefused(): void
+    {
+        $item = self::FROM + ['message' => ['mid' => 'm', 'text' => 'x', 'is_echo' => true, 'attachments' => [['payload' => ['url' => 'u']]]],
+            'delivery' => ['mids' => ['m'], 'watermark' => 1], 'postback' => ['title' => 't']];
+        $seed = 4711;
+        $random = static function (int $below) use (&$seed): int {
+            $seed = ($seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+
+            return intdiv($seed, 65_536) % $below;
+        };
+        $others = [null, true, 0, -1, 1.5, '', 'text', [], [[]], ['a' => 1], PHP_INT_MAX];
+        $mangle = static function (array $value) use (&$mangle, $random, $others): array {
+            foreach ($value as $key => $inner) {
+                if ($random(6) === 0) {
+                    $value[$key] = $others[$random(count($others))];
+                } elseif ($random(12) === 0) {
+                    unset($value[$key]);
+                } elseif (is_array($inner)) {
+                    $value[$key] = $mangle($inner);
+                }
+            }
+
+            return $value;
+        };
+        $desk = new Support();
+        for ($i = 0; $i < 3000; ++$i) {
+            $body = json_encode($mangle(['object' => 'page', 'entry' => [['messaging' => [$item, $item]]]]), JSON_THROW_ON_ERROR);
+            $received = Support::messenger()->receive(Support::signed($body));
+            self::assertContains($received->status, [200, 400], $body);
+            $desk->messages->take('messenger', $received->events);
+        }
+        self::assertGreaterThan(0, $desk->messages->seq(), 'some of it was sound');
+    }
+
     public function testACallIsAsTheSendApiWantsIt(): void
     {
         $call = Support::messenger()->call(new Answer(7, 1, 'messenger', 'psid-1', 'Grüße "1"', 1, 0, 'd'));

@@ -85,7 +85,7 @@ final class Sender
     /** Waits until no other sender of this database is left. False when the relay goes meanwhile. */
     private function isAlone(): bool
     {
-        $this->lock = \fopen($this->lockFile, 'ce') ?: throw new \RuntimeException("$this->lockFile cannot be opened");
+        $this->lock = @\fopen($this->lockFile, 'ce') ?: throw new \RuntimeException("$this->lockFile cannot be opened");
         while (!\flock($this->lock, \LOCK_EX | \LOCK_NB)) {
             if (!$this->sleep(self::LOCK_RETRY_MS)) {
                 return false;

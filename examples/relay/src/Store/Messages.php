@@ -132,6 +132,15 @@ final class Messages
         );
     }
 
+    /** @return list<Message> the last message of each conversation with a customer whose name contains this */
+    public function find(string $name, int $most): array
+    {
+        return $this->messages(
+            "WHERE m.id = c.last AND c.name LIKE :name ESCAPE '\\' ORDER BY c.last DESC LIMIT :most",
+            ['name' => '%' . \addcslashes($name, '%_\\') . '%', 'most' => $most],
+        );
+    }
+
     /** @return list<Message> of a conversation, those before that id, the newest first */
     public function before(int $conversation, int $id, int $most): array
     {
