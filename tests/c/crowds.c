@@ -71,6 +71,39 @@ static void by_address(const char *reactors)
     unlink(path);
 }
 
+/* Who comes from one address again and again, and stays to read why it is refused, keeps nobody else out. */
+static void a_crowd_from_one_address(void)
+{
+    enum { CROWD = 150 };
+    struct record record = RECORD;
+    int crowd[CROWD], told = 0;
+    char head[1024];
+    ws_server *server = recorded_server(&record, echo_message);
+    CHECK_OK(ws_server_set(server, "max_connections_per_address", "1"));
+    CHECK_OK(ws_server_set(server, "close_timeout", "1m"));
+    int port = start(server), first = open_from("127.0.0.2", port);
+    for (int i = 0; i < CROWD; i++)
+        crowd[i] = client_from("127.0.0.2", port);
+    STATS_WHEN(server, address_refusals, CROWD);
+    CHECK_INT(CROWD, stats_of(server).connections_refused);
+    int other = open_from("127.0.0.3", port);
+    send_message(other, "in");
+    EXPECT_MESSAGE(other, "in");
+    for (int i = 0; i < CROWD; i++) { /* as many are told as are kept for that */
+        char byte;
+        if (recv(crowd[i], &byte, 1, MSG_PEEK) == 1) {
+            CHECK_INT(503, receive_head(crowd[i], head, sizeof head));
+            told++;
+        }
+        EXPECT_CUT(crowd[i]);
+    }
+    CHECK_INT(64, told);
+    STATS_WHEN(server, connections_open, 2);
+    stop_and_free(server);
+    close(first);
+    close(other);
+}
+
 /* All of a subnet, which the loopback of IPv6 is alone in. */
 static void by_address_in_ipv6(void)
 {
@@ -282,6 +315,7 @@ int main(void)
     begin();
     by_address("1");
     by_address("4");
+    a_crowd_from_one_address();
     by_address_in_ipv6();
     before_the_first_request();
     a_long_flood();

@@ -42,8 +42,7 @@ impl Reactor {
 
     pub(super) fn admit(&mut self, socket: Socket) {
         self.link.stats.connections_accepted.add(1);
-        let id = if self.turned_away < TURNED_AWAY { self.ids.take(&self.link.registry) } else { None };
-        let Some(id) = id else { return self.drop_arrival() };
+        let Some(id) = self.ids.take(&self.link.registry) else { return self.drop_arrival() };
         if self.epoll.add(socket.as_fd(), id).is_err() {
             self.ids.give_back(&self.link.registry, id);
             return self.drop_arrival();
@@ -53,6 +52,10 @@ impl Reactor {
             Ok(()) => {
                 self.await_introduction(&mut conn.wire);
                 self.arm(&mut conn.wire);
+            }
+            Err(_) if self.turned_away >= TURNED_AWAY => {
+                self.ids.give_back(&self.link.registry, id);
+                return self.drop_arrival();
             }
             Err(refusal) => self.refuse_connection(&mut conn.wire, refusal),
         }
