@@ -17,6 +17,8 @@ export class Graph {
     delivered = [];
     /** Calls that came, whatever became of them. */
     calls = 0;
+    /** Called with each message that a customer has got; a test may send its echo. */
+    onDelivered = () => {};
     #next = [];
     #watchers = new Set();
     #server = createServer((request, response) => this.#serve(request, response));
@@ -79,6 +81,7 @@ export class Graph {
             } else {
                 const mid = `m_${this.delivered.length + 1}_${Date.now()}`;
                 this.delivered.push({ ...fault, mid });
+                this.onDelivered({ ...fault, mid });
                 this.#changed();
                 if (behaviour.drop) return request.socket.destroy();
                 await behaviour.hold;

@@ -150,7 +150,8 @@ final class Config
             throw new \InvalidArgumentException('agents: none, so nobody could log in; [agents], or RELAY_AGENTS=name:token,…');
         }
         foreach ($agents as $name => $token) {
-            if (\preg_match('/^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,31}$/Du', $name) !== 1) {
+            // PHP makes an integer of the key "42".
+            if (\preg_match('/^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,31}$/Du', (string) $name) !== 1) {
                 throw new \InvalidArgumentException("agents: \"$name\" is no name: up to 32 letters, digits, blanks, ._-");
             }
             if (\strlen($token) < self::SHORTEST_TOKEN) {
