@@ -10,12 +10,13 @@ use std::path::Path;
 const SONAME: &str = "libwspush.so.0";
 
 /// What is in the headers, in this order.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "error.rs",
     "ffi/error.rs",
     "ffi/handle.rs",
     "ffi/server.rs",
     "ffi/connection.rs",
+    "ffi/facts.rs",
     "ffi/topic.rs",
     "ffi/event.rs",
     "ffi/request.rs",

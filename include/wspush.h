@@ -245,6 +245,57 @@ typedef struct {
 } ws_push_arguments;
 
 /**
+ * What is known of a WebSocket connection. Strings are UTF-8 and never NULL, and stay until the same thread asks again. It
+ * may grow at its end in later versions: the caller says with `size` how much of it there is.
+ */
+typedef struct {
+  /**
+   * Set by the caller to `sizeof(ws_conn_facts)`.
+   */
+  size_t size;
+  /**
+   * Where it comes from, as `ws_request_remote_address` tells it.
+   */
+  const char *remote_address;
+  /**
+   * The IP address of ours that it came in at; "unix" over a Unix socket.
+   */
+  const char *local_address;
+  /**
+   * The path of its request, without the query; of a longer one the first 1,024 bytes.
+   */
+  const char *path;
+  /**
+   * The subprotocol that was chosen, empty if none was.
+   */
+  const char *subprotocol;
+  /**
+   * When it opened, in milliseconds of Unix time, to the hundredth of a second; by the clock of the start of the server.
+   */
+  uint64_t opened_ms;
+  /**
+   * When its peer last gave a sign of life, sent anything or took what had waited for it; in the same way.
+   */
+  uint64_t heard_ms;
+  /**
+   * Bytes that wait to be sent to it, as `ws_conn_queued_bytes` tells them.
+   */
+  uint64_t queued_bytes;
+  /**
+   * The port that it comes from; 0 over a Unix socket.
+   */
+  int remote_port;
+  /**
+   * The port of ours that it came in at; 0 over a Unix socket.
+   */
+  int local_port;
+  /**
+   * How many topics it is subscribed to.
+   */
+  int topics;
+} ws_conn_facts;
+
+/**
  * Something that happened on a connection.
  */
 typedef struct {
@@ -869,6 +920,21 @@ int64_t ws_conn_queued_bytes(ws_server *server, ws_conn conn);
  * `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
 int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
+
+/**
+ * Fills `facts`, of which `size` must be set, with what is known of an open WebSocket connection, one that is closing by
+ * `ws_close` included. It is the connection of this id and never another; where that closes at the same moment, either what
+ * was known of it is told or `WS_ERR_CLOSED`.
+ *
+ * Any thread, and any callback but that of the close event, when it is gone. The strings stay until this thread calls it
+ * again or ends.
+ *
+ * Errors: `WS_ERR_CLOSED`; `WS_ERR_NULL`, `WS_ERR_ARGUMENT` for a `size` below that of the first version;
+ * `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_conn_info(ws_server *server,
+                 ws_conn conn,
+                 ws_conn_facts *facts);
 
 /**
  * Subscribes an open connection to a topic: from now on it gets what is published there. A topic is any UTF-8 name of 1 to

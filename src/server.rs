@@ -10,6 +10,7 @@ use self::running::Running;
 use crate::engine::batch::Batch;
 use crate::engine::commands::Command;
 use crate::engine::delivery::Handler;
+use crate::engine::facts::Facts;
 use crate::engine::link::Link;
 use crate::engine::registry::{ConnId, Phase, reactor_of};
 use crate::engine::stats::Stats;
@@ -228,6 +229,14 @@ impl Server {
             return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
         }
         self.link(conn)?.close(conn, code, reason)
+    }
+
+    /// What is known of a connection, and when the clock of the facts' ticks was 0, in milliseconds of Unix time.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn facts(&self, conn: ConnId) -> Result<(Facts, u64)> {
+        Ok((self.link(conn)?.facts_of(conn)?, self.running()?.epoch_ms))
     }
 
     /// Has a drain told, once, as soon as no more than `low_watermark` waits to be sent to a connection.

@@ -76,6 +76,20 @@ typedef struct {
 } ws_push_arguments;
 
 typedef struct {
+  size_t size;
+  const char *remote_address;
+  const char *local_address;
+  const char *path;
+  const char *subprotocol;
+  uint64_t opened_ms;
+  uint64_t heard_ms;
+  uint64_t queued_bytes;
+  int remote_port;
+  int local_port;
+  int topics;
+} ws_conn_facts;
+
+typedef struct {
   ws_conn conn;
   const void *data;
   size_t length;
@@ -222,6 +236,8 @@ int ws_conn_is_open(ws_server *server, ws_conn conn);
 int64_t ws_conn_queued_bytes(ws_server *server, ws_conn conn);
 
 int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
+
+int ws_conn_info(ws_server *server, ws_conn conn, ws_conn_facts *facts);
 
 int ws_subscribe(ws_server *server, ws_conn conn, const char *topic);
 

@@ -66,6 +66,8 @@ impl Http {
 /// An upgrade that the host has to decide about.
 #[derive(Debug)]
 pub struct Undecided {
+    /// The request.
+    pub request: Arc<Request>,
     /// What the response depends on.
     pub upgrade: Upgrade,
     /// The subprotocol that the options choose.

@@ -5,6 +5,7 @@ mod http;
 use super::census::Census;
 use super::commands::{Call, Command, CommandQueue, Refused};
 use super::events::EventQueue;
+use super::facts::{FactTable, Facts};
 use super::http::Undecided;
 use super::registry::{ConnId, Phase, Registry, Standing};
 use super::stats::Stats;
@@ -35,6 +36,8 @@ pub struct Link {
     pub commands: CommandQueue,
     /// The topics of its connections.
     pub topics: Topics,
+    /// What is known of its connections.
+    pub facts: FactTable,
     /// Its counters.
     pub stats: Stats,
     /// How many connections there are, over all reactors of its server.
@@ -65,6 +68,7 @@ impl Link {
             registry: Registry::new(reactor, options.reactors as usize, options.max_connections + TURNED_AWAY),
             commands: CommandQueue::new(options.max_command_bytes)?,
             topics: Topics::default(),
+            facts: FactTable::default(),
             stats: Stats::default(),
             census: Arc::clone(census),
             options: Arc::clone(options),
@@ -231,6 +235,14 @@ impl Link {
             Some(Standing { phase: Phase::Open, .. }) => self.enqueue(Command::Halt(conn, halted)),
             standing => Err(not_open(conn, standing)),
         }
+    }
+
+    /// What is known of a connection that the host knows as open, or has begun to close.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn facts_of(&self, conn: ConnId) -> Result<Facts> {
+        self.facts.get(&self.registry, conn).ok_or_else(|| gone(conn))
     }
 
     /// Bytes that wait to be sent to a connection that the host has not been told of as closed.

@@ -13,6 +13,7 @@ pub mod commands;
 pub mod connection;
 pub mod delivery;
 pub mod events;
+pub mod facts;
 pub mod http;
 pub mod inbox;
 pub mod link;

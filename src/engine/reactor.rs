@@ -335,6 +335,7 @@ impl Reactor {
         self.count_out(wire);
         self.accept_again();
         wire.socket.shut_down();
+        self.link.facts.remove(self.link.registry.slot_of(wire.id));
         self.ids.give_back(&self.link.registry, wire.id);
         self.link.stats.connections_open.set(self.ids.live() as u64);
         self.link.stats.connections_closed.add(1);

@@ -10,9 +10,10 @@
 //! So the sum is right at any time, even when a slot has passed to another connection in between. One bit says that a
 //! push was refused, for which the host is to hear when there is room again.
 
+use super::timers::Tick;
 use std::collections::VecDeque;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The id of a connection, from 1 to below 2^63.
 pub type ConnId = u64;
@@ -51,6 +52,10 @@ struct Slot {
     id: AtomicU64,
     /// The phase in the top bits, whether a push was refused, and the queued bytes below.
     state: AtomicU64,
+    /// When it opened.
+    opened: AtomicU32,
+    /// When it was last heard of.
+    heard: AtomicU32,
 }
 
 /// The connections of one reactor, as seen by all threads.
@@ -190,6 +195,27 @@ impl Registry {
         if let Some(slot) = self.find(id) {
             slot.state.fetch_and(!REFUSED, Ordering::AcqRel);
         }
+    }
+
+    /// Notes when a connection opens.
+    pub fn note_opened(&self, id: ConnId, now: Tick) {
+        if let Some(slot) = self.find(id) {
+            slot.opened.store(now, Ordering::Relaxed);
+            slot.heard.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes when a connection was heard of.
+    pub fn note_heard(&self, id: ConnId, now: Tick) {
+        if let Some(slot) = self.find(id) {
+            slot.heard.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// When a connection opened, and when it was last heard of.
+    #[must_use]
+    pub fn times(&self, id: ConnId) -> Option<(Tick, Tick)> {
+        self.find(id).map(|slot| (slot.opened.load(Ordering::Relaxed), slot.heard.load(Ordering::Relaxed)))
     }
 
     /// Moves a connection from one phase to another, if it is in the first. Whether it was. No push was refused in the new one.

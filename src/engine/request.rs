@@ -21,39 +21,24 @@ pub struct Request {
     remote_address: At,
     subprotocol: At,
     headers: Vec<(At, At)>,
-    remote_port: u16,
-    local_port: u16,
+    remote: Peer,
+    local: Peer,
 }
 
 impl Request {
     /// Copies what a request head says.
     #[must_use]
-    pub fn new(head: &RequestHead<'_>, peer: Peer, local_port: u16) -> Self {
-        let (address, remote_port) = match peer {
-            Peer::Tcp(address) => (address.ip().to_string(), address.port()),
-            Peer::Unix => ("unix".to_owned(), 0),
-        };
+    pub fn new(head: &RequestHead<'_>, remote: Peer, local: Peer) -> Self {
         let mut text = Vec::with_capacity(512);
         put(&mut text, head.method().as_bytes());
         let target = put(&mut text, head.target().as_bytes());
         let path = put(&mut text, head.path().as_bytes());
         let query = put(&mut text, head.query().unwrap_or_default().as_bytes());
-        let remote_address = put(&mut text, address.as_bytes());
+        let remote_address = put(&mut text, remote.address().as_bytes());
         let subprotocol = put(&mut text, b"");
         let headers = head.headers().map(|(name, value)| (put(&mut text, name.as_bytes()), put(&mut text, value)));
         let headers = headers.collect();
-        Self {
-            text,
-            body: Vec::new(),
-            target,
-            path,
-            query,
-            remote_address,
-            subprotocol,
-            headers,
-            remote_port,
-            local_port,
-        }
+        Self { text, body: Vec::new(), target, path, query, remote_address, subprotocol, headers, remote, local }
     }
 
     /// The same with a body.
@@ -132,14 +117,26 @@ impl Request {
 
     /// The port of the far end, 0 over a Unix socket.
     #[must_use]
-    pub const fn remote_port(&self) -> u16 {
-        self.remote_port
+    pub fn remote_port(&self) -> u16 {
+        self.remote.port()
     }
 
     /// The port that the connection came in at, 0 over a Unix socket.
     #[must_use]
-    pub const fn local_port(&self) -> u16 {
-        self.local_port
+    pub fn local_port(&self) -> u16 {
+        self.local.port()
+    }
+
+    /// The far end.
+    #[must_use]
+    pub const fn remote(&self) -> Peer {
+        self.remote
+    }
+
+    /// Our end.
+    #[must_use]
+    pub const fn local(&self) -> Peer {
+        self.local
     }
 
     /// The memory it takes, in bytes.

@@ -26,6 +26,15 @@ pub const fn tick_of(ms: u64) -> Tick {
     (ms / TICK_MS) as Tick
 }
 
+/// The millisecond that a tick not far from `now_ms` began with: as far back as ticks go before they wrap.
+#[must_use]
+pub const fn ms_of(tick: Tick, now_ms: u64) -> u64 {
+    let ahead = tick.wrapping_sub(tick_of(now_ms));
+    // It may have been another thread that looked at the clock, a little later.
+    let now = now_ms / TICK_MS + if ahead <= FAR { ahead as u64 } else { 0 };
+    now.saturating_sub((now as Tick).wrapping_sub(tick) as u64) * TICK_MS
+}
+
 /// The ticks in this time, at least one.
 #[must_use]
 pub fn ticks_in(time: std::time::Duration) -> Tick {
@@ -183,6 +192,16 @@ mod tests {
         let mut due = Vec::new();
         wheel.turn(2_000_000, &mut due);
         assert_eq!(due, [(1, tick)]);
+    }
+
+    #[test]
+    fn ticks_in_times() {
+        for now_ms in [0, 5, 12_345, 42_949_672_950, 42_949_672_960, 42_949_673_333, 99_949_673_337] {
+            let now = now_ms / TICK_MS;
+            for other in [now, now + 3, now.saturating_sub(7), now.saturating_sub(4_000_000_000)] {
+                assert_eq!(ms_of(other as Tick, now_ms), other * TICK_MS, "{other} at {now}");
+            }
+        }
     }
 
     #[test]

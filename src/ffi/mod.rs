@@ -10,6 +10,7 @@
 mod connection;
 mod error;
 mod event;
+mod facts;
 mod handle;
 mod request;
 mod response;

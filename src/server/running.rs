@@ -14,8 +14,8 @@ use crate::engine::worker;
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::frame::Opcode;
-use crate::sys::process;
 use crate::sys::socket::{Address, Listener};
+use crate::sys::{clock, process};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -30,6 +30,8 @@ pub(super) struct Running {
     threads: Mutex<Vec<JoinHandle<()>>>,
     pub(super) alive: Arc<Alive>,
     pub(super) forks: u32,
+    /// When the clock that the reactors go by was 0, in milliseconds of Unix time.
+    pub(super) epoch_ms: u64,
 }
 
 /// How many reactors run.
@@ -75,8 +77,16 @@ impl Running {
             seats.push(Arc::new(Seat::new(link, reactor, shared, host)));
         }
         let alive = Arc::new(Alive::new(reactors));
-        let running =
-            Self { links, seats, events, ports, threads: Mutex::default(), alive, forks: process::fork_generation() };
+        let running = Self {
+            links,
+            seats,
+            events,
+            ports,
+            threads: Mutex::default(),
+            alive,
+            forks: process::fork_generation(),
+            epoch_ms: clock::epoch_ms(),
+        };
         for (index, seat) in running.seats.iter().enumerate() {
             if let Err(error) = running.spawn(index, Arc::clone(seat)) {
                 running.alive.leave(reactors - index);

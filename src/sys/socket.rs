@@ -31,13 +31,33 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// The far end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Peer {
-    /// Over TCP, from this address and port.
+    /// Over TCP, with this address and port.
     Tcp(SocketAddr),
     /// Over a Unix socket.
     Unix,
+}
+
+impl Peer {
+    /// The IP address, or `unix`.
+    #[must_use]
+    pub fn address(self) -> String {
+        match self {
+            Self::Tcp(address) => address.ip().to_string(),
+            Self::Unix => "unix".to_owned(),
+        }
+    }
+
+    /// The port, 0 over a Unix socket.
+    #[must_use]
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Tcp(address) => address.port(),
+            Self::Unix => 0,
+        }
+    }
 }
 
 /// A socket that accepts connections. A Unix socket leaves its path behind no longer than it lives, unless it is inherited.
@@ -233,10 +253,10 @@ impl Socket {
         address_of(&self.fd, libc::getpeername).map(|address| address.map_or(Peer::Unix, Peer::Tcp))
     }
 
-    /// The port of this end, 0 on a Unix socket.
+    /// This end.
     #[must_use]
-    pub fn local_port(&self) -> u16 {
-        address_of(&self.fd, libc::getsockname).ok().flatten().map_or(0, |address| address.port())
+    pub fn local(&self) -> Peer {
+        address_of(&self.fd, libc::getsockname).ok().flatten().map_or(Peer::Unix, Peer::Tcp)
     }
 }
 

@@ -3,11 +3,14 @@
 use super::super::commands::Command;
 use super::super::http::Undecided;
 use super::super::registry::{ConnId, Phase};
+use super::super::timers::tick_of;
 use super::Link;
 use crate::error::{Error, Result, Status};
 use crate::protocol::http::ResponseHead;
+use crate::sys::clock;
 use std::collections::HashMap;
-use std::sync::{MutexGuard, PoisonError};
+use std::ffi::CString;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 impl Link {
     /// Answers an HTTP request, be it a plain one or an upgrade that is refused.
@@ -100,8 +103,11 @@ impl Link {
         if !self.registry.change_phase(conn, Phase::Deciding, Phase::Accepted) {
             return Err(self.refusal(conn, self.registry.standing(conn), Phase::Deciding));
         }
+        let request = Arc::clone(&undecided.request);
         all.remove(&conn);
         drop(all);
+        let chosen = CString::new(subprotocol.as_deref().unwrap_or_default()).unwrap_or_default();
+        self.facts.put(&self.registry, conn, &request, &chosen, tick_of(clock::now_ms()));
         self.enqueue(Command::Accept { to: conn, response, subprotocol })?;
         // Not before, or what another thread pushes could come first.
         self.registry.change_phase(conn, Phase::Accepted, Phase::Open);

@@ -258,8 +258,9 @@ impl Reactor {
         // While it was not read from, it was silent through no fault of its own.
         wire.flags.pinged = false;
         wire.since = self.now;
-        wire.heard = self.now;
         wire.message_at = self.now;
+        // As if a tick ago: it was not heard of now.
+        wire.heard = self.now.wrapping_sub(1);
         if !halted {
             self.list_unread(wire);
         }

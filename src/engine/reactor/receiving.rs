@@ -150,7 +150,7 @@ impl Reactor {
                 // A short count means that the kernel has no more, unless the end of the stream is still to be seen.
                 wire.flags.readable = count == most || wire.flags.hangup;
                 wire.flags.pinged = false;
-                wire.heard = self.now;
+                self.hear(wire);
                 self.link.stats.bytes_in.add(count as u64);
                 Some(count)
             }

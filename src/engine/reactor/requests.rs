@@ -152,7 +152,7 @@ impl Reactor {
     }
 
     fn describe(&self, wire: &mut Wire, head: &RequestHead<'_>) -> Request {
-        Request::new(head, self.client_of(wire, head), wire.socket.local_port())
+        Request::new(head, self.client_of(wire, head), wire.socket.local())
     }
 
     /// Gives a connection an id that the host does not know yet, for the host is about to be told of it.
@@ -186,7 +186,8 @@ impl Reactor {
         }
         let request = self.describe(wire, head);
         if self.delivery.decides(self.link.options.decide_upgrades) {
-            return self.ask_host(wire, Arc::new(request), Undecided { upgrade, subprotocol });
+            let request = Arc::new(request);
+            return self.ask_host(wire, Arc::clone(&request), Undecided { request, upgrade, subprotocol });
         }
         let request = match &subprotocol {
             Some(subprotocol) => request.with_subprotocol(subprotocol),
@@ -195,6 +196,7 @@ impl Reactor {
         match upgrade.response(subprotocol.as_deref(), "") {
             Ok(response) => {
                 self.tell_as_new(wire);
+                self.link.facts.put(&self.link.registry, wire.id, &request, request.subprotocol(), self.now);
                 self.open(wire, &response, Arc::new(request));
             }
             // Nothing of ours is in it that could be invalid.

@@ -72,11 +72,20 @@ impl Reactor {
         self.after_flush(wire)
     }
 
+    /// Notes that a peer has given a sign of life. Others are told of it no more often than the clock ticks.
+    #[inline]
+    pub(super) fn hear(&self, wire: &mut Wire) {
+        if wire.heard != self.now {
+            wire.heard = self.now;
+            self.link.registry.note_heard(wire.id, self.now);
+        }
+    }
+
     /// Notes that a peer has taken some of what waited for it. That shows that it is alive, though we may not be reading
     /// from it, and a connection that ends has its time from the last of it on.
     fn note_progress(&self, wire: &mut Wire) {
         if std::mem::take(&mut wire.flags.blocked) {
-            wire.heard = self.now;
+            self.hear(wire);
             wire.flags.pinged = false;
         }
         if matches!(wire.state, State::Closing | State::Ending | State::Handshake | State::Streaming) {
