@@ -374,6 +374,37 @@ abstract class Native
     }
 
     /**
+     * What is known of an open connection, one that is closing by close() included; null when it is gone.
+     *
+     * @throws Exception STATE, FORKED
+     */
+    public function info(int $conn): ?ConnectionInfo
+    {
+        $facts = $this->ffi->new('ws_conn_facts');
+        $facts->size = \FFI::sizeof($facts);
+        $status = $this->ffi->ws_conn_info($this->handle, $conn, \FFI::addr($facts));
+        if ($status !== 0) {
+            $this->refused($status);
+
+            return null;
+        }
+
+        return new ConnectionInfo(
+            $conn,
+            self::text($facts->remote_address),
+            $facts->remote_port,
+            self::text($facts->local_address),
+            $facts->local_port,
+            self::text($facts->path),
+            self::text($facts->subprotocol),
+            $facts->opened_ms / 1000,
+            $facts->heard_ms / 1000,
+            $facts->queued_bytes,
+            $facts->topics,
+        );
+    }
+
+    /**
      * Ids of the open connections, in no order. To send to all of them, broadcast() is the cheap way.
      *
      * @return list<int>
@@ -644,6 +675,12 @@ abstract class Native
         }
 
         return $lines;
+    }
+
+    /** What a pointer to a C string leads to. PHP may have made a string of it already. */
+    private static function text(\FFI\CData|string $pointer): string
+    {
+        return \is_string($pointer) ? $pointer : \FFI::string($pointer);
     }
 
     /** A name as C takes it, which would end at a NUL. */

@@ -374,6 +374,52 @@ final class ServerTest extends TestCase
         self::assertSame([[$conn], []], [array_unique($drained), $codes]);
     }
 
+    public function testWhatIsKnownOfAConnection(): void
+    {
+        $this->server = new Server(['subprotocols' => 'chat', 'max_queued_bytes' => '64M']);
+        $this->server->listen();
+        $seen = null;
+        $this->server->on('message', function (Server $server, int $conn) use (&$seen): void {
+            $seen = $server->info($conn);
+        });
+        $this->server->start();
+        $before = microtime(true);
+        $client = new Client($this->server->port(), '/rooms/7?token=1', ['Sec-WebSocket-Protocol' => 'chat']);
+        $opened = null;
+        $this->server->on('open', function (Server $server, Request $request) use (&$opened): void {
+            $opened = $request;
+        });
+        $this->pollUntil(function () use (&$opened): bool {
+            return $opened !== null;
+        });
+        self::assertInstanceOf(Request::class, $opened);
+        self::assertTrue($this->server->subscribe($opened->conn, 'a topic'));
+        $client->send('now');
+        $this->pollUntil(function () use (&$seen): bool {
+            return $seen !== null;
+        });
+        self::assertInstanceOf(\WsPush\ConnectionInfo::class, $seen);
+        self::assertSame(
+            [$opened->conn, '127.0.0.1', $opened->remotePort, '127.0.0.1', $this->server->port(), '/rooms/7', 'chat', 0, 1],
+            [
+                $seen->conn, $seen->remoteAddress, $seen->remotePort, $seen->localAddress, $seen->localPort, $seen->path,
+                $seen->subprotocol, $seen->queuedBytes, $seen->topicCount,
+            ],
+        );
+        self::assertEqualsWithDelta($before, $seen->openedAt, 5.0);
+        self::assertGreaterThanOrEqual($seen->openedAt, $seen->heardAt);
+        self::assertLessThan(microtime(true) + 0.1, $seen->heardAt);
+        for ($i = 0; $i < 20; ++$i) {
+            self::assertTrue($this->server->push($opened->conn, str_repeat('x', 1 << 20)));
+        }
+        $this->server->poll();
+        self::assertGreaterThan(1 << 20, $this->server->info($opened->conn)?->queuedBytes);
+        $client->drop();
+        $this->pollUntil(fn (): bool => $this->server->connectionCount() === 0);
+        self::assertNull($this->server->info($opened->conn));
+        self::assertNull($this->server->info(99));
+    }
+
     public function testAPausedConnectionIsNotReadFrom(): void
     {
         $messages = [];

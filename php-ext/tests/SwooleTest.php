@@ -76,6 +76,15 @@ final class SwooleTest extends TestCase
             $client->send($question);
             self::assertSame($answer, $client->text());
         }
+        $client->send('info 99');
+        self::assertSame('false', $client->text());
+        $client->send('info');
+        $info = json_decode($client->text(), true);
+        self::assertIsArray($info);
+        self::assertSame(['127.0.0.1', $port, 3], [$info['remote_ip'], $info['server_port'], $info['websocket_status']]);
+        self::assertGreaterThan(0, $info['remote_port']);
+        self::assertEqualsWithDelta(time(), $info['connect_time'], 10);
+        self::assertGreaterThanOrEqual($info['connect_time'], $info['last_time']);
         $client->send('disconnect');
         self::assertSame(4000, $client->closeCode());
         $process->waitFor('/^closed 1$/m');

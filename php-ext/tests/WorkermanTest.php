@@ -112,6 +112,7 @@ final class WorkermanTest extends TestCase
         foreach (
             [
                 'ip' => '127.0.0.1',
+                'local' => "127.0.0.1 $port 127.0.0.1:$port",
                 'own' => 'set in onConnect',
                 'count' => '1',
                 'status' => 'ESTABLISHED',

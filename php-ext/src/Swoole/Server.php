@@ -237,6 +237,34 @@ class Server extends HttpServer
     }
 
     /**
+     * What is known of a connection: remote_ip, remote_port, server_port, connect_time, last_time and other keys of Swoole's.
+     *
+     * @param int $reactor_id without effect, as $ignore_error
+     *
+     * @return array<string, int|string|float>|false false: it is closed
+     */
+    public function getClientInfo(int $fd, int $reactor_id = -1, bool $ignore_error = false): array|false
+    {
+        $info = $this->engine()->info($fd);
+
+        return $info === null ? false : [
+            'server_fd' => 0,
+            'socket_type' => $this->type,
+            'reactor_id' => 0,
+            'uid' => 0,
+            'remote_ip' => $info->remoteAddress,
+            'remote_port' => $info->remotePort,
+            'server_port' => $info->localPort,
+            'connect_time' => (int) $info->openedAt,
+            'last_time' => (int) $info->heardAt,
+            'last_recv_time' => $info->heardAt,
+            'close_errno' => 0,
+            'send_queued_bytes' => $info->queuedBytes,
+            'websocket_status' => $this->engine()->isOpen($fd) ? \WEBSOCKET_STATUS_ACTIVE : \WEBSOCKET_STATUS_CLOSING,
+        ];
+    }
+
+    /**
      * A page of the ids of the open connections, ascending, after $start_fd.
      *
      * @return list<int>|false false: no more

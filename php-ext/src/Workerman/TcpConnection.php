@@ -56,6 +56,8 @@ class TcpConnection
     private bool $isFull = false;
     private readonly string $remoteIp;
     private readonly int $remotePort;
+    private readonly string $localIp;
+    private readonly int $localPort;
 
     /** @internal */
     public function __construct(private readonly Server $server, Worker $worker, Original $request)
@@ -64,6 +66,8 @@ class TcpConnection
         $this->worker = $worker;
         $this->remoteIp = $request->remoteAddress;
         $this->remotePort = $request->remotePort;
+        $this->localIp = $server->info($this->id)->localAddress ?? '';
+        $this->localPort = $request->localPort;
         $this->onMessage = $worker->onMessage;
         $this->onClose = $worker->onClose;
         $this->onError = $worker->onError;
@@ -157,6 +161,22 @@ class TcpConnection
     public function getRemoteAddress(): string
     {
         return ($this->isIpV6() ? "[$this->remoteIp]" : $this->remoteIp) . ":$this->remotePort";
+    }
+
+    public function getLocalIp(): string
+    {
+        return $this->localIp;
+    }
+
+    public function getLocalPort(): int
+    {
+        return $this->localPort;
+    }
+
+    /** As getRemoteAddress(), of this end. */
+    public function getLocalAddress(): string
+    {
+        return (\str_contains($this->localIp, ':') ? "[$this->localIp]" : $this->localIp) . ":$this->localPort";
     }
 
     public function isIpV4(): bool
