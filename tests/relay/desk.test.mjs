@@ -63,9 +63,19 @@ describe('the desk of the relay', { timeout: 180_000 }, () => {
         assert.equal(back.welcome.fresh, true);
         assert.deepEqual(back.welcome.messages.map((one) => one.text), ['text 509', 'text 508', 'text 507']);
 
+        // The same for what is much in bytes.
+        const seq = back.welcome.seq;
+        const big = (i) => ({ sender: { id: 'p0' }, message: { mid: `big${i}`, text: `${i} ${'x'.repeat(19_900)}` } });
+        for (let i = 0; i < 240; i += 40) await relay.hook(Array.from({ length: 40 }, (_, j) => big(i + j)));
+        const third = await relay.agent('ada', { desk: back.welcome.desk, since: seq });
+        assert.equal(third.welcome.fresh, true);
+        assert.ok(third.welcome.messages.every((one) => one.text.length <= 200));
+        const fourth = await relay.agent('ada', { desk: back.welcome.desk, since: third.welcome.seq - 2 });
+        assert.deepEqual(fourth.welcome.messages.map((one) => one.text.length), [19_904, 19_904]);
+
         back.say({ type: 'earlier', conversation: 1, before: 0 });
         const page = await back.hears((message) => message.type === 'earlier', 'a page');
-        assert.deepEqual([page.messages.length, page.more, page.messages[0].text], [50, true, 'text 507']);
+        assert.deepEqual([page.messages.length, page.more, page.messages[0].text.length], [50, true, 19_904]);
     });
 
     test('an answer that is sent again after a reconnect goes out once', async () => {
@@ -118,6 +128,27 @@ describe('the desk of the relay', { timeout: 180_000 }, () => {
         await ada.hears((message) => message.type === 'pong' && message.seq === 1, 'a pong with the number');
         assert.deepEqual(graph.texts(), []);
         assert.doesNotMatch(relay.log, /handler/);
+    });
+
+    test('a page that stands still is closed with 1013, and the others do not wait for it', async () => {
+        await relay.stop();
+        relay.settings.ENGINE_MAX_QUEUED_BYTES = '256K';
+        await relay.start();
+        const [ada, bob] = [await relay.agent('ada'), await relay.agent('bob')];
+        bob.socket.pause();
+        const long = 'x'.repeat(15_000);
+        const item = (i) => ({ sender: { id: 'p1' }, message: { mid: `m${i}`, text: `${i} ${long}` } });
+        // More than the kernel holds for both ends, and the queue on top of it.
+        const sent = 1600;
+        for (let i = 0; i < sent; i += 40) {
+            await relay.hook(Array.from({ length: 40 }, (_, j) => item(i + j)));
+            await ada.sees(`${i + 39} ${long}`);
+        }
+        bob.socket.resume();
+        assert.equal(await bob.closed, 1013);
+        assert.equal(ada.messages.size, sent);
+        const back = await relay.agent('bob', { desk: bob.welcome.desk, since: Math.max(...bob.heard.map((m) => m.seq ?? 0)) });
+        assert.ok(back.welcome.messages.some((one) => one.text.startsWith(`${sent - 1} x`)));
     });
 
     test('a second relay on one database is refused', async () => {

@@ -55,7 +55,7 @@ const hear = {
         if (message.seq > seq) hello();
     },
     found(message) {
-        message.messages.forEach((one) => learn(one, true));
+        message.messages.filter((one) => !conversations.has(one.conversation.id)).forEach((one) => learn(one, true));
         list();
     },
     earlier(message) {

@@ -26,7 +26,8 @@ final class Desk
     private const PAGE = 50;
     /** Who has missed more than this starts anew. */
     private const CATCH_UP = 500;
-    private const NEWS = 100;
+    private const CATCH_UP_BYTES = 4 << 20;
+    private const NEWS = 50;
 
     /** @var array<int, array{name: string, looking: int}> by connection: those that have said hello */
     private array $agents = [];
@@ -130,16 +131,20 @@ final class Desk
         $since = $message->int('since');
         $isKnown = $message->text('desk') === $this->messages->desk() && $since > 0 && $since <= $this->published;
         $missed = $isKnown ? $this->messages->changesSince($since, self::CATCH_UP + 1) : [];
-        $isFresh = !$isKnown || \count($missed) > self::CATCH_UP;
-        $this->tell($conn, [
+        $welcome = [
             'type' => 'welcome',
             'me' => $this->names[$conn],
             'desk' => $this->messages->desk(),
             'seq' => $this->published,
-            'fresh' => $isFresh,
-            'messages' => $isFresh ? $this->messages->lastOfEach(self::CONVERSATIONS) : $missed,
+            'fresh' => false,
+            'messages' => $missed,
             'longest' => $this->longestAnswers(),
-        ]);
+        ];
+        $json = self::json($welcome);
+        if (!$isKnown || \count($missed) > self::CATCH_UP || \strlen($json) > self::CATCH_UP_BYTES) {
+            $json = self::json(['fresh' => true, 'messages' => $this->messages->lastOfEach(self::CONVERSATIONS)] + $welcome);
+        }
+        $this->server->push($conn, $json);
         $this->server->subscribe($conn, self::TOPIC);
         $this->agents[$conn] = ['name' => $this->names[$conn], 'looking' => $message->int('looking')];
         $this->tellWhoIsHere();

@@ -25,6 +25,8 @@ final class Relay
         'max_connections' => '900',
         'max_message_size' => '64K',
         'max_queued_bytes' => '8M',
+        // A page that does not keep up comes back when it can, and catches up then.
+        'slow_client' => 'close_1013',
         'paths' => '/desk',
         // A page that stays open has to show a session that is still good.
         'max_lifetime' => '12h',

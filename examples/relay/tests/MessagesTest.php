@@ -162,6 +162,20 @@ final class MessagesTest extends TestCase
         self::assertSame(["a\nb\tc"], self::texts($desk->messages->changesSince(0, 10)));
     }
 
+    public function testWhatIsTooLongIsCut(): void
+    {
+        $desk = new Support();
+        $attachment = ['type' => 'file', 'title' => str_repeat('t', 999), 'url' => 'https://x.example/' . str_repeat('u', 9999)];
+        $desk->messages->take('web', [new Incoming('c1', 'm1', str_repeat('ü', 20_000), [], str_repeat('n', 999))]);
+        $desk->messages->take('web', [new Incoming('c1', 'm2', str_repeat('ü', 20_001), array_fill(0, 99, $attachment))]);
+        [$whole, $cut] = array_map(static fn (Message $m): array => $m->jsonSerialize(), $desk->messages->changesSince(0, 9));
+        self::assertSame(str_repeat('ü', 20_000), $whole['text']);
+        self::assertSame(str_repeat('ü', 19_999) . '…', $cut['text']);
+        self::assertSame(array_fill(0, 20, ['type' => 'file', 'title' => str_repeat('t', 80), 'url' => '']), $cut['attachments']);
+        self::assertSame(str_repeat('n', 80), self::conversation($desk->messages->lastOfEach(1)[0])['name']);
+        self::assertSame([str_repeat('ü', 200)], self::texts($desk->messages->lastOfEach(1)), 'a preview');
+    }
+
     public function testAFileOfALaterVersionIsLeftAlone(): void
     {
         $file = (string) tempnam(sys_get_temp_dir(), 'relay');

@@ -20,6 +20,14 @@ final class Messages
     /** What Message::of() needs; m is the message, c its conversation. */
     public const SELECT = 'SELECT m.*, c.channel, c.name, c.customer '
         . 'FROM messages m JOIN conversations c ON c.id = m.conversation ';
+    /** The same with the beginning of the text alone: for lists. */
+    private const PREVIEW = 'SELECT m.*, substr(m.text, 1, 200) AS text, c.channel, c.name, c.customer '
+        . 'FROM messages m JOIN conversations c ON c.id = m.conversation ';
+    /** What is beyond is cut, so that a page full of messages has a size that one can count on. Characters. */
+    private const LONGEST_TEXT = 20_000;
+    private const LONGEST_NAME = 80;
+    private const MOST_ATTACHMENTS = 20;
+    private const LONGEST_URL = 2048;
     /** Who wrote an answer that came from elsewhere, such as from the Page's inbox. */
     public const ELSEWHERE = 'elsewhere';
 
@@ -123,21 +131,23 @@ final class Messages
         return $this->messages('WHERE m.seq > :seq ORDER BY m.seq LIMIT :most', ['seq' => $seq, 'most' => $most]);
     }
 
-    /** @return list<Message> the last message of each conversation, the newest first */
+    /** @return list<Message> the last message of each conversation, the newest first; of the text, the beginning */
     public function lastOfEach(int $most): array
     {
         return $this->messages(
             'WHERE m.id = c.last AND c.last > 0 ORDER BY c.last DESC LIMIT :most',
             ['most' => $most],
+            self::PREVIEW,
         );
     }
 
-    /** @return list<Message> the last message of each conversation with a customer whose name contains this */
+    /** @return list<Message> as lastOfEach(), of customers whose name contains this */
     public function find(string $name, int $most): array
     {
         return $this->messages(
             "WHERE m.id = c.last AND c.name LIKE :name ESCAPE '\\' ORDER BY c.last DESC LIMIT :most",
             ['name' => '%' . \addcslashes($name, '%_\\') . '%', 'most' => $most],
+            self::PREVIEW,
         );
     }
 
@@ -232,7 +242,7 @@ final class Messages
     private function conversation(string $channel, string $customer, string $name): int
     {
         $key = ['channel' => $channel, 'customer' => $customer];
-        $name = \mb_substr(self::tidy($name), 0, 80);
+        $name = \mb_substr(self::tidy($name), 0, self::LONGEST_NAME);
         $row = $this->database->row('SELECT id, name FROM conversations WHERE channel = :channel AND customer = :customer', $key);
         if ($row === null) {
             $name = $name !== '' ? $name : 'Customer ' . \mb_substr($customer, -6);
@@ -278,20 +288,28 @@ final class Messages
      *
      * @return list<Message>
      */
-    private function messages(string $condition, array $values): array
+    private function messages(string $condition, array $values, string $select = self::SELECT): array
     {
-        return \array_map(Message::of(...), $this->database->rows(self::SELECT . $condition, $values));
+        return \array_map(Message::of(...), $this->database->rows($select . $condition, $values));
     }
 
     /** Without control characters, but for line breaks and tabs. */
     private static function tidy(string $text): string
     {
-        return \trim((string) \preg_replace('/[^\P{Cc}\n\t]+/u', '', \str_replace("\r\n", "\n", $text)));
+        $text = \trim((string) \preg_replace('/[^\P{Cc}\n\t]+/u', '', \str_replace("\r\n", "\n", $text)));
+
+        return \mb_strlen($text) > self::LONGEST_TEXT ? \mb_substr($text, 0, self::LONGEST_TEXT - 1) . '…' : $text;
     }
 
     /** @param list<array{type: string, title: string, url: string}> $attachments */
     private static function json(array $attachments): string
     {
+        $attachments = \array_map(static fn (array $attachment): array => [
+            'type' => \mb_substr($attachment['type'], 0, self::LONGEST_NAME),
+            'title' => \mb_substr($attachment['title'], 0, self::LONGEST_NAME),
+            'url' => \strlen($attachment['url']) > self::LONGEST_URL ? '' : $attachment['url'],
+        ], \array_slice($attachments, 0, self::MOST_ATTACHMENTS));
+
         return \json_encode($attachments, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_UNICODE | \JSON_UNESCAPED_SLASHES);
     }
 }
