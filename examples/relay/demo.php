@@ -48,9 +48,9 @@ $replies = stream_socket_server('tcp://127.0.0.1:0') ?: throw new RuntimeExcepti
 $relay = proc_open([PHP_BINARY, __DIR__ . '/relay.php'], [1 => ['pipe', 'w'], 2 => STDERR], $pipes, null, [
     'RELAY_LISTEN' => "127.0.0.1:$port",
     'RELAY_DATABASE' => "$directory/relay.sqlite",
-    'RELAY_AGENTS' => 'you:' . TOKEN,
+    'RELAY_AGENTS' => 'agent:' . TOKEN,
     'RELAY_DESK_NAME' => 'Demo desk',
-    'RELAY_NOTICE' => 'A demo: the customers are simulated, and nothing leaves this machine. Token: ' . TOKEN,
+    'RELAY_NOTICE' => 'A demo with simulated customers: nothing leaves this machine. Token: ' . TOKEN,
     'RELAY_WEB_SECRET' => $secret,
     'RELAY_WEB_REPLY_URL' => 'http://' . stream_socket_get_name($replies, false),
 ] + getenv());
