@@ -11,22 +11,27 @@
  * is awaited on every connection; a plain TCP server is sent the very bytes that a WebSocket server sends to all. While
  * a message spreads this program never sleeps in epoll, but looks again after a pause of its own: to be woken by the
  * kernel would be at the sender's expense, the more often the faster this side is. The time is that of the server as long
- * as load_cpu stays well below 1. The result is one line of key=value. */
+ * as load_cpu stays well below 1. The result is one line of key=value.
+ *
+ * With --stalled one connection never reads. Before the others come it is sent more than a server keeps for it, so that it is
+ * in everybody's way from the start if it can be; what is counted, and awaited, is what the others get. */
 #define _GNU_SOURCE
 #include "common.h"
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 
 enum { ANSWER = 1024, PAUSE_NS = 50000, STALLED_AFTER_MS = 10000 };
+enum { SENDER = 0, STALLED = 1, FILL = 64 * 1024, FILLS = 256, LITTLE = 16 * 1024 }; /* 16 MiB fill it */
 
 static struct {
     int connections, window, pid;
     size_t payload;
     double seconds, fan_out;
-    bool raw;
+    bool raw, stalled;
 } options = {.connections = 10000, .window = 64, .payload = 64, .seconds = 3};
 
 static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -51,6 +56,10 @@ static void begin_one(const struct addrinfo *address, struct connection *c)
         die("socket: %s (after %d; see ulimit -n)", strerror(errno), opened);
     if (connect(c->fd, address->ai_addr, address->ai_addrlen) != 0 && errno != EINPROGRESS)
         die("connect: %s (after %d)", strerror(errno), opened);
+    if (options.stalled && c == &all[STALLED]) {
+        int little = LITTLE;
+        setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+    }
     c->answer = allocate(ANSWER);
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
         die("epoll_ctl: %s", strerror(errno));
@@ -156,11 +165,45 @@ static void take_delivery(struct connection *c, size_t expected, int *missing)
     *missing -= c->received == expected;
 }
 
+static void wait_until(int fd, short events)
+{
+    struct pollfd ready = {.fd = fd, .events = events};
+    if (poll(&ready, 1, STALLED_AFTER_MS) != 1)
+        die("no answer for %d s while the stalled connection is filled", STALLED_AFTER_MS / 1000);
+}
+
+/* Has more sent to the connection that does not read than is kept for it. The one that sends gets it, too, and reads it. */
+static void fill_stalled(void)
+{
+    static const unsigned char mask[4] = {0};
+    static unsigned char frame[MAX_CLIENT_HEAD + FILL], copy[sizeof frame];
+    size_t head = frame_head(frame, 1, FILL, mask), length = head + FILL;
+    struct epoll_event none = {0};
+    int fd = all[SENDER].fd;
+    epoll_ctl(epoll, EPOLL_CTL_DEL, all[STALLED].fd, &none);
+    memset(frame + head, 'f', FILL);
+    for (int i = 0; !options.raw && i < FILLS; i++) {
+        for (size_t at = 0; at < length; wait_until(fd, POLLOUT)) {
+            ssize_t n = send(fd, frame + at, length - at, MSG_NOSIGNAL);
+            if (n < 0 && errno != EAGAIN)
+                die("send: %s", strerror(errno));
+            at += n > 0 ? (size_t)n : 0;
+        }
+        for (size_t at = 0; at < length - sizeof mask;) {
+            wait_until(fd, POLLIN);
+            ssize_t n = recv(fd, copy, length - sizeof mask - at, 0);
+            if (n == 0 || (n < 0 && errno != EAGAIN))
+                die("the server hung up while the stalled connection was filled");
+            at += n > 0 ? (size_t)n : 0;
+        }
+    }
+}
+
 /* Sends one message and reads until every connection has got it. */
 static void send_to_all(const unsigned char *frame, size_t frame_length, size_t expected)
 {
     struct epoll_event events[1024];
-    int missing = options.connections;
+    int missing = options.connections - options.stalled;
     uint64_t last = now_ns();
     for (int i = 0; i < options.connections; i++)
         all[i].received = 0;
@@ -183,7 +226,7 @@ static void drain(void)
 {
     static unsigned char buffer[65536];
     for (int i = 0; i < options.connections; i++)
-        while (recv(all[i].fd, buffer, sizeof buffer, 0) > 0)
+        while (!(options.stalled && i == STALLED) && recv(all[i].fd, buffer, sizeof buffer, 0) > 0)
             ;
 }
 
@@ -207,7 +250,7 @@ static void fan_out(void)
     } while (seconds < options.fan_out);
     own = own_cpu() - own;
 
-    double deliveries = (double)messages * options.connections;
+    double deliveries = (double)messages * (options.connections - options.stalled);
     printf(" fan_out_messages=%llu payload=%zu deliveries_per_second=%.0f load_cpu=%.2f", (unsigned long long)messages,
            options.payload, deliveries / seconds, own / seconds);
     if (options.pid) {
@@ -237,6 +280,7 @@ static void usage(FILE *to)
                 "  -t, --time SECONDS    idle (3)\n"
                 "  -f, --fan-out SECONDS then broadcast for so long, one message at a time (0: not at all)\n"
                 "  -s, --size BYTES      payload of such a message (64)\n"
+                "  -S, --stalled         one connection never reads\n"
                 "  -r, --raw             a plain TCP server\n"
                 "  -P, --pid PID         of the server: memory and processor time\n");
 }
@@ -245,21 +289,22 @@ int main(int argc, char **argv)
 {
     static const struct option names[] = {
         {"connections", 1, 0, 'c'}, {"window", 1, 0, 'w'}, {"time", 1, 0, 't'}, {"fan-out", 1, 0, 'f'},
-        {"size", 1, 0, 's'}, {"raw", 0, 0, 'r'}, {"pid", 1, 0, 'P'}, {"help", 0, 0, 'h'}, {0, 0, 0, 0}};
-    for (int c; (c = getopt_long(argc, argv, "c:w:t:f:s:rP:h", names, NULL)) != -1;) {
+        {"size", 1, 0, 's'}, {"stalled", 0, 0, 'S'}, {"raw", 0, 0, 'r'}, {"pid", 1, 0, 'P'}, {"help", 0, 0, 'h'}, {0, 0, 0, 0}};
+    for (int c; (c = getopt_long(argc, argv, "c:w:t:f:s:SrP:h", names, NULL)) != -1;) {
         switch (c) {
         case 'c': options.connections = atoi(optarg); break;
         case 'w': options.window = atoi(optarg); break;
         case 't': options.seconds = atof(optarg); break;
         case 'f': options.fan_out = atof(optarg); break;
         case 's': options.payload = (size_t)atoi(optarg); break;
+        case 'S': options.stalled = true; break;
         case 'r': options.raw = true; break;
         case 'P': options.pid = atoi(optarg); break;
         case 'h': usage(stdout); return 0;
         default: usage(stderr); return 2;
         }
     }
-    if (argc - optind != 2 || options.connections < 2 || options.window < 1 || options.payload < 1) {
+    if (argc - optind != 2 || options.connections < 2 + 2 * options.stalled || options.window < 1 || options.payload < 1) {
         usage(stderr);
         return 2;
     }
@@ -267,6 +312,10 @@ int main(int argc, char **argv)
     epoll = epoll_create1(EPOLL_CLOEXEC);
     all = allocate((size_t)options.connections * sizeof *all);
 
+    if (options.stalled) {
+        open_until(address, STALLED + 1);
+        fill_stalled();
+    }
     uint64_t user = user_bytes(), kernel = kernel_bytes(), start = now_ns();
     open_until(address, options.connections / 2);
     double seconds = (double)(now_ns() - start) / 1e9;

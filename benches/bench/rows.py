@@ -4,7 +4,7 @@ Rows with the same load are taken from the same slices.
 """
 from dataclasses import dataclass, field
 
-ECHO, BROADCAST = "echo", "broadcast"
+ECHO, BROADCAST, PUBLISH = "echo", "broadcast", "publish"
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def rows(crowd):
     """The table's rows, with so many connections where it takes a crowd."""
     small, alone = echo("-s", "20", "-l"), echo("-s", "20", "-c", "1", "-l")
     spread = Load("crowd", ("-c", str(crowd), "-s", "64", "-t", "0"), BROADCAST, time="-f", heavy=True)
+    stalled = Load("crowd", ("-c", str(crowd), "-s", "64", "-t", "0", "--stalled"), PUBLISH, time="-f", heavy=True)
     rate, rates = "messages_per_second", "/s"
     return [
         Row("20x1", "20 B, one in flight", small, rate, rates, floors(0.98, 0.92)),
@@ -63,6 +64,7 @@ def rows(crowd):
         Row("latency", "one connection, round trip p50", alone, "p50_us", "µs", floors(1.05, 1.35), True),
         Row("p99", "64 connections, round trip p99", small, "p99_us", "µs", floors(1.50, 1.50), True),
         Row("fan-out", f"64 B to {crowd:,} subscribers", spread, "deliveries_per_second", "/s", floors(0.90)),
+        Row("stalled", f"64 B to {crowd:,}, of which one never reads", stalled, "deliveries_per_second", "/s", floors(0.90)),
         Row("accept", f"{crowd:,} connections accepted", spread, "accepted_per_second", "/s", uses_set_up=True),
     ]
 

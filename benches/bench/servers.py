@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 
 from .machine import loudly
-from .rows import BROADCAST, ECHO
+from .rows import BROADCAST, ECHO, PUBLISH
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BENCHES, BUILD, DEPS = ROOT / "benches", ROOT / "build/benches", ROOT / ".deps/bench"
@@ -31,6 +31,10 @@ class Server:
     product: str = ""  # whose version that is
     peer: bool = True
     raw: bool = False  # plain TCP
+
+    def command(self, mode):
+        """Who has no way of its own to publish sends to all."""
+        return self.commands[mode] if mode in self.commands else self.commands[BROADCAST]
 
 
 def program(name):
@@ -52,11 +56,13 @@ BARE = Server("tcp_echo", "bare TCP", both(program("tcp_echo")), peer=False, raw
 AGAIN = Server("tcp_echo-again", "bare TCP again", BARE.commands, peer=False, raw=True)
 WSPUSH_C = Server("wspush-c", "wspush in C", {
     ECHO: (str(ROOT / "build/examples/echo"), "{port}"),
-    BROADCAST: (program("wspush_server"), "{port}", BROADCAST)},
+    BROADCAST: (program("wspush_server"), "{port}", BROADCAST),
+    PUBLISH: (program("wspush_server"), "{port}", PUBLISH)},
     ("sh", "-c", "git describe --always --dirty || sed -n 's/^version = //p' Cargo.toml"), "wspush", peer=False)
 WSPUSH_PHP = Server("wspush-php", "wspush in PHP", {
     ECHO: ("php", str(ROOT / "php-ext/examples/echo.php"), "{port}"),
-    BROADCAST: ("php", str(BENCHES / "wspush_broadcast.php"), "{port}")}, 
+    BROADCAST: ("php", str(BENCHES / "wspush_broadcast.php"), "{port}"),
+    PUBLISH: ("php", str(BENCHES / "wspush_broadcast.php"), "{port}", PUBLISH)},
     ("php", "-r", "echo PHP_VERSION;"), "PHP", peer=False)
 SOCKETIFY = of_python("socketify")
 PEERS = [
@@ -144,7 +150,7 @@ class Process:
         self.server, self.mode = server, mode
         self.port = free_port()
         self.errors = tempfile.TemporaryFile()
-        command = [word.replace("{port}", str(self.port)) for word in server.commands[mode]]
+        command = [word.replace("{port}", str(self.port)) for word in server.command(mode)]
         self.popen = subprocess.Popen(command, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL,
                                       stdout=subprocess.DEVNULL, stderr=self.errors, start_new_session=True)
 
