@@ -10,7 +10,7 @@ use std::path::Path;
 const SONAME: &str = "libwspush.so.0";
 
 /// What is in the headers, in this order.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "error.rs",
     "ffi/error.rs",
     "ffi/handle.rs",
@@ -19,6 +19,7 @@ const SOURCES: [&str; 11] = [
     "ffi/facts.rs",
     "ffi/topic.rs",
     "ffi/event.rs",
+    "ffi/log.rs",
     "ffi/request.rs",
     "ffi/response.rs",
     "ffi/stats.rs",
@@ -70,7 +71,7 @@ fn common() -> cbindgen::Config {
         ..cbindgen::Config::default()
     };
     config.export.rename.insert("Status".to_owned(), "ws_status".to_owned());
-    config.export.include = ["Status", "ws_opcode", "ws_event_type"].map(str::to_owned).to_vec();
+    config.export.include = ["Status", "ws_opcode", "ws_event_type", "ws_log_level"].map(str::to_owned).to_vec();
     config
 }
 

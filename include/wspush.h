@@ -157,7 +157,38 @@ typedef enum {
    * What waits to be sent to a connection has fallen: see `ws_server_on_drain`.
    */
   WS_EVENT_DRAIN = 6,
+  /**
+   * A message for the log: `data`, `length`, and its `ws_log_level` in `code`; of no connection, and only with the option
+   * `log_events`. It is UTF-8, in one line.
+   */
+  WS_EVENT_LOG = 7,
 } ws_event_type;
+
+/**
+ * How much a message for the log matters, by the numbers of RFC 5424: the lower, the more.
+ */
+typedef enum {
+  /**
+   * A fault of ours, or of the system, that cost somebody something.
+   */
+  WS_LOG_ERROR = 3,
+  /**
+   * Something is short: descriptors, or the time of the host.
+   */
+  WS_LOG_WARNING = 4,
+  /**
+   * What happens seldom and is normal: the start, the stop.
+   */
+  WS_LOG_NOTICE = 5,
+  /**
+   * Who was refused or failed, and why.
+   */
+  WS_LOG_INFO = 6,
+  /**
+   * Who came and went.
+   */
+  WS_LOG_DEBUG = 7,
+} ws_log_level;
 
 /**
  * The HTTP request of an open or request event. Opaque. It lives as long as the event: in a callback until the callback
@@ -296,15 +327,15 @@ typedef struct {
 } ws_conn_facts;
 
 /**
- * Something that happened on a connection.
+ * Something that happened, most often on a connection.
  */
 typedef struct {
   /**
-   * Which connection.
+   * Which connection; LOG: 0.
    */
   ws_conn conn;
   /**
-   * MESSAGE: the payload; CLOSE: the reason; otherwise NULL. Not NUL-terminated.
+   * MESSAGE: the payload; CLOSE: the reason; LOG: the message; otherwise NULL. Not NUL-terminated.
    */
   const void *data;
   /**
@@ -321,7 +352,7 @@ typedef struct {
   int32_t type;
   /**
    * MESSAGE: `WS_TEXT` or `WS_BINARY`. CLOSE: the close code of RFC 6455 section 7.4; 1005 if the peer gave none, 1006
-   * if the connection was lost without a Close frame.
+   * if the connection was lost without a Close frame. LOG: the level.
    */
   int32_t code;
 } ws_event;
@@ -354,6 +385,12 @@ typedef struct {
    */
   const ws_event *others;
 } ws_batch;
+
+/**
+ * Called with each message for the log. `level` is a `ws_log_level`; `message` is UTF-8 in one line, NUL-terminated, and
+ * valid until the callback returns.
+ */
+typedef void (*ws_log_fn)(ws_server *server, int level, const char *message, void *user_data);
 
 /**
  * What a server has counted since its start, over all reactors. It may grow at its end in later versions: the caller
@@ -480,6 +517,10 @@ typedef struct {
    * Times that all reading paused because the host did not take its events.
    */
   uint64_t host_paused;
+  /**
+   * Messages for the log that were left out: there were more than 100 in a second, or the host did not take its events.
+   */
+  uint64_t logs_dropped;
   /**
    * Faults inside wspush that cost a connection.
    */
@@ -1029,6 +1070,21 @@ int ws_server_poll_packed(ws_server *server,
  * Errors: those of `ws_server_poll`.
  */
 int ws_server_event_fd(ws_server *server);
+
+/**
+ * Sets the function to be called with each message for the log, of `log_level` and graver, in callback mode. It runs on the
+ * reactor threads and must not block, as those of `ws_server_on_open`; to set it alone does not make callback mode. In poll
+ * mode messages come as events instead, with the option `log_events`.
+ *
+ * What is written: where the server listens, that it stops and has stopped, that accepting or reading paused, who was
+ * refused or failed and why, faults of ours; at most 100 messages a second for each reactor. Without this callback, and
+ * without the option, nothing is written anywhere.
+ *
+ * Errors: as `ws_server_on_open`.
+ */
+int ws_server_on_log(ws_server *server,
+                     ws_log_fn callback,
+                     void *user_data);
 
 /**
  * The method: "GET".

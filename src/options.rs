@@ -1,5 +1,6 @@
 //! The options of a server, set by name as text, and the table that documents them.
 
+use crate::engine::log::Level;
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Limits;
 use crate::protocol::handshake::{Admission, is_origin, is_path, is_subprotocol};
@@ -33,6 +34,8 @@ pub struct Options {
     pub proxy_protocol: bool,
     pub document_root: String,
     pub metrics_path: String,
+    pub log_level: String,
+    pub log_events: bool,
     pub request_timeout: Duration,
     pub body_timeout: Duration,
     pub min_receive_rate: u64,
@@ -266,6 +269,25 @@ pub const TABLE: &[Row] = &[
         field: Field::Text(|o| &mut o.metrics_path, is_path, "a path such as /metrics"),
     },
     Row {
+        name: "log_level",
+        default: "notice",
+        meaning: "How much is told to the log: each level takes in those before it. `error`: faults. `warning`: descriptors \
+                  or the host's time are short. `notice`: the start and the stop. `info`: who was refused or failed, and \
+                  why. `debug`: who came and went. Empty: nothing.",
+        field: Field::Text(
+            |o| &mut o.log_level,
+            |name| Level::named(name).is_some(),
+            "error, warning, notice, info or debug",
+        ),
+    },
+    Row {
+        name: "log_events",
+        default: "off",
+        meaning: "Poll mode: what is told to the log comes as events `WS_EVENT_LOG`. In callback mode it goes to the \
+                  callback of `ws_server_on_log`.",
+        field: Field::Switch(|o| &mut o.log_events),
+    },
+    Row {
         name: "request_timeout",
         default: "10s",
         meaning: "The time a client has to send the head of its request, from the moment it connects, or has begun to send \
@@ -375,6 +397,8 @@ impl Default for Options {
             proxy_protocol: false,
             document_root: String::new(),
             metrics_path: String::new(),
+            log_level: "notice".to_owned(),
+            log_events: false,
             request_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             min_receive_rate: 0,

@@ -12,6 +12,7 @@ use crate::engine::commands::Command;
 use crate::engine::delivery::Handler;
 use crate::engine::facts::Facts;
 use crate::engine::link::Link;
+use crate::engine::log::Logger;
 use crate::engine::registry::{ConnId, Phase, reactor_of};
 use crate::engine::stats::Stats;
 use crate::engine::turn::{self, DIRECT_MIN, Host};
@@ -42,6 +43,7 @@ struct Setup {
     options: Options,
     addresses: Vec<Vec<Address>>,
     handler: Option<Arc<dyn Handler>>,
+    logger: Option<Arc<dyn Logger>>,
 }
 
 impl Server {
@@ -104,6 +106,15 @@ impl Server {
         Ok(())
     }
 
+    /// Has messages for the log go to `logger`, in callback mode.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE` once started.
+    pub fn set_logger(&self, logger: Option<Arc<dyn Logger>>) -> Result<()> {
+        self.setup("set a callback")?.logger = logger;
+        Ok(())
+    }
+
     fn setup(&self, what: &str) -> Result<MutexGuard<'_, Setup>> {
         let setup = lock(&self.setup);
         if self.running.get().is_some() {
@@ -138,6 +149,8 @@ impl Server {
         let running = Running::start(&setup, host)?;
         // The lock on the setup is held, so nobody else can have set it.
         let _ = self.running.set(running);
+        // One reactor tells it for all; and not before it is so, for who hears it may call.
+        let _ = self.running()?.links[0].enqueue(Command::LogStart);
         Ok(())
     }
 

@@ -38,7 +38,16 @@ typedef enum {
   WS_EVENT_REQUEST = 4,
   WS_EVENT_HANDSHAKE = 5,
   WS_EVENT_DRAIN = 6,
+  WS_EVENT_LOG = 7,
 } ws_event_type;
+
+typedef enum {
+  WS_LOG_ERROR = 3,
+  WS_LOG_WARNING = 4,
+  WS_LOG_NOTICE = 5,
+  WS_LOG_INFO = 6,
+  WS_LOG_DEBUG = 7,
+} ws_log_level;
 
 typedef struct ws_request ws_request;
 
@@ -106,6 +115,8 @@ typedef struct {
   const ws_event *others;
 } ws_batch;
 
+typedef void (*ws_log_fn)(ws_server *server, int level, const char *message, void *user_data);
+
 typedef struct {
   size_t size;
   uint64_t connections_open;
@@ -137,6 +148,7 @@ typedef struct {
   uint64_t reads_paused;
   uint64_t accepts_paused;
   uint64_t host_paused;
+  uint64_t logs_dropped;
   uint64_t panics;
   uint64_t queued_bytes;
   uint64_t command_bytes;
@@ -254,6 +266,8 @@ int ws_server_poll(ws_server *server, const ws_event **events, int timeout_ms);
 int ws_server_poll_packed(ws_server *server, ws_batch *batch, int timeout_ms);
 
 int ws_server_event_fd(ws_server *server);
+
+int ws_server_on_log(ws_server *server, ws_log_fn callback, void *user_data);
 
 const char *ws_request_method(const ws_request *request);
 

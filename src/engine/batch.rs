@@ -1,5 +1,6 @@
 //! What crosses from a reactor to the host in poll mode: a list of events, and an arena with their payloads.
 
+use super::log::Level;
 use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
@@ -29,7 +30,7 @@ const BATCH_COST: usize = 16 * 1024;
 /// The place of a batch among those of its writer, from 1.
 pub type BatchNumber = u64;
 
-/// Something that happened on a connection. Payloads are [`Span`]s of the batch.
+/// Something that happened, on a connection or to the whole. Payloads are [`Span`]s of the batch.
 #[derive(Debug)]
 pub enum Event {
     /// It opened, by this request.
@@ -42,6 +43,8 @@ pub enum Event {
     Close(ConnId, u16, Span),
     /// A plain HTTP request wants an answer.
     Request(ConnId, Arc<Request>),
+    /// The engine has something to say, which is of no connection.
+    Log(Level, Span),
     /// An upgrade wants a decision.
     Handshake(ConnId, Arc<Request>),
 }
@@ -167,6 +170,11 @@ impl Batch {
         }
         let span = self.put_own(std::mem::take(message));
         self.events.push(Event::Message(conn, kind, span));
+    }
+
+    pub(super) fn push_log(&mut self, level: Level, message: &str) {
+        let span = self.put(message.as_bytes());
+        self.events.push(Event::Log(level, span));
     }
 
     pub(super) fn push_drain(&mut self, conn: ConnId) {

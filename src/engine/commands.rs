@@ -81,6 +81,8 @@ pub enum Command {
         /// The subprotocol in it.
         subprotocol: Option<String>,
     },
+    /// Tell the log where the server listens.
+    LogStart,
     /// Close every connection, wait this long for queues and peers, cut what is left, and end.
     Stop(Duration),
 }

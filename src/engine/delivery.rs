@@ -2,6 +2,7 @@
 
 use super::batch::{BatchNumber, Event as Batched};
 use super::events::BatchWriter;
+use super::log::Level;
 use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
@@ -94,6 +95,13 @@ impl Delivery {
         match self {
             Self::Callbacks(handler) => handler.drain(conn),
             Self::Batches(writer) => writer.batch(0).push_drain(conn),
+        }
+    }
+
+    /// Something is to be told to the log. Callbacks have one of their own for that.
+    pub fn log(&mut self, level: Level, message: &str) {
+        if let Self::Batches(writer) = self {
+            writer.batch(message.len()).push_log(level, message);
         }
     }
 

@@ -12,6 +12,7 @@ mod deadlines;
 mod files;
 mod handshakes;
 mod limits;
+mod logging;
 mod obeying;
 mod proxies;
 mod receiving;
@@ -20,6 +21,7 @@ mod sending;
 mod stopping;
 
 pub use self::files::Rest;
+use self::logging::named;
 pub use self::proxies::Introduction;
 use super::commands::Commands;
 use super::connection::{Connection, State};
@@ -27,6 +29,7 @@ use super::delivery::Delivery;
 use super::http::Date;
 use super::inbox::Inbox;
 use super::link::Link;
+use super::log::{Level, Ration};
 use super::outbox::Outbox;
 use super::pool::Pool;
 use super::registry::{ConnId, IdAllocator};
@@ -60,6 +63,7 @@ const LISTENER: u64 = 1 << 63;
 pub struct Reactor {
     link: Arc<Link>,
     site: Arc<Site>,
+    ration: Ration,
     delivery: Delivery,
     epoll: Epoll,
     ready: Events,
@@ -79,6 +83,7 @@ pub struct Reactor {
     /// When reading last began again after the host had been behind.
     awake: Tick,
     host_behind: bool,
+    behind_since_ms: u64,
     /// The host itself runs the reactor, and wants no more at a time than it can take: one batch.
     for_host: bool,
     /// Connections with bytes to read, for the next turn.
@@ -146,6 +151,7 @@ impl Reactor {
             head_limits: HeadLimits { max_head: link.options.max_request_head as usize },
             link,
             site,
+            ration: Ration::default(),
             delivery,
             epoll,
             ready: Events::with_capacity(EVENTS),
@@ -161,6 +167,7 @@ impl Reactor {
             looked_ms: 0,
             awake: now,
             host_behind: false,
+            behind_since_ms: 0,
             for_host: false,
             unread: VecDeque::new(),
             held: VecDeque::new(),
@@ -309,6 +316,7 @@ impl Reactor {
     fn after_panic(&mut self, conn: &mut Connection) -> Fate {
         self.link.stats.panics.add(1);
         turn::end(|_| ());
+        self.log(Level::Error, || format!("{}: a fault inside wspush; please report it", named(&conn.wire)));
         if matches!(conn.wire.state, State::Open) {
             self.fail(&mut conn.wire, close::INTERNAL_ERROR, "internal error");
             return self.flush(&mut conn.wire);

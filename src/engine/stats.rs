@@ -134,6 +134,8 @@ stats! {
     accepts_paused: Counter,
     /// Times that all reading paused because the host did not take its events.
     host_paused: Counter,
+    /// Messages for the log that were left out: there were more than 100 in a second, or the host did not take its events.
+    logs_dropped: Counter,
     /// Faults inside wspush that cost a connection.
     panics: Counter,
     /// Bytes that wait for connections to take them, in all.

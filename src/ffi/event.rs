@@ -1,6 +1,7 @@
 //! Poll mode: events taken by the host on its own thread.
 
 use super::handle::{self, BatchView, ws_server};
+use super::log::ws_log_level;
 use super::request::ws_request;
 use super::{check_structure, guard, limit, null};
 use crate::engine::batch::{Batch, EVENTS_MAX, Event, Span};
@@ -28,15 +29,18 @@ pub enum ws_event_type {
     WS_EVENT_HANDSHAKE = 5,
     /// What waits to be sent to a connection has fallen: see `ws_server_on_drain`.
     WS_EVENT_DRAIN = 6,
+    /// A message for the log: `data`, `length`, and its `ws_log_level` in `code`; of no connection, and only with the option
+    /// `log_events`. It is UTF-8, in one line.
+    WS_EVENT_LOG = 7,
 }
 
-/// Something that happened on a connection.
+/// Something that happened, most often on a connection.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct ws_event {
-    /// Which connection.
+    /// Which connection; LOG: 0.
     pub conn: ws_conn,
-    /// MESSAGE: the payload; CLOSE: the reason; otherwise NULL. Not NUL-terminated.
+    /// MESSAGE: the payload; CLOSE: the reason; LOG: the message; otherwise NULL. Not NUL-terminated.
     pub data: *const c_void,
     /// Bytes at `data`.
     pub length: usize,
@@ -45,7 +49,7 @@ pub struct ws_event {
     /// A `ws_event_type`.
     pub r#type: i32,
     /// MESSAGE: `WS_TEXT` or `WS_BINARY`. CLOSE: the close code of RFC 6455 section 7.4; 1005 if the peer gave none, 1006
-    /// if the connection was lost without a Close frame.
+    /// if the connection was lost without a Close frame. LOG: the level.
     pub code: i32,
 }
 
@@ -65,6 +69,9 @@ impl ws_event {
             }
             Event::Close(conn, code, span) => {
                 bare(*conn, ws_event_type::WS_EVENT_CLOSE).with(batch.payload(*span), i32::from(*code))
+            }
+            Event::Log(level, span) => {
+                bare(0, ws_event_type::WS_EVENT_LOG).with(batch.payload(*span), ws_log_level::from(*level) as i32)
             }
             Event::Drain(conn) => bare(*conn, ws_event_type::WS_EVENT_DRAIN),
             Event::Open(conn, request) => {
@@ -173,6 +180,10 @@ impl BatchView {
                 | Event::Handshake(conn, _) => {
                     self.events.push(ws_event::new(batch, event));
                     [conn, 0, self.events.len() as u64 - 1, 0]
+                }
+                Event::Log(..) => {
+                    self.events.push(ws_event::new(batch, event));
+                    [0, 0, self.events.len() as u64 - 1, 0]
                 }
             };
             self.numbers.extend(numbers);

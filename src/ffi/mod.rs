@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod facts;
 mod handle;
+mod log;
 mod request;
 mod response;
 mod server;

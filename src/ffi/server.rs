@@ -2,9 +2,11 @@
 
 use super::event::ws_conn;
 use super::handle::{self, ws_server};
+use super::log::ws_log_fn;
 use super::request::ws_request;
 use super::{guard, limit, text};
 use crate::engine::delivery::Handler;
+use crate::engine::log::Logger;
 use crate::engine::request::Request;
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Kind;
@@ -62,7 +64,7 @@ pub type ws_handshake_fn = Option<
 
 /// A host's pointer, handed back to its callbacks and never followed.
 #[derive(Clone, Copy)]
-struct UserData(*mut c_void);
+pub(super) struct UserData(pub(super) *mut c_void);
 
 impl Default for UserData {
     fn default() -> Self {
@@ -86,6 +88,7 @@ pub(super) struct Callbacks {
     close: (ws_close_fn, UserData),
     request: (ws_request_fn, UserData),
     handshake: (ws_handshake_fn, UserData),
+    pub(super) log: (ws_log_fn, UserData),
 }
 
 impl Callbacks {
@@ -98,7 +101,7 @@ impl Callbacks {
             && self.handshake.0.is_none()
     }
 
-    fn server(&self) -> *mut ws_server {
+    pub(super) fn server(&self) -> *mut ws_server {
         std::ptr::without_provenance_mut(self.handle)
     }
 }
@@ -216,7 +219,7 @@ pub unsafe extern "C" fn ws_server_port(server: *mut ws_server, listener: c_int)
 }
 
 /// Sets one of the callbacks and passes all of them down.
-fn set_callback(server: *mut ws_server, set: impl FnOnce(&mut Callbacks)) -> c_int {
+pub(super) fn set_callback(server: *mut ws_server, set: impl FnOnce(&mut Callbacks)) -> c_int {
     guard(|| {
         handle::with(server, |hosted| {
             let mut callbacks = hosted.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -226,6 +229,7 @@ fn set_callback(server: *mut ws_server, set: impl FnOnce(&mut Callbacks)) -> c_i
             let handler: Option<Arc<dyn Handler>> =
                 if changed.is_empty() { None } else { Some(Arc::new(changed.clone())) };
             hosted.server.set_handler(handler)?;
+            hosted.server.set_logger(changed.log.0.map(|_| Arc::new(changed.clone()) as Arc<dyn Logger>))?;
             *callbacks = changed;
             Ok(OK)
         })

@@ -72,6 +72,8 @@ pub struct ws_stats {
     pub accepts_paused: u64,
     /// Times that all reading paused because the host did not take its events.
     pub host_paused: u64,
+    /// Messages for the log that were left out: there were more than 100 in a second, or the host did not take its events.
+    pub logs_dropped: u64,
     /// Faults inside wspush that cost a connection.
     pub panics: u64,
     /// Bytes that wait for connections to take them, in all.
@@ -173,6 +175,7 @@ impl ws_stats {
         self.reads_paused += stats.reads_paused.get();
         self.accepts_paused += stats.accepts_paused.get();
         self.host_paused += stats.host_paused.get();
+        self.logs_dropped += stats.logs_dropped.get();
         self.panics += stats.panics.get();
         self.queued_bytes += stats.queued_bytes.get();
         self.command_bytes += stats.command_bytes.get();

@@ -47,7 +47,7 @@ impl Running {
         options.settle()?;
         let options = Arc::new(options);
         let reactors = options.reactors as usize;
-        let mut site = Site::new(&options)?;
+        let mut site = Site::new(&options, setup.logger.clone(), setup.handler.is_none())?;
         let (per_reactor, ports) = bind(setup, reactors)?;
         let system = |what: &'static str| move |error: std::io::Error| Error::system(what, &error);
         let events = match setup.handler {

@@ -19,6 +19,8 @@ static const struct {
      {"localhost", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8/8", "10.0.0.0/8,,::1", "::1%lo", "1.2.3.4:80"}},
     {"proxy_protocol", {"on", "off"}, {"", "v2", "2"}},
     {"metrics_path", {"", "/metrics", "/a/b-c"}, {"metrics", "/a?b", "/a b", "*"}},
+    {"log_level", {"", "error", "warning", "notice", "info", "debug"}, {"all", "Error", "emergency", "5"}},
+    {"log_events", {"on", "off"}, {"", "x"}},
     {"max_event_bytes", {"64K", "4M"}, {"-1", "x"}},
     {"max_request_head", {"1K", "8K", "64K"}, {"0", "-1", "x"}},
     {"request_timeout", {"10s", "200ms", "1", "2m"}, {"-1", "x", "5 years", "1.5s"}},

@@ -2,7 +2,7 @@
 
 use super::super::connection::{Connection, Wire};
 use super::super::link::TURNED_AWAY;
-use super::super::stats::Stats;
+use super::super::log::Level;
 use super::super::timers::Tick;
 use super::sending::mark_dirty;
 use super::{Fate, Listening, Reactor};
@@ -34,10 +34,20 @@ impl Reactor {
                         listening.starved = false;
                         self.admit(socket);
                     }
-                    Err(error) => listening.on_accept_error(&error, self.now, &self.link.stats),
+                    Err(error) => {
+                        if listening.on_accept_error(&error, self.now) {
+                            self.on_starving(&error);
+                        }
+                    }
                 }
             }
         }
+    }
+
+    /// Notes that accepting pauses.
+    pub(super) fn on_starving(&mut self, error: &io::Error) {
+        self.link.stats.accepts_paused.add(1);
+        self.log(Level::Warning, || format!("accepting pauses, and is tried again soon: {error}"));
     }
 
     pub(super) fn admit(&mut self, socket: Socket) {
@@ -69,7 +79,8 @@ impl Reactor {
     }
 
     /// Counts a connection that is dropped without a word.
-    fn drop_arrival(&self) {
+    fn drop_arrival(&mut self) {
+        self.log(Level::Info, || "a connection was dropped without a word: too many are being refused".to_owned());
         self.link.stats.connections_refused.add(1);
         self.link.stats.connections_closed.add(1);
     }
@@ -104,15 +115,16 @@ impl Listening {
         Self { listener, waiting: false, paused_until: None, starved: false }
     }
 
-    pub(super) fn on_accept_error(&mut self, error: &io::Error, now: Tick, stats: &Stats) {
+    /// Whether this begins a pause.
+    pub(super) fn on_accept_error(&mut self, error: &io::Error, now: Tick) -> bool {
         if is_out_of_resources(error) {
             self.paused_until = Some(now.wrapping_add(ACCEPT_PAUSE));
-            if !std::mem::replace(&mut self.starved, true) {
-                stats.accepts_paused.add(1);
-            }
-        } else if error.kind() == io::ErrorKind::WouldBlock {
+            return !std::mem::replace(&mut self.starved, true);
+        }
+        if error.kind() == io::ErrorKind::WouldBlock {
             self.waiting = false;
         }
         // Anything else is about that one connection, which is gone again.
+        false
     }
 }

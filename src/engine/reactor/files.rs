@@ -5,8 +5,10 @@
 //! next when the last has left, so that it takes no more memory than a short one, however slow its reader is.
 
 use super::super::connection::Wire;
+use super::super::log::Level;
 use super::super::metrics;
 use super::super::request::Request;
+use super::logging::named;
 use super::{Fate, Reactor};
 use crate::protocol::files::{Facts, FilePath, answer, media_type};
 use crate::protocol::http::{Refusal, RequestHead, ResponseHead};
@@ -50,7 +52,12 @@ impl Reactor {
             Ok(Target::Nothing) => return false,
             Ok(Target::Directory) => self.redirect(wire, head),
             Ok(Target::File(file, path)) => self.answer_with_file(wire, head, file, &path),
-            Err(_) => self.answer_with(wire, Refusal { status: 503, detail: "the file cannot be opened now" }),
+            Err(error) => {
+                self.log(Level::Error, || {
+                    format!("{}: the file for {} cannot be opened: {error}", named(wire), head.path())
+                });
+                self.answer_with(wire, Refusal { status: 503, detail: "the file cannot be opened now" });
+            }
         }
         true
     }

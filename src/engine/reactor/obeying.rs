@@ -3,6 +3,7 @@
 use super::super::commands::Command;
 use super::super::connection::{Connection, State, Wire};
 use super::super::link::SLOW_CLIENT;
+use super::super::log::Level;
 use super::super::registry::{ConnId, Registry, Standing};
 use super::super::timers::ticks_in;
 use super::super::worker;
@@ -191,7 +192,12 @@ impl Reactor {
                 reactor.list_unread(&mut conn.wire);
                 if fate == Fate::Ends { fate } else { reactor.flush(&mut conn.wire) }
             }),
-            Command::Stop(time) => self.begin_stop(self.now.wrapping_add(ticks_in(time))),
+            Command::LogStart => self.log_start(),
+            Command::Stop(time) => {
+                let (time_ms, left) = (time.as_millis(), self.ids.live());
+                self.log(Level::Notice, || format!("stopping within {time_ms} ms; connections that are there: {left}"));
+                self.begin_stop(self.now.wrapping_add(ticks_in(time)));
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use super::super::connection::{Connection, State, Wire};
 use super::super::delivery::Delivery;
 use super::super::inbox::RECEIVE;
+use super::super::log::Level;
 use super::super::pool::POOLED_MIN;
 use super::super::registry::Phase;
 use super::super::turn;
@@ -25,6 +26,8 @@ impl Reactor {
         if self.host_behind && !self.delivery.is_full() {
             self.host_behind = false;
             self.awake = self.now;
+            let time = self.now_ms.saturating_sub(self.behind_since_ms);
+            self.log(Level::Warning, || format!("reading had paused for {time} ms, until the host took its events"));
         }
         if !self.host_behind {
             self.unread.append(&mut self.held);
@@ -104,6 +107,7 @@ impl Reactor {
     pub(super) fn is_host_behind(&mut self) -> bool {
         if !self.host_behind && self.delivery.is_full() {
             self.host_behind = true;
+            self.behind_since_ms = self.now_ms;
             self.link.stats.host_paused.add(1);
         }
         self.host_behind

@@ -7,8 +7,10 @@
 
 use super::super::connection::{Connection, State, Wire};
 use super::super::http::{Exchange, Undecided};
+use super::super::log::Level;
 use super::super::registry::Phase;
 use super::super::request::Request;
+use super::logging::named;
 use super::sending::{mark_dirty, outbox_of};
 use super::{Fate, Reactor};
 use crate::protocol::handshake::{Judgement, Plain, Upgrade, judge};
@@ -238,6 +240,7 @@ impl Reactor {
     pub(super) fn refuse(&mut self, wire: &mut Wire, refusal: Refusal) {
         self.link.stats.requests_refused.add(1);
         self.link.stats.refused(refusal.status).add(1);
+        self.log(Level::Info, || format!("{}: refused with {refusal}", named(wire)));
         self.take_incoming(wire);
         let mut response = refusal.response(self.date.now());
         if wire.http().exchange.head_only {
@@ -252,6 +255,7 @@ impl Reactor {
     pub(super) fn answer_with(&mut self, wire: &mut Wire, refusal: Refusal) {
         self.link.stats.requests_refused.add(1);
         self.link.stats.refused(refusal.status).add(1);
+        self.log(Level::Info, || format!("{}: answered with {refusal}", named(wire)));
         let body = format!("{}\n", refusal.detail).into_bytes();
         let headers = match refusal.status {
             405 => "Allow: GET, HEAD\r\nContent-Type: text/plain\r\n",

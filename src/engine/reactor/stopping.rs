@@ -8,6 +8,7 @@
 
 use super::super::connection::State;
 use super::super::connection::Wire;
+use super::super::log::Level;
 use super::super::registry::ConnId;
 use super::super::timers::{TICK_MS, Tick, until};
 use super::{Fate, Listening, Reactor};
@@ -111,6 +112,7 @@ impl Reactor {
         self.flush_dirty();
         let left = self.all();
         self.link.stats.connections_cut.add(left.len() as u64);
+        self.log(Level::Notice, || format!("stopped; connections that had to be cut: {}", left.len()));
         for id in left {
             self.with(id, |reactor, conn| {
                 if matches!(conn.wire.state, State::Request | State::Deciding) {
@@ -149,7 +151,11 @@ impl Reactor {
         for _ in 0..2 * self.link.options.backlog {
             match listening.listener.accept() {
                 Ok(socket) => self.admit(socket),
-                Err(error) => listening.on_accept_error(&error, self.now, &self.link.stats),
+                Err(error) => {
+                    if listening.on_accept_error(&error, self.now) {
+                        self.on_starving(&error);
+                    }
+                }
             }
             if !listening.waiting || listening.starved {
                 return;
