@@ -17,6 +17,9 @@ use std::io;
 /// request by request.
 const RECEIVE_HEAD: usize = 16 * 1024;
 
+/// How long the host is behind when that is worth a word, in milliseconds. For a moment it may be at any time.
+const BEHIND_MS: u64 = 1000;
+
 /// Calls to receive that one connection gets in a turn.
 const RECEIVES_PER_TURN: usize = 4;
 
@@ -27,7 +30,11 @@ impl Reactor {
             self.host_behind = false;
             self.awake = self.now;
             let time = self.now_ms.saturating_sub(self.behind_since_ms);
-            self.log(Level::Warning, || format!("reading had paused for {time} ms, until the host took its events"));
+            if time >= BEHIND_MS {
+                self.log(Level::Warning, || {
+                    format!("reading had paused for {time} ms, until the host took its events")
+                });
+            }
         }
         if !self.host_behind {
             self.unread.append(&mut self.held);
