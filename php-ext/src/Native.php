@@ -27,6 +27,9 @@ abstract class Native
     private const EVENT_CLOSE = 3;
     private const EVENT_HANDSHAKE = 5;
     private const EVENT_DRAIN = 6;
+    private const EVENT_LOG = 7;
+    /** Levels of the engine's log, in the words of PSR-3 */
+    private const LEVELS = [3 => 'error', 4 => 'warning', 5 => 'notice', 6 => 'info', 7 => 'debug'];
     /** Payloads of up to so many bytes, on average, are cheaper copied as one and then cut than copied one by one. */
     private const CUT_MAX = 1024;
 
@@ -488,6 +491,13 @@ abstract class Native
             ->prctl($setParentDeathSignal, $signal, 0, 0, 0);
     }
 
+    /**
+     * Writes to the log.
+     *
+     * @param array<string, mixed> $context
+     */
+    abstract public function log(string $line, string $level = 'error', array $context = []): void;
+
     /** Something a handler threw: to be told, not to be passed on. */
     abstract protected function handlerFailed(string $event, int $conn, \Throwable $thrown): void;
 
@@ -586,6 +596,8 @@ abstract class Native
             if ($on->drain !== null) {
                 $this->call('drain', $conn, $on->drain, $this, $conn);
             }
+        } elseif ($event->type === self::EVENT_LOG) {
+            $this->log('wspush: ' . \FFI::string($event->data, $event->length), self::LEVELS[$event->code] ?? 'info');
         } elseif ($event->type === self::EVENT_HANDSHAKE) {
             $handshake = new Handshake($this, $conn);
             if ($on->handshake === null) {

@@ -33,8 +33,12 @@ class Server extends Native
     /** Milliseconds, once stop() was called where the engine could not be stopped on the spot. */
     private ?int $stopWithin = null;
     private bool $taking = false;
-    /** @var null|\Closure(string): void */
+    /** @var null|\Closure(string, string, array<string, mixed>): void */
     private ?\Closure $logger = null;
+    /** The logger wants what the engine has to say, too. */
+    private bool $logsEngine = false;
+    /** Whether it gets that was said by the option log_events. */
+    private bool $knowsWhatToLog = false;
 
     /**
      * @param array<string, string|int|float|bool> $options the engine's options by name: max_message_size (1M),
@@ -49,6 +53,7 @@ class Server extends Native
     {
         parent::__construct($library);
         $this->on = new Handlers();
+        $this->knowsWhatToLog = isset($options['log_events']);
         foreach ($options as $name => $value) {
             $this->engineSet($name, \is_bool($value) ? ($value ? 'on' : 'off') : (string) $value);
         }
@@ -119,15 +124,41 @@ class Server extends Native
     }
 
     /**
-     * Where the server's complaints go. The default is error_log(): on the command line, stderr.
+     * Where the log goes: what handlers throw and log() writes. The default is error_log(): on the command line, stderr.
      *
-     * @param callable(string): void $logger
+     * A logger of PSR-3 also gets what the engine has to say, of the option log_level (notice: the start, the stop, and what
+     * is graver; info: who was refused and why; debug) and graver; so does a callable that takes a level. Set it before
+     * start() for that. It is called on this thread, by run() and poll(). The option log_events, if it is set, decides instead.
+     *
+     *     $server->setLogger(new Monolog\Logger('wspush', $handlers));
+     *     $server->setLogger(fn (string $message, string $level) => fprintf(STDERR, "[%s] %s\n", $level, $message));
+     *
+     * @param object|callable $logger a Psr\Log\LoggerInterface, or whatever else has its log() method; or a callable
+     *        (string $message, string $level = ..., array $context = ...): void. Levels are those of PSR-3. The context of what
+     *        a handler threw has exception, event and connection.
      *
      * @return $this
+     *
+     * @throws Exception ARGUMENT: neither of the two
      */
-    public function setLogger(callable $logger): static
+    public function setLogger(object|callable $logger): static
     {
-        $this->logger = $logger(...);
+        $method = [$logger, 'log'];
+        if (\is_object($logger) && !$logger instanceof \Closure && \is_callable($method)) {
+            $this->logger = static function (string $line, string $level, array $context) use ($method): void {
+                $method($level, $line, $context);
+            };
+            $this->logsEngine = true;
+        } elseif (\is_callable($logger)) {
+            $logger = $logger(...);
+            $function = new \ReflectionFunction($logger);
+            // A function of PHP itself takes no argument that it does not know, and some take another second one.
+            $alone = $function->isInternal() || $function->getNumberOfParameters() < 2 && !$function->isVariadic();
+            $this->logger = $alone ? static fn (string $line) => $logger($line) : $logger;
+            $this->logsEngine = !$alone;
+        } else {
+            throw new Exception('setLogger: neither callable nor an object with a method log()', Exception::ARGUMENT);
+        }
 
         return $this;
     }
@@ -166,6 +197,9 @@ class Server extends Native
     {
         if ($this->on->handshake !== null) {
             $this->engineSet('decide_upgrades', 'on');
+        }
+        if ($this->logsEngine && !$this->knowsWhatToLog) {
+            $this->engineSet('log_events', 'on');
         }
         $this->engineStart();
         $this->state = State::Running;
@@ -255,11 +289,16 @@ class Server extends Native
         return $this->state === State::Running || $this->state === State::Stopping;
     }
 
-    /** Writes a line to the log, as the server does for a handler that threw. */
-    public function log(string $line): void
+    /**
+     * Writes a line to the log, as the server does for a handler that threw.
+     *
+     * @param string $level a level of PSR-3: debug, info, notice, warning, error, critical, alert, emergency
+     * @param array<string, mixed> $context for a logger that takes one
+     */
+    public function log(string $line, string $level = 'error', array $context = []): void
     {
         try {
-            $this->logger === null ? \error_log($line) : ($this->logger)($line);
+            $this->logger === null ? \error_log($line) : ($this->logger)($line, $level, $context);
         } catch (\Throwable $thrown) {
             \error_log($line);
             \error_log("wspush: the logger threw: $thrown");
@@ -269,7 +308,8 @@ class Server extends Native
     protected function handlerFailed(string $event, int $conn, \Throwable $thrown): void
     {
         $of = $conn === 0 ? '' : " of connection $conn";
-        $this->log("wspush: the $event handler$of threw $thrown");
+        $context = ['exception' => $thrown, 'event' => $event, 'connection' => $conn];
+        $this->log("wspush: the $event handler$of threw $thrown", 'error', $context);
     }
 
     private function stopNow(): void
