@@ -44,7 +44,7 @@ final class LogTest extends TestCase
         $this->pollUntil($server, 'info', 'refused with 400 Bad Request: ');
         $client = new Client($port, '/chat');
         $this->pollUntil($server, 'debug', ': opened at /chat for 127.0.0.1');
-        $client->close();
+        $client->send(pack('n', 1000), Client::CLOSE); // answered when the next poll comes
         $this->pollUntil($server, 'debug', ': closed with 1000 ');
         $server->stop(0);
         $this->pollUntil($server, 'notice', 'wspush: stopping within 0 ms; connections that are there: ');
@@ -64,7 +64,7 @@ final class LogTest extends TestCase
         self::assertSame(['exception' => $thrown, 'event' => 'open', 'connection' => 1], $context);
         $server->log('mine', 'warning', ['a' => 1]);
         self::assertSame(['warning', 'mine', ['a' => 1]], end($this->log));
-        $client->close();
+        $client->drop();
     }
 
     public function testACallableGetsAsMuchAsItTakes(): void

@@ -108,6 +108,11 @@ impl FactTable {
         Some(Facts { remote, place, opened, heard, queued: standing.queued })
     }
 
+    /// Whom the connection in a slot comes from, if it has opened. For the reactor, which knows who is there.
+    pub fn remote(&self, slot: usize) -> Option<Peer> {
+        self.lock().get(slot).map(|(remote, _)| remote)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Table> {
         // What a panic could leave half done is a place that is never given back.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)

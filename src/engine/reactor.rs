@@ -316,7 +316,7 @@ impl Reactor {
     fn after_panic(&mut self, conn: &mut Connection) -> Fate {
         self.link.stats.panics.add(1);
         turn::end(|_| ());
-        self.log(Level::Error, || format!("{}: a fault inside wspush; please report it", named(&conn.wire)));
+        self.log(Level::Error, |link| format!("{}: a fault inside wspush; please report it", named(link, &conn.wire)));
         if matches!(conn.wire.state, State::Open) {
             self.fail(&mut conn.wire, close::INTERNAL_ERROR, "internal error");
             return self.flush(&mut conn.wire);

@@ -60,6 +60,15 @@ impl Peer {
     }
 }
 
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
 /// A socket that accepts connections. A Unix socket leaves its path behind no longer than it lives, unless it is inherited.
 #[derive(Debug)]
 pub struct Listener {

@@ -307,6 +307,32 @@ static void a_file_that_shrinks(ws_server *server, int port)
     CHECK_INT(0, truncate(in_top("root/huge.bin"), HUGE));
 }
 
+static void *stop_it(void *server)
+{
+    CHECK_OK(ws_server_stop(server, scaled(30000, 120000)));
+    return NULL;
+}
+
+/* What is under way when the server stops comes to its end. */
+static void a_stop_meanwhile(void)
+{
+    struct record record = RECORD;
+    ws_server *server = recorded_server(&record, echo_message);
+    CHECK_OK(ws_server_set(server, "document_root", in_top("root")));
+    int port = start(server), fd = client_connect(port);
+    send_text(fd, "GET /huge.bin HTTP/1.1\r\nHost: a\r\n\r\n");
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    CHECK_INT(1, poll(&readable, 1, scaled(10000, 60000)));
+    pthread_t stopping = spawn(stop_it, server);
+    while (!refuses(port))
+        give_way();
+    receive_huge(fd);
+    EXPECT_END(fd);
+    join(stopping);
+    CHECK_INT(0, stats_of(server).connections_cut);
+    CHECK_OK(ws_server_free(server));
+}
+
 static void answer_request(ws_server *server, ws_conn conn, const ws_request *request, void *user_data)
 {
     struct record *record = user_data;
@@ -388,6 +414,7 @@ int main(void)
     close(connection);
     stop_and_free(server);
     stuck_readers();
+    a_stop_meanwhile();
     the_host_comes_second();
     polled();
     roots_that_are_none();

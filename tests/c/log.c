@@ -118,6 +118,12 @@ static void everything(const char *reactors)
     EXPECT_TOLD(&told, WS_LOG_INFO, "answered with 404 Not Found: not found");
     close(fd);
     fd = client_from("127.0.0.2", port);
+    send_text(fd, "PROXY TCP4 203.0.113.8 127.0.0.1 5001 443\r\nGET /feed HTTP/1.1\r\n" UPGRADE_LINES "\r\n");
+    expect_upgrade(fd);
+    EXPECT_TOLD(&told, WS_LOG_DEBUG, ": opened at /feed for 203.0.113.8");
+    reset(fd); /* whose far end is gone, and whose name is not */
+    EXPECT_TOLD(&told, WS_LOG_DEBUG, " of 203.0.113.8:5001: closed with 1006 ");
+    fd = client_from("127.0.0.2", port);
     send_text(fd, "GET / HTTP/1.1\r\n");
     CHECK_INT(400, receive_head(fd, head, sizeof head));
     EXPECT_TOLD(&told, WS_LOG_INFO, "a PROXY protocol header is missing");

@@ -47,7 +47,7 @@ impl Reactor {
     /// Notes that accepting pauses.
     pub(super) fn on_starving(&mut self, error: &io::Error) {
         self.link.stats.accepts_paused.add(1);
-        self.log(Level::Warning, || format!("accepting pauses, and is tried again soon: {error}"));
+        self.log(Level::Warning, |_| format!("accepting pauses, and is tried again soon: {error}"));
     }
 
     pub(super) fn admit(&mut self, socket: Socket) {
@@ -80,7 +80,7 @@ impl Reactor {
 
     /// Counts a connection that is dropped without a word.
     fn drop_arrival(&mut self) {
-        self.log(Level::Info, || "a connection was dropped without a word: too many are being refused".to_owned());
+        self.log(Level::Info, |_| "a connection was dropped without a word: too many are being refused".to_owned());
         self.link.stats.connections_refused.add(1);
         self.link.stats.connections_closed.add(1);
     }

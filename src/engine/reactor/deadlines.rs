@@ -1,7 +1,9 @@
 //! Deadlines: requests, responses, pings, idleness, closing.
 
 use super::super::connection::{State, Wire};
+use super::super::log::Level;
 use super::super::timers::{TICK_MS, Tick, ticks_in, until};
+use super::logging::named;
 use super::{Fate, Reactor};
 use crate::protocol::close;
 use crate::protocol::frame::Opcode;
@@ -90,6 +92,9 @@ impl Reactor {
             }
             State::Open if wire.flags.pinged => {
                 stats.pong_timeouts.add(1);
+                self.log(Level::Info, |link| {
+                    format!("{}: cut, as it answered no ping (pong_timeout)", named(link, wire))
+                });
                 return Fate::Ends;
             }
             State::Open => {

@@ -53,8 +53,8 @@ impl Reactor {
             Ok(Target::Directory) => self.redirect(wire, head),
             Ok(Target::File(file, path)) => self.answer_with_file(wire, head, file, &path),
             Err(error) => {
-                self.log(Level::Error, || {
-                    format!("{}: the file for {} cannot be opened: {error}", named(wire), head.path())
+                self.log(Level::Error, |link| {
+                    format!("{}: the file for {} cannot be opened: {error}", named(link, wire), head.path())
                 });
                 self.answer_with(wire, Refusal { status: 503, detail: "the file cannot be opened now" });
             }

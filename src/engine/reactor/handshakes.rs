@@ -21,9 +21,9 @@ impl Reactor {
         self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Open);
         turn::admit(wire.id, self.link.room(wire.id));
         wire.flags.announced = true;
-        self.log(Level::Debug, || {
+        self.log(Level::Debug, |link| {
             let (path, client) = (request.path().to_string_lossy(), request.remote_address().to_string_lossy());
-            format!("{}: opened at {path} for {client}", named(wire))
+            format!("{}: opened at {path} for {client}", named(link, wire))
         });
         self.delivery.open(wire.id, request);
         wire.mark = self.delivery.mark();
@@ -45,7 +45,7 @@ impl Reactor {
 
     /// Fails the connection (RFC 6455 section 7.1.7): a Close frame, if none was sent yet, and nothing after it.
     pub(super) fn fail(&mut self, wire: &mut Wire, code: u16, reason: &str) {
-        self.log(Level::Info, || format!("{}: failed with {code}, {reason}", named(wire)));
+        self.log(Level::Info, |link| format!("{}: failed with {code}, {reason}", named(link, wire)));
         self.conclude(wire, Some(code), reason);
         self.tell_closed(wire, code, reason);
     }
@@ -139,7 +139,7 @@ impl Reactor {
     pub(super) fn tell_closed(&mut self, wire: &mut Wire, code: u16, reason: &str) {
         if std::mem::take(&mut wire.flags.announced) {
             self.link.stats.closed(code).add(1);
-            self.log(Level::Debug, || format!("{}: closed with {code} {reason:?}", named(wire)));
+            self.log(Level::Debug, |link| format!("{}: closed with {code} {reason:?}", named(link, wire)));
             self.delivery.close(wire.id, code, reason);
         }
     }

@@ -195,7 +195,9 @@ impl Reactor {
             Command::LogStart => self.log_start(),
             Command::Stop(time) => {
                 let (time_ms, left) = (time.as_millis(), self.ids.live());
-                self.log(Level::Notice, || format!("stopping within {time_ms} ms; connections that are there: {left}"));
+                self.log(Level::Notice, |_| {
+                    format!("stopping within {time_ms} ms; connections that are there: {left}")
+                });
                 self.begin_stop(self.now.wrapping_add(ticks_in(time)));
             }
         }

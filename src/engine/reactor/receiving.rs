@@ -31,7 +31,7 @@ impl Reactor {
             self.awake = self.now;
             let time = self.now_ms.saturating_sub(self.behind_since_ms);
             if time >= BEHIND_MS {
-                self.log(Level::Warning, || {
+                self.log(Level::Warning, |_| {
                     format!("reading had paused for {time} ms, until the host took its events")
                 });
             }

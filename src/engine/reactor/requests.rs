@@ -240,7 +240,7 @@ impl Reactor {
     pub(super) fn refuse(&mut self, wire: &mut Wire, refusal: Refusal) {
         self.link.stats.requests_refused.add(1);
         self.link.stats.refused(refusal.status).add(1);
-        self.log(Level::Info, || format!("{}: refused with {refusal}", named(wire)));
+        self.log(Level::Info, |link| format!("{}: refused with {refusal}", named(link, wire)));
         self.take_incoming(wire);
         let mut response = refusal.response(self.date.now());
         if wire.http().exchange.head_only {
@@ -255,7 +255,7 @@ impl Reactor {
     pub(super) fn answer_with(&mut self, wire: &mut Wire, refusal: Refusal) {
         self.link.stats.requests_refused.add(1);
         self.link.stats.refused(refusal.status).add(1);
-        self.log(Level::Info, || format!("{}: answered with {refusal}", named(wire)));
+        self.log(Level::Info, |link| format!("{}: answered with {refusal}", named(link, wire)));
         let body = format!("{}\n", refusal.detail).into_bytes();
         let headers = match refusal.status {
             405 => "Allow: GET, HEAD\r\nContent-Type: text/plain\r\n",

@@ -112,7 +112,7 @@ impl Reactor {
         self.flush_dirty();
         let left = self.all();
         self.link.stats.connections_cut.add(left.len() as u64);
-        self.log(Level::Notice, || format!("stopped; connections that had to be cut: {}", left.len()));
+        self.log(Level::Notice, |_| format!("stopped; connections that had to be cut: {}", left.len()));
         for id in left {
             self.with(id, |reactor, conn| {
                 if matches!(conn.wire.state, State::Request | State::Deciding) {
