@@ -1210,7 +1210,7 @@ int ws_respond_end(ws_server *server,
 
 /**
  * Accepts the upgrade of a handshake event: the connection is a WebSocket, messages may be pushed to it, and the open
- * event follows. To refuse it, `ws_respond` is called instead. What is not decided within `response_timeout` is refused
+ * event follows, unless its client is gone by then. To refuse it, `ws_respond` is called instead. What is not decided within `response_timeout` is refused
  * with 504.
  *
  * `subprotocol` is one of those that the client offers (header `Sec-WebSocket-Protocol`); NULL is the one that the option

@@ -317,7 +317,8 @@ pub const TABLE: &[Row] = &[
         name: "response_timeout",
         default: "30s",
         meaning: "The time the host has to answer a plain HTTP request, to decide about an upgrade, or to send the next piece \
-                  of a response; then 504, or the connection is cut.",
+                  of a response; then 504, or the connection is cut. A client that takes nothing of a response for this \
+                  long is cut, too.",
         field: Field::Time(|o| &mut o.response_timeout, 10, DAY_MS),
     },
     Row {

@@ -23,10 +23,18 @@ final class Handshake
 
     public function __destruct()
     {
+        $this->fail();
+    }
+
+    /**
+     * Refuses with 500 what was not decided.
+     *
+     * @internal
+     */
+    public function fail(): void
+    {
         try {
-            if (!$this->decided) {
-                $this->refuse(500, "Internal Server Error\n", ['Content-Type' => 'text/plain']);
-            }
+            $this->refuse(500, "Internal Server Error\n", ['Content-Type' => 'text/plain']);
         } catch (Exception) {
             // A destructor has nobody to tell.
         }
@@ -41,31 +49,26 @@ final class Handshake
      *
      * @return bool false: it was decided already, or the client is gone
      *
-     * @throws Exception ARGUMENT: a subprotocol that was not offered, or a header that cannot be sent; it may be tried again
+     * @throws Exception ARGUMENT: a subprotocol that was not offered, or a header that cannot be sent; UTF8: one that
+     *                   is not. It may be tried again
      */
     public function accept(?string $subprotocol = null, array $headers = []): bool
     {
-        $accepted = !$this->decided && $this->server->accept($this->conn, $subprotocol, $headers);
-        $this->decided = true;
-
-        return $accepted;
+        return !$this->decided && $this->decided = $this->server->accept($this->conn, $subprotocol, $headers);
     }
 
     /**
-     * Answers it as a plain request.
+     * Answers it as a plain request, and ends the connection.
      *
      * @param int $status 200..599: 401, 403, 302 with a Location …
      * @param array<string, string|list<string>> $headers
      *
      * @return bool false: it was decided already, or the client is gone
      *
-     * @throws Exception ARGUMENT: a status or header that cannot be sent
+     * @throws Exception ARGUMENT: a status or header that cannot be sent; UTF8: a header that is not
      */
     public function refuse(int $status = 403, string $body = '', array $headers = []): bool
     {
-        $refused = !$this->decided && $this->server->respond($this->conn, $status, $body, $headers);
-        $this->decided = true;
-
-        return $refused;
+        return !$this->decided && $this->decided = $this->server->respond($this->conn, $status, $body, $headers);
     }
 }

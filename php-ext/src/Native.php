@@ -603,14 +603,14 @@ abstract class Native
             if ($on->handshake === null) {
                 $handshake->accept();
             } elseif (!$this->call('handshake', $conn, $on->handshake, $this->request($conn, $event->request), $handshake)) {
-                $handshake->refuse(500, "Internal Server Error\n", ['Content-Type' => 'text/plain']); // unless it had decided
+                $handshake->fail(); // unless it had decided
             }
         } elseif ($on->request === null) {
             $this->respond($conn, 426, "This is a WebSocket server.\n", ['Upgrade' => 'websocket', 'Content-Type' => 'text/plain']);
         } else {
             $response = new Response($this, $conn);
             if (!$this->call('request', $conn, $on->request, $this->request($conn, $event->request), $response)) {
-                $response->send(500, "Internal Server Error\n", ['Content-Type' => 'text/plain']); // unless it had answered
+                $response->fail(); // unless it had answered
             }
         }
     }

@@ -6,7 +6,8 @@ namespace WsPush;
 
 /**
  * The answer to one 'request' event: whole, with send(), or piece by piece, with begin(), write() and end(). Now or
- * later, within response_timeout (30 s unless set), once. One that is dropped unanswered becomes a 500.
+ * later, within response_timeout (30 s unless set), once. One that is dropped unanswered becomes a 500; one that is dropped
+ * between begin() and end() is cut, so that nobody takes it for whole.
  */
 final class Response
 {
@@ -24,10 +25,20 @@ final class Response
 
     public function __destruct()
     {
+        $this->fail();
+    }
+
+    /**
+     * Answers with 500 what was not answered, and cuts what was only begun.
+     *
+     * @internal
+     */
+    public function fail(): void
+    {
         try {
             if ($this->begun && !$this->ended) {
                 $this->server->disconnect($this->conn);
-            } elseif (!$this->ended) {
+            } else {
                 $this->send(500, "Internal Server Error\n", ['Content-Type' => 'text/plain']);
             }
         } catch (Exception) {
@@ -41,16 +52,18 @@ final class Response
      * @param int $status 200..599
      * @param array<string, string|list<string>> $headers a list sends the header several times
      *
-     * @return bool false: it was answered already, or the client is gone
+     * @return bool false: it was answered already, the client is gone, or max_command_bytes wait for the engine: then it may
+     *              be tried again
      *
-     * @throws Exception ARGUMENT: a status or header that cannot be sent
+     * @throws Exception ARGUMENT: a status or header that cannot be sent; UTF8: a header that is not
      */
     public function send(int $status = 200, string $body = '', array $headers = []): bool
     {
-        $sent = !$this->begun && $this->server->respond($this->conn, $status, $body, $headers);
-        $this->ended = true;
+        if ($this->begun || $this->ended) {
+            return false;
+        }
 
-        return $sent;
+        return $this->ended = $this->server->respond($this->conn, $status, $body, $headers);
     }
 
     /**
@@ -61,7 +74,7 @@ final class Response
      *
      * @return bool false: it was answered already, or the client is gone
      *
-     * @throws Exception ARGUMENT: a status or header that cannot be sent
+     * @throws Exception ARGUMENT: a status or header that cannot be sent; UTF8: a header that is not
      */
     public function begin(int $status = 200, array $headers = []): bool
     {

@@ -127,6 +127,18 @@ final class HttpTest extends TestCase
         self::assertStringContainsString('request handler', $this->log[0]);
     }
 
+    public function testAHandlerThatThrowsHalfwayCutsItsAnswer(): void
+    {
+        $response = $this->ask('GET /', function (Request $request, Response $response): void {
+            $response->begin();
+            $response->write('half');
+            self::assertFalse($response->send(200, 'whole'));
+            throw new \DomainException('on purpose');
+        });
+        self::assertStringEndsWith("\r\n4\r\nhalf\r\n", $response);
+        self::assertStringContainsString('on purpose', $this->log[0]);
+    }
+
     public function testAForgottenResponseIsA500(): void
     {
         self::assertMatchesRegularExpression('{^HTTP/1\.1 500 }', $this->ask('GET /', fn () => null));

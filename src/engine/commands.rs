@@ -287,7 +287,7 @@ impl CommandQueue {
         let dropped = std::mem::replace(&mut *commands, Commands { closed: true, ..Commands::default() });
         let bytes = |command| match command {
             Command::Send { to, length, .. } => Some((to, length)),
-            Command::SendWhole(to, bytes) => Some((to, bytes.len())),
+            Command::SendWhole(to, bytes) | Command::SendPiece(to, bytes) => Some((to, bytes.len())),
             _ => None,
         };
         dropped.list.into_iter().filter_map(bytes).collect()

@@ -219,6 +219,10 @@ impl Wire {
         let after = |start: Tick, time| Some(start.wrapping_add(ticks_in(time)));
         let later = |tick: Tick| if until(awake, tick) > 0 { awake } else { tick };
         match self.state {
+            // A response that its client does not take.
+            State::Handshake | State::Ending if self.http.is_some() && self.outbox.is_some() => {
+                after(self.since, options.response_timeout)
+            }
             State::Handshake if self.is_between_requests() => after(later(self.since), options.keep_alive_timeout),
             State::Handshake => {
                 earlier(after(later(self.since), options.request_timeout), self.slow_at(options, later))

@@ -34,7 +34,8 @@ pub struct Http {
     pub rest: Option<Rest>,
 }
 
-/// How a request is to be answered.
+/// How a request is to be answered. By default a connection ends with the answer: what stands behind something that is no
+/// request, or behind an upgrade that is refused, may not be meant as a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange {
     /// Its version.

@@ -122,7 +122,8 @@ impl Link {
         self.steady.load(Ordering::Relaxed)
     }
 
-    fn divert(&self) {
+    /// Has what callbacks push in this turn take the queue, behind what is there.
+    pub fn divert(&self) {
         if turn::divert(self.name()) {
             self.steady.store(false, Ordering::Relaxed);
         }

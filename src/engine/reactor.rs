@@ -292,7 +292,9 @@ impl Reactor {
                     if ready.gone && conn.wire.awaits_host() || conn.wire.is_lost() {
                         return Fate::Ends;
                     }
-                    reactor.serve(conn, ready.writable)
+                    let fate = reactor.serve(conn, ready.writable);
+                    // It came with the request, and will not be reported again.
+                    if ready.gone && conn.wire.awaits_host() { Fate::Ends } else { fate }
                 });
             }
         }

@@ -5,7 +5,8 @@
 //! woven with those of the other reactors and counted from 1: the first connections are 1, 2, 3, and none is ever
 //! given out again.
 //!
-//! Beside the id a slot holds the phase of the connection and the bytes that wait to be sent to it. Whoever hands over
+//! Beside the id a slot holds the phase of the connection and the bytes that wait to be sent to it. It also holds some bits of
+//! the id once more, beside the phase: between finding a slot and changing its phase it may have passed to another id. Whoever hands over
 //! bytes adds them first and looks second; each addition is undone exactly once, by whoever sends or drops the bytes.
 //! So the sum is right at any time, even when a slot has passed to another connection in between. One bit says that a
 //! push was refused, for which the host is to hear when there is room again.
@@ -40,7 +41,10 @@ pub enum Phase {
 
 const PHASE_SHIFT: u32 = 60;
 const REFUSED: u64 = 1 << (PHASE_SHIFT - 1);
-const QUEUED: u64 = REFUSED - 1;
+/// The low bits of the generation, by which a change of phase sees whether the slot still has the id that it was asked for.
+const GENERATION_SHIFT: u32 = 40;
+const GENERATION: u64 = REFUSED - (1 << GENERATION_SHIFT);
+const QUEUED: u64 = (1 << GENERATION_SHIFT) - 1;
 const SEGMENT: usize = 1024;
 
 /// Slots that may lie free before the oldest of them is used again. It keeps the ids of a small server small.
@@ -221,15 +225,28 @@ impl Registry {
     /// Moves a connection from one phase to another, if it is in the first. Whether it was. No push was refused in the new one.
     pub fn change_phase(&self, id: ConnId, from: Phase, to: Phase) -> bool {
         let Some(slot) = self.find(id) else { return false };
-        let swap =
-            |bits: u64| (Standing::from_bits(bits).phase == from).then_some(bits & QUEUED | (to as u64) << PHASE_SHIFT);
+        let generation = self.generation_of(id);
+        let swap = |bits: u64| {
+            let is_it = Standing::from_bits(bits).phase == from && bits & GENERATION == generation;
+            is_it.then_some(bits & (QUEUED | GENERATION) | (to as u64) << PHASE_SHIFT)
+        };
         slot.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, swap).is_ok()
+    }
+
+    /// The generation of an id, as it stands in the state of its slot.
+    const fn generation_of(&self, id: ConnId) -> u64 {
+        ((id - 1) / self.reactors / self.capacity) << GENERATION_SHIFT & GENERATION
     }
 
     /// Ends what may be done with a connection. Whether there was anything.
     pub fn shut(&self, id: ConnId) -> bool {
         let Some(slot) = self.find(id) else { return false };
-        Standing::from_bits(slot.state.fetch_and(QUEUED, Ordering::AcqRel)).phase != Phase::Shut
+        let generation = self.generation_of(id);
+        let swap = |bits: u64| {
+            let is_it = Standing::from_bits(bits).phase != Phase::Shut && bits & GENERATION == generation;
+            is_it.then_some(bits & (QUEUED | GENERATION))
+        };
+        slot.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, swap).is_ok()
     }
 
     /// Bytes that wait to be sent, to all connections.
@@ -257,7 +274,11 @@ impl Registry {
 
     fn occupy(&self, index: usize, id: ConnId) {
         let segment = self.segments[index / SEGMENT].get_or_init(|| (0..SEGMENT).map(|_| Slot::default()).collect());
-        segment[index % SEGMENT].id.store(id, Ordering::Release);
+        let (slot, generation) = (&segment[index % SEGMENT], self.generation_of(id));
+        slot.id.store(id, Ordering::Release);
+        // Nothing may be done with it yet, so that nobody changes its phase in between.
+        let _ =
+            slot.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |bits| Some(bits & !GENERATION | generation));
     }
 
     fn vacate(&self, id: ConnId) {

@@ -510,6 +510,69 @@ static void in_pieces(void)
     stop_and_free(poller.server);
 }
 
+/* Whoever takes longer for a response than a connection is kept for another request still gets all of it. */
+static void slower_than_keep_alive(void)
+{
+    static const char *const options[] = {"keep_alive_timeout", "50ms", "max_queued_bytes", "64M", NULL};
+    const size_t size = 16 << 20;
+    struct poller poller;
+    char head[1024], *body = calloc(1, size);
+    int port = begin_server(&poller, options), slow = client_connect(port), quick = client_connect(port);
+    CHECK(body != NULL);
+    send_text(slow, "GET /large HTTP/1.1\r\n" HOST "\r\n");
+    CHECK_OK(ws_respond(poller.server, EXPECT_REQUEST(&poller, "/large", ""), 200, NULL, body, size));
+    send_text(quick, "GET /small HTTP/1.1\r\n" HOST "\r\n");
+    ANSWER(&poller, EXPECT_REQUEST(&poller, "/small", ""), quick, "small");
+    EXPECT_END(quick); /* its time is over, and so is the other's */
+    CHECK_INT(200, receive_head(slow, head, sizeof head));
+    receive_bytes(slow, body, size);
+    EXPECT_END(slow);
+    free(body);
+    stop_and_free(poller.server);
+}
+
+/* More behind a body than there is room for in front of what is received next. */
+static void much_behind_a_body(void)
+{
+    struct poller poller;
+    const size_t size = 300000;
+    char *bytes = malloc(size), head[1024];
+    CHECK(bytes != NULL);
+    memset(bytes, 'x', size);
+    int fd = client_connect(begin_server(&poller, NULL));
+    size_t length = (size_t)sprintf(bytes, "POST / HTTP/1.1\r\n" HOST "Connection: close\r\nContent-Length: 20000\r\n\r\n");
+    bytes[length] = 'x';
+    send_bytes(fd, bytes, length + 19999);
+    STATS_WHEN(poller.server, bytes_in, length + 19999);
+    CHECK(stuff(fd, bytes + length, size - length, (int64_t)(size - length)) > 0);
+    ws_conn conn = EXPECT_EVENT(&poller, WS_EVENT_REQUEST)->conn;
+    CHECK_OK(ws_respond(poller.server, conn, 200, NULL, "ok", 2));
+    CHECK_INT(200, receive_head(fd, head, sizeof head));
+    receive_bytes(fd, head, 2);
+    CHECK_INT(0, shutdown(fd, SHUT_WR));
+    EXPECT_CUT(fd);
+    STATS_WHEN(poller.server, connections_open, 0);
+    CHECK_INT(0, stats_of(poller.server).panics);
+    free(bytes);
+    stop_and_free(poller.server);
+}
+
+/* A client that is gone before its request is looked at: nobody waits for it, and nobody takes it for a local one. */
+static void gone_at_once(void)
+{
+    struct poller poller;
+    int port = begin_server(&poller, NULL);
+    for (int i = 0; i < 50; i++) {
+        int fd = client_connect(port);
+        send_text(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+        reset(fd);
+    }
+    STATS_WHEN(poller.server, connections_closed, 50);
+    while (ws_server_poll(poller.server, &poller.events, 0) > 0)
+        CHECK_STRING("127.0.0.1", ws_request_remote_address(poller.events->request));
+    stop_and_free(poller.server);
+}
+
 /* A client that is gone is noticed while the host makes up its answer. */
 static void gone_meanwhile(void)
 {
@@ -568,6 +631,9 @@ int main(void)
     the_end_of_a_connection();
     time_is_limited();
     in_pieces();
+    slower_than_keep_alive();
+    much_behind_a_body();
+    gone_at_once();
     gone_meanwhile();
     stopped_meanwhile();
     return 0;

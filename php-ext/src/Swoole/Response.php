@@ -30,6 +30,8 @@ class Response
     private Original|Handshake|null $answer = null;
     private int $status = 0;
     private bool $begun = false;
+    /** A piece was not taken, so that what is sent has a hole in it. */
+    private bool $broken = false;
 
     /** @internal */
     public static function to(Original|Handshake $answer): self
@@ -118,7 +120,8 @@ class Response
     }
 
     /**
-     * Sends a piece of the response, and the headers before the first; end() ends it.
+     * Sends a piece of the response, and the headers before the first; end() ends it. If a piece was not taken, the response is
+     * cut: it could pass for whole.
      *
      * @return bool false: sent already, the client is gone, or it takes no more for now
      *
@@ -131,8 +134,10 @@ class Response
                 && throw new Exception('Swoole\Http\Response::write(): the answer to a handshake has no pieces', Exception::ARGUMENT);
         }
         $this->begun = $this->begun || $this->answer->begin($this->status ?: 200, $this->headers(self::OWN));
+        $written = $this->begun && $this->answer->write($content);
+        $this->broken = $this->broken || !$written;
 
-        return $this->begun && $this->answer->write($content);
+        return $written;
     }
 
     /**
@@ -149,10 +154,10 @@ class Response
             return false;
         }
         if ($this->begun && $answer instanceof Original) {
-            $written = $content === null || $content === '' || $answer->write($content);
+            $whole = !$this->broken && ($content === null || $content === '' || $answer->write($content));
             $this->answer = null;
 
-            return $answer->end() && $written;
+            return $whole && $answer->end(); // cut otherwise, when it is dropped
         }
         $this->answer = null;
         if ($answer instanceof Original) {

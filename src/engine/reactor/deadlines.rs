@@ -61,7 +61,10 @@ impl Reactor {
                 self.awake = self.now;
             }
             // Nobody has asked for anything.
-            State::Handshake if wire.is_between_requests() => return Fate::Ends,
+            State::Handshake if wire.is_between_requests() => {
+                stats.close_timeouts.add(u64::from(wire.outbox.is_some()));
+                return Fate::Ends;
+            }
             State::Handshake | State::Body if self.is_too_slow(wire) => {
                 stats.slow_requests.add(1);
                 self.refuse(wire, Refusal { status: 408, detail: "the request comes too slowly (min_receive_rate)" });
@@ -76,8 +79,9 @@ impl Reactor {
             }
             // The head is sent already: that the rest is missing is all that can still be told.
             State::Streaming => return Fate::Ends,
+            // The answer is on its way.
+            State::Request | State::Deciding if !self.withdraw_request(wire) => wire.since = self.now,
             State::Request | State::Deciding => {
-                self.withdraw_request(wire);
                 self.refuse(wire, Refusal { status: 504, detail: "no answer in time (response_timeout)" });
             }
             State::Leaving(_) => self.leave(wire),

@@ -217,10 +217,11 @@ impl Reactor {
             State::Open => self.begin_close(wire, Some(close::GOING_AWAY), "connection lifetime"),
             State::Handshake if wire.is_between_requests() => self.enter(wire, State::Ending),
             State::Handshake | State::Body => self.refuse(wire, Refusal { status: 408, detail: DETAIL }),
-            State::Deciding => {
-                self.withdraw_request(wire);
+            State::Deciding if self.withdraw_request(wire) => {
                 self.refuse(wire, Refusal { status: 503, detail: DETAIL });
             }
+            // It was accepted this moment.
+            State::Deciding => return,
             // It ends with its response.
             State::Request | State::Streaming => wire.http().exchange.persistence = Persistence::Close,
             // It is ending already.

@@ -186,6 +186,8 @@ impl Reactor {
             Command::Accept { to, response, subprotocol } => self.with(to, |reactor, conn| {
                 reactor.accept_upgrade(&mut conn.wire, &response, subprotocol.as_deref());
                 reactor.link.begin_turn(to, None);
+                // What was pushed since the upgrade was accepted lies in the queue: answers do not overtake it.
+                reactor.link.divert();
                 // A client in a hurry may have sent frames already.
                 let fate = reactor.digest_kept(conn);
                 reactor.send_answers(&mut conn.wire);

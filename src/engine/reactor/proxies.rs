@@ -16,6 +16,10 @@ pub enum Introduction {
     Given(Source),
 }
 
+/// Who is not there any more.
+const UNKNOWN: std::net::SocketAddr =
+    std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
 impl Reactor {
     /// Has a connection begin with a header of the PROXY protocol if it comes from one who speaks it.
     pub(super) fn await_introduction(&self, wire: &mut Wire) {
@@ -72,7 +76,11 @@ impl Reactor {
 
     /// Whom a request is from: the far end of the connection, or whom that end names if it is believed.
     pub(super) fn client_of(&self, wire: &mut Wire, head: &RequestHead<'_>) -> Peer {
-        let far_end = || wire.socket.peer().unwrap_or(Peer::Unix);
+        // Of a connection that was reset there is nothing to tell, least of all that it is a local one.
+        if wire.socket.peer().is_err() {
+            wire.flags.broken = true;
+        }
+        let far_end = || wire.socket.peer().unwrap_or(Peer::Tcp(UNKNOWN));
         let nearest = match wire.http.as_ref().and_then(|http| http.introduction) {
             Some(Introduction::Given(Source::Client(address))) => Peer::Tcp(address),
             Some(Introduction::Given(Source::Unix)) => Peer::Unix,

@@ -17,6 +17,9 @@ use std::io;
 /// request by request.
 const RECEIVE_HEAD: usize = 16 * 1024;
 
+/// And where a body is expected.
+const RECEIVE_BODY: usize = 48 * 1024;
+
 /// How long the host is behind when that is worth a word, in milliseconds. For a moment it may be at any time.
 const BEHIND_MS: u64 = 1000;
 
@@ -139,7 +142,12 @@ impl Reactor {
         let mut inbox = std::mem::take(&mut self.inbox);
         let input = inbox.behind(conn.pending.bytes());
         let kept = conn.pending.bytes().len();
-        let most = if matches!(conn.wire.state, State::Handshake) { RECEIVE_HEAD } else { RECEIVE };
+        let most = match conn.wire.state {
+            State::Handshake => RECEIVE_HEAD,
+            // What stands behind the body is kept, too.
+            State::Body => RECEIVE_BODY,
+            _ => RECEIVE,
+        };
         let received = conn.wire.socket.receive(&mut input[kept..kept + most]);
         let fate = match self.judge_receive(&mut conn.wire, received, most) {
             Some(count) => self.digest(conn, &mut input[..kept + count]),

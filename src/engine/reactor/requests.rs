@@ -79,6 +79,7 @@ impl Reactor {
 
     fn on_request(&mut self, wire: &mut Wire, head: &RequestHead<'_>) {
         self.link.stats.requests.add(1);
+        wire.http().exchange.head_only = head.method() == "HEAD";
         match judge(head) {
             Judgement::Refuse(refusal) => self.refuse(wire, refusal),
             Judgement::Upgrade(upgrade) => self.on_upgrade(wire, head, upgrade),
@@ -98,6 +99,9 @@ impl Reactor {
             return;
         }
         let request = self.describe(wire, head);
+        if wire.flags.broken {
+            return;
+        }
         match BodyReader::new(plain.body, self.link.options.max_request_body) {
             Ok(reader) if reader.is_done() => self.deliver_request(wire, request),
             Ok(reader) => {
@@ -187,6 +191,9 @@ impl Reactor {
             return self.refuse(wire, refusal);
         }
         let request = self.describe(wire, head);
+        if wire.flags.broken {
+            return;
+        }
         if self.delivery.decides(self.link.options.decide_upgrades) {
             let request = Arc::new(request);
             return self.ask_host(wire, Arc::clone(&request), Undecided { request, upgrade, subprotocol });
@@ -211,10 +218,6 @@ impl Reactor {
             return self.refuse_for_stop(wire);
         }
         self.tell_as_new(wire);
-        wire.http().exchange.persistence = match self.link.options.keep_alive_timeout.is_zero() {
-            true => Persistence::Close,
-            false => Persistence::KeepAlive,
-        };
         wire.http().undecided = Some(Arc::clone(&request));
         self.enter(wire, State::Deciding);
         self.link.await_decision(wire.id, undecided);
@@ -238,33 +241,20 @@ impl Reactor {
 
     /// Answers a request that cannot be served, and ends the connection.
     pub(super) fn refuse(&mut self, wire: &mut Wire, refusal: Refusal) {
-        self.link.stats.requests_refused.add(1);
-        self.link.stats.refused(refusal.status).add(1);
-        self.log(Level::Info, |link| format!("{}: refused with {refusal}", named(link, wire)));
         self.take_incoming(wire);
-        let mut response = refusal.response(self.date.now());
-        if wire.http().exchange.head_only {
-            let head = response.windows(4).position(|end| end == b"\r\n\r\n");
-            response.truncate(head.map_or(response.len(), |head| head + 4));
-        }
-        self.queue(wire, &response);
-        self.enter(wire, State::Ending);
+        wire.http().exchange.persistence = Persistence::Close;
+        self.answer_with(wire, refusal);
     }
 
     /// Answers a request that nobody serves. There may be others on the same connection that somebody does.
     pub(super) fn answer_with(&mut self, wire: &mut Wire, refusal: Refusal) {
         self.link.stats.requests_refused.add(1);
         self.link.stats.refused(refusal.status).add(1);
-        self.log(Level::Info, |link| format!("{}: answered with {refusal}", named(link, wire)));
-        let body = format!("{}\n", refusal.detail).into_bytes();
-        let headers = match refusal.status {
-            405 => "Allow: GET, HEAD\r\nContent-Type: text/plain\r\n",
-            _ => "Content-Type: text/plain\r\n",
-        };
-        match ResponseHead::new(refusal.status, headers, Some(body.len() as u64)) {
-            Ok(head) => self.answer(wire, head, body),
-            Err(_) => self.enter(wire, State::Ending),
-        }
+        self.log(Level::Info, |link| format!("{}: refused with {refusal}", named(link, wire)));
+        let Exchange { persistence, head_only, .. } = self.settle_exchange(wire);
+        let response = refusal.response(self.date.now(), persistence, head_only);
+        self.queue(wire, &response);
+        self.end_exchange(wire);
     }
 
     /// Sends a whole response. The body is of the length that the head tells.
@@ -286,10 +276,13 @@ impl Reactor {
     pub(super) fn send_piece(&mut self, wire: &mut Wire, piece: Vec<u8>) {
         self.link.registry.sub_queued(wire.id, piece.len() as u64);
         let exchange = wire.http().exchange;
-        if !matches!(wire.state, State::Streaming) || exchange.head_only {
+        if !matches!(wire.state, State::Streaming) {
             return;
         }
         wire.since = self.now;
+        if exchange.head_only {
+            return;
+        }
         if exchange.version < Version::Http11 {
             return self.queue_whole(wire, piece);
         }
@@ -309,11 +302,17 @@ impl Reactor {
         }
     }
 
-    fn send_head(&mut self, wire: &mut Wire, head: ResponseHead) {
+    /// How the request is answered: during a stop it is the last of its connection.
+    fn settle_exchange(&self, wire: &mut Wire) -> Exchange {
+        let exchange = &mut wire.http().exchange;
         if self.stopping.is_some() {
-            wire.http().exchange.persistence = Persistence::Close;
+            exchange.persistence = Persistence::Close;
         }
-        let exchange = wire.http().exchange;
+        *exchange
+    }
+
+    fn send_head(&mut self, wire: &mut Wire, head: ResponseHead) {
+        let exchange = self.settle_exchange(wire);
         let head = head.encode(self.date.now(), exchange.version, exchange.persistence);
         self.queue(wire, &head);
     }
@@ -323,21 +322,26 @@ impl Reactor {
         outbox_of(wire, &mut self.outboxes).append(bytes);
     }
 
-    /// Takes a request back from the host: it will be answered by somebody else.
-    pub(super) fn withdraw_request(&self, wire: &Wire) {
-        self.link.registry.shut(wire.id);
-        self.link.forget_decision(wire.id);
+    /// Takes a request back from the host, to be answered by us. `false` if the host has answered it: then that is on its way.
+    #[must_use]
+    pub(super) fn withdraw_request(&self, wire: &Wire) -> bool {
+        let claim = |phase| self.link.registry.change_phase(wire.id, phase, Phase::Shut);
+        let is_ours = claim(Phase::Request) || claim(Phase::Deciding);
+        if is_ours {
+            self.link.forget_decision(wire.id);
+        }
+        is_ours
     }
 
     /// What comes after a response: the next request, or the end.
     pub(super) fn end_exchange(&mut self, wire: &mut Wire) {
         wire.http().undecided = None;
         match wire.http().exchange.persistence {
-            Persistence::KeepAlive if self.stopping.is_none() => {
+            Persistence::KeepAlive => {
                 wire.http().begin_again();
                 self.enter(wire, State::Handshake);
             }
-            _ => self.enter(wire, State::Ending),
+            Persistence::Close => self.enter(wire, State::Ending),
         }
     }
 

@@ -59,6 +59,10 @@ impl Reactor {
             }
             if outbox.is_empty() {
                 self.keep_outbox(outbox);
+                if wire.http.is_some() {
+                    // The response has left, and there is less time for what comes next.
+                    self.arm(wire);
+                }
             } else {
                 wire.outbox = Some(outbox);
                 wire.flags.blocked = true;

@@ -78,9 +78,11 @@ impl Reactor {
         self.refuse(wire, REFUSAL);
     }
 
+    /// Answers a request for the host, unless that has answered it.
     fn refuse_to_wait(&mut self, wire: &mut Wire) {
-        self.withdraw_request(wire);
-        self.refuse(wire, REFUSAL);
+        if self.withdraw_request(wire) {
+            self.refuse(wire, REFUSAL);
+        }
     }
 
     /// Whether it has had time to send a request, and has not.

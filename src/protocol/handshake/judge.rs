@@ -48,6 +48,9 @@ pub fn judge(request: &RequestHead<'_>) -> Judgement {
 fn judge_request(request: &RequestHead<'_>) -> Result<Judgement, Refusal> {
     let fields = Fields::of(request);
     check_host(fields.host, request.version())?;
+    if request.method() == "CONNECT" {
+        return Err(Refusal { status: 501, detail: "there are no tunnels here" });
+    }
     let body = request.body()?;
     if fields.upgrade {
         return Upgrade::from_request(request, &fields, body).map(Judgement::Upgrade);
@@ -288,6 +291,7 @@ mod tests {
         let rows = [
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Plain(Body::None)),
             ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", Plain(Body::None)),
+            ("CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", Refuse(501)),
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", Plain(Body::Length(5))),
             ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", Plain(Body::Chunked)),
             (

@@ -88,6 +88,12 @@ impl BodyReader {
         match &mut self.framing {
             Framing::Length(left) => {
                 let length = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+                let needed = body.len() + length;
+                if needed > body.capacity() {
+                    // It grows as any vector does, but never beyond what was announced.
+                    let whole = body.len().saturating_add(usize::try_from(*left).unwrap_or(usize::MAX));
+                    body.reserve_exact((2 * body.capacity()).clamp(needed, whole) - body.len());
+                }
                 body.extend_from_slice(&input[..length]);
                 *left -= length as u64;
                 Ok(length)
@@ -130,20 +136,22 @@ fn parse_length(value: &[u8]) -> Option<u64> {
     digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
-/// `chunked` is the only transfer coding known. It has to be the last one, or the body's end cannot be found (RFC 9112
-/// section 6.3); one before it is one not understood (section 6.1).
+/// `chunked` is the only transfer coding known, and has to be named once and alone: other recipients may read a second line or
+/// an empty element of the list differently. A coding before it is one not understood (RFC 9112 section 6.1); behind it, the
+/// body's end cannot be found (section 6.3).
 fn chunked(headers: Headers<'_>) -> Result<Body, Refusal> {
-    let codings = headers.all("transfer-encoding").flat_map(list);
-    let (mut count, mut chunked, mut ends_chunked) = (0, 0, false);
-    for coding in codings {
-        count += 1;
-        ends_chunked = coding.eq_ignore_ascii_case(b"chunked");
-        chunked += usize::from(ends_chunked);
+    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+    let mut lines = headers.all("transfer-encoding");
+    let (Some(codings), None) = (lines.next(), lines.next()) else { return bad("more than one Transfer-Encoding") };
+    if is_chunked(codings) {
+        return Ok(Body::Chunked);
     }
-    match (ends_chunked, chunked, count) {
-        (true, 1, 1) => Ok(Body::Chunked),
-        (true, 1, _) => Err(Refusal { status: 501, detail: "a transfer coding other than chunked" }),
-        _ => bad("Transfer-Encoding must end in chunked, once"),
+    let chunked: Vec<bool> = list(codings).map(is_chunked).collect();
+    match chunked.split_last() {
+        Some((true, before)) if !before.is_empty() && !before.contains(&true) => {
+            Err(Refusal { status: 501, detail: "a transfer coding other than chunked" })
+        }
+        _ => bad("Transfer-Encoding must be chunked"),
     }
 }
 
@@ -169,9 +177,12 @@ mod tests {
             ("Content-Length: 5\r\nContent-Length: 6\r\n", Err(400)),
             ("Content-Length: 5\r\ncontent-length: 5\r\n", Err(400)),
             ("Transfer-Encoding: chunked\r\n", Ok(Body::Chunked)),
-            ("Transfer-Encoding: , Chunked\r\n", Ok(Body::Chunked)),
+            ("Transfer-Encoding:\tChunked \r\n", Ok(Body::Chunked)),
+            ("Transfer-Encoding: , chunked\r\n", Err(400)),
+            ("Transfer-Encoding: chunked,\r\n", Err(400)),
+            ("Transfer-Encoding:\r\nTransfer-Encoding: chunked\r\n", Err(400)),
             ("Transfer-Encoding: gzip, chunked\r\n", Err(501)),
-            ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", Err(501)),
+            ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", Err(400)),
             ("Transfer-Encoding: chunked, gzip\r\n", Err(400)),
             ("Transfer-Encoding: chunked, chunked\r\n", Err(400)),
             ("Transfer-Encoding: identity\r\n", Err(400)),

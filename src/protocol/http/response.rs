@@ -16,24 +16,32 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The whole response, body included; `date` is as RFC 9110 section 5.6.7 has it. The connection is to be closed
-    /// after it.
+    /// The whole response; to a HEAD request without the body. `date` is as RFC 9110 section 5.6.7 has it.
     #[must_use]
-    pub fn response(&self, date: &str) -> Vec<u8> {
+    pub fn response(&self, date: &str, persistence: Persistence, head_only: bool) -> Vec<u8> {
         let mut out = status_line(self.status);
-        out.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
-        out.extend_from_slice(match self.status {
-            // The one method an upgrade can have; no other request is refused for its method.
-            405 => b"Allow: GET\r\nConnection: close\r\n",
-            // RFC 6455 section 4.4 asks for the version, RFC 9110 section 15.5.22 for Upgrade, and section 7.8 for
-            // its mention in Connection.
-            426 => b"Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: close, Upgrade\r\n",
-            _ => b"Connection: close\r\n".as_slice(),
-        });
+        let more = match self.status {
+            // No request is refused for its method but where these two are served.
+            405 => "Allow: GET, HEAD\r\n",
+            // RFC 6455 section 4.4 asks for the version, RFC 9110 section 15.5.22 for Upgrade.
+            426 => "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n",
+            _ => "",
+        };
+        let connection = match (self.status, persistence) {
+            // RFC 9110 section 7.8: Upgrade has to be mentioned.
+            (426, Persistence::Close) => "Connection: close, Upgrade\r\n",
+            (426, Persistence::KeepAlive) => "Connection: Upgrade\r\n",
+            (_, Persistence::Close) => "Connection: close\r\n",
+            (_, Persistence::KeepAlive) => "",
+        };
         let length = self.detail.len() + 1;
-        out.extend_from_slice(format!("Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n").as_bytes());
-        out.extend_from_slice(self.detail.as_bytes());
-        out.push(b'\n');
+        let lines =
+            format!("Date: {date}\r\n{more}{connection}Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n");
+        out.extend_from_slice(lines.as_bytes());
+        if !head_only {
+            out.extend_from_slice(self.detail.as_bytes());
+            out.push(b'\n');
+        }
         out
     }
 }
@@ -199,17 +207,20 @@ mod tests {
     fn refusals_are_whole_responses() {
         let plain = Refusal { status: 400, detail: "no Host header" };
         assert_eq!(
-            text(plain.response("now")),
+            text(plain.response("now", Persistence::Close, false)),
             "HTTP/1.1 400 Bad Request\r\nDate: now\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 15\r\n\r\n\
              no Host header\n"
         );
         assert_eq!(plain.to_string(), "400 Bad Request: no Host header");
-        let upgrade = text(Refusal { status: 426, detail: "x" }.response("now"));
+        let upgrade = text(Refusal { status: 426, detail: "x" }.response("now", Persistence::Close, false));
         assert!(upgrade.starts_with("HTTP/1.1 426 Upgrade Required\r\n"));
         assert!(
             upgrade.contains("\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: close, Upgrade\r\n")
         );
-        assert!(text(Refusal { status: 405, detail: "x" }.response("now")).contains("\r\nAllow: GET\r\n"));
+        assert!(
+            text(Refusal { status: 405, detail: "x" }.response("now", Persistence::Close, false))
+                .contains("\r\nAllow: GET, HEAD\r\n")
+        );
     }
 
     #[test]
