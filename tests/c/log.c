@@ -115,7 +115,7 @@ static void everything(const char *reactors)
     send_text(fd, "PROXY TCP4 203.0.113.7 127.0.0.1 5000 443\r\nGET /none HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK_INT(404, receive_head(fd, head, sizeof head));
     EXPECT_TOLD(&told, WS_LOG_INFO, " of 203.0.113.7:5000, through 127.0.0.2:");
-    EXPECT_TOLD(&told, WS_LOG_INFO, "answered with 404 Not Found: not found");
+    EXPECT_TOLD(&told, WS_LOG_INFO, "refused with 404 Not Found: not found");
     close(fd);
     fd = client_from("127.0.0.2", port);
     send_text(fd, "PROXY TCP4 203.0.113.8 127.0.0.1 5001 443\r\nGET /feed HTTP/1.1\r\n" UPGRADE_LINES "\r\n");
