@@ -9,13 +9,18 @@ namespace WsPush;
  *
  * It finds and loads the library, keeps the handle, turns C statuses into exceptions and batches of events into
  * calls of handlers. Server builds on it and adds what is PHP's own: options, handlers, the loop, signals. It is
- * Server's parent and not its part because a method call more per message is a tenth of what a message costs.
+ * Server's parent and not its part because a method call more per message is a tenth of what a message costs. What is not
+ * on the way of a message is in the traits beside it.
  *
  * Methods that name a connection return false, and do not throw, when that connection is closed: with a network in
  * between, that can happen at any moment and is nobody's mistake.
  */
 abstract class Native
 {
+    use Native\Connections;
+    use Native\Http;
+    use Native\Topics;
+
     /** Opcode of a text message: UTF-8, checked. */
     public const TEXT = 1;
     /** Opcode of a binary message: any bytes. */
@@ -124,312 +129,6 @@ abstract class Native
         $status = $this->ffi->ws_broadcast($this->handle, $data, \strlen($data), $opcode);
 
         return $status >= 0 || $this->refused($status);
-    }
-
-    /**
-     * Subscribes a connection to a topic: from now on it gets what is published there, until it closes or is taken off.
-     * To subscribe again does no harm.
-     *
-     * @param string $topic any UTF-8 name of 1 to 255 bytes, without NUL; a topic exists as long as it has subscribers
-     *
-     * @return bool false when the connection is closed
-     *
-     * @throws Exception ARGUMENT (topic), UTF8, LIMIT (max_topics, 10000 unless set), STATE, FORKED
-     */
-    public function subscribe(int $conn, string $topic): bool
-    {
-        $status = $this->ffi->ws_subscribe($this->handle, $conn, self::topic($topic));
-
-        return $status === 0 || $this->refused($status);
-    }
-
-    /**
-     * Takes a connection off a topic. It still gets what was published before.
-     *
-     * @throws Exception ARGUMENT (topic), UTF8, STATE, FORKED
-     */
-    public function unsubscribe(int $conn, string $topic): void
-    {
-        $this->check($this->ffi->ws_unsubscribe($this->handle, $conn, self::topic($topic)));
-    }
-
-    /**
-     * Sends a message to all connections that are subscribed to a topic now; the frame is built once. A connection whose
-     * queue is full misses it.
-     *
-     * @param int $opcode TEXT or BINARY
-     * @param int $except a connection that does not get it, such as the one it came from; 0: none
-     *
-     * @return int|false how many they are; false when the server has stopped, or is behind with what it was given to send
-     *
-     * @throws Exception ARGUMENT (topic, opcode), UTF8, STATE, FORKED
-     */
-    public function publish(string $topic, string $data, int $opcode = self::TEXT, int $except = 0): int|false
-    {
-        $topic = self::topic($topic);
-        $status = $this->ffi->ws_publish($this->handle, $topic, $data, \strlen($data), $opcode, $except);
-
-        return $status >= 0 ? $status : $this->refused($status);
-    }
-
-    /**
-     * How many connections are subscribed to a topic.
-     *
-     * @throws Exception ARGUMENT (topic), UTF8, STATE, FORKED
-     */
-    public function subscriberCount(string $topic): int
-    {
-        return $this->check($this->ffi->ws_topic_subscribers($this->handle, self::topic($topic)));
-    }
-
-    /**
-     * How many topics a connection is subscribed to; 0 when it is closed.
-     *
-     * @throws Exception STATE, FORKED
-     */
-    public function topicCount(int $conn): int
-    {
-        return $this->check($this->ffi->ws_conn_topics($this->handle, $conn));
-    }
-
-    /**
-     * Sends a Ping. The engine sends its own already (option ping_interval).
-     *
-     * @param string $data at most 125 bytes
-     *
-     * @return bool false when the connection is closed
-     *
-     * @throws Exception ARGUMENT or TOO_LARGE (over 125 bytes), STATE
-     */
-    public function ping(int $conn, string $data = ''): bool
-    {
-        $status = $this->ffi->ws_ping($this->handle, $conn, $data, \strlen($data));
-
-        return $status === 0 || $this->refused($status);
-    }
-
-    /**
-     * Begins the close handshake. The 'close' event follows when it is done, or after close_timeout.
-     *
-     * @param int $code 1000..1014 as RFC 6455 7.4 lets an endpoint send, 3000..4999, or 0 for none
-     * @param string $reason UTF-8, at most 123 bytes
-     *
-     * @return bool false when the connection is closed or closing already
-     *
-     * @throws Exception ARGUMENT, UTF8, STATE
-     */
-    public function close(int $conn, int $code = 1000, string $reason = ''): bool
-    {
-        $status = $this->ffi->ws_close($this->handle, $conn, $code, $reason, \strlen($reason));
-
-        return $status === 0 || $this->refused($status);
-    }
-
-    /**
-     * Reads nothing more from a connection until resume(): what its client sends waits in the kernel, and then with the
-     * client. Messages that were received before may still come. It is not timed out for silence meanwhile; pushing and
-     * closing work as ever.
-     *
-     * @return bool false when the connection is closed or closing
-     *
-     * @throws Exception STATE, FORKED
-     */
-    public function pause(int $conn): bool
-    {
-        $status = $this->ffi->ws_conn_pause($this->handle, $conn);
-
-        return $status === 0 || $this->refused($status);
-    }
-
-    /**
-     * Reads on after pause().
-     *
-     * @return bool false when the connection is closed or closing
-     *
-     * @throws Exception STATE, FORKED
-     */
-    public function resume(int $conn): bool
-    {
-        $status = $this->ffi->ws_conn_resume($this->handle, $conn);
-
-        return $status === 0 || $this->refused($status);
-    }
-
-    /**
-     * Asks for a 'drain' event as soon as no more than low_watermark bytes wait for this connection, as a push() that was
-     * refused does by itself.
-     *
-     * @return bool false when the connection is closed or closing
-     *
-     * @throws Exception STATE, FORKED
-     */
-    public function awaitDrain(int $conn): bool
-    {
-        $status = $this->ffi->ws_conn_await_drain($this->handle, $conn);
-
-        return $status === 0 || $this->refused($status);
-    }
-
-    /**
-     * Cuts a connection at once, without a Close frame. The 'close' event follows, with code 1006.
-     *
-     * @return bool false when the connection has gone already
-     *
-     * @throws Exception STATE
-     */
-    public function disconnect(int $conn): bool
-    {
-        $status = $this->ffi->ws_disconnect($this->handle, $conn);
-
-        return $status === 0 || $this->refused($status);
-    }
-
-    /**
-     * Answers a 'request' event: at once or later, once. Content-Length and Connection are added.
-     *
-     * @param int $status 200..599
-     * @param array<string, string|list<string>> $headers a list sends the header several times
-     *
-     * @return bool false when the connection is closed, or no request of it waits for an answer any more
-     *
-     * @throws Exception ARGUMENT (status; a header that cannot be sent), STATE
-     */
-    public function respond(int $conn, int $status, string $body = '', array $headers = []): bool
-    {
-        $result = $this->ffi->ws_respond($this->handle, $conn, $status, self::lines($headers), $body, \strlen($body));
-
-        return $result === 0 || $this->refused($result);
-    }
-
-    /**
-     * Begins to answer a 'request' event piece by piece.
-     *
-     * @param int $status 200..599, but for 204, 205 and 304, which have no body
-     * @param array<string, string|list<string>> $headers a list sends the header several times
-     *
-     * @return bool false when the connection is closed, or no request of it waits for an answer any more
-     *
-     * @throws Exception ARGUMENT (status; a header that cannot be sent), STATE
-     */
-    public function respondBegin(int $conn, int $status, array $headers = []): bool
-    {
-        $result = $this->ffi->ws_respond_begin($this->handle, $conn, $status, self::lines($headers));
-
-        return $result === 0 || $this->refused($result);
-    }
-
-    /**
-     * Sends the next piece of an answer. No more than response_timeout may pass between two.
-     *
-     * @return bool false when the connection is closed, or max_queued_bytes wait for it already
-     *
-     * @throws Exception STATE
-     */
-    public function respondWrite(int $conn, string $data): bool
-    {
-        $result = $this->ffi->ws_respond_write($this->handle, $conn, $data, \strlen($data));
-
-        return $result === 0 || $this->refused($result);
-    }
-
-    /**
-     * Ends an answer that came piece by piece.
-     *
-     * @return bool false when the connection is closed
-     *
-     * @throws Exception STATE
-     */
-    public function respondEnd(int $conn): bool
-    {
-        $result = $this->ffi->ws_respond_end($this->handle, $conn);
-
-        return $result === 0 || $this->refused($result);
-    }
-
-    /**
-     * Accepts the upgrade of a 'handshake' event; respond() refuses it.
-     *
-     * @param string|null $subprotocol one of those the client offers; null: the one that the option subprotocols has
-     *                                 chosen, or none
-     * @param array<string, string|list<string>> $headers for the 101 response, such as Set-Cookie
-     *
-     * @return bool false when the connection is closed, or no upgrade of it waits for a decision any more
-     *
-     * @throws Exception ARGUMENT (a subprotocol that was not offered; a header that cannot be sent), STATE
-     */
-    public function accept(int $conn, ?string $subprotocol = null, array $headers = []): bool
-    {
-        $result = $this->ffi->ws_accept($this->handle, $conn, $subprotocol, self::lines($headers));
-
-        return $result === 0 || $this->refused($result);
-    }
-
-    /** Whether messages can be pushed to this connection now. False too before start() and after stop(). */
-    public function isOpen(int $conn): bool
-    {
-        return $this->ffi->ws_conn_is_open($this->handle, $conn) === 1;
-    }
-
-    /** Bytes that wait in the engine to be sent to this connection; 0 when it is closed. */
-    public function queuedBytes(int $conn): int
-    {
-        return \max(0, (int) $this->ffi->ws_conn_queued_bytes($this->handle, $conn));
-    }
-
-    /**
-     * What is known of an open connection, one that is closing by close() included; null when it is gone.
-     *
-     * @throws Exception STATE, FORKED
-     */
-    public function info(int $conn): ?ConnectionInfo
-    {
-        $facts = $this->ffi->new('ws_conn_facts');
-        $facts->size = \FFI::sizeof($facts);
-        $status = $this->ffi->ws_conn_info($this->handle, $conn, \FFI::addr($facts));
-        if ($status !== 0) {
-            $this->refused($status);
-
-            return null;
-        }
-
-        return new ConnectionInfo(
-            $conn,
-            self::text($facts->remote_address),
-            $facts->remote_port,
-            self::text($facts->local_address),
-            $facts->local_port,
-            self::text($facts->path),
-            self::text($facts->subprotocol),
-            $facts->opened_ms / 1000,
-            $facts->heard_ms / 1000,
-            $facts->queued_bytes,
-            $facts->topics,
-        );
-    }
-
-    /**
-     * Ids of the open connections, in no order. To send to all of them, broadcast() is the cheap way.
-     *
-     * @return list<int>
-     */
-    public function connections(): array
-    {
-        $count = $this->connectionCount();
-        if ($count === 0) {
-            return [];
-        }
-        $room = $count + 64; // for those that come between the two calls
-        $ids = $this->ffi->new("uint64_t[$room]");
-        $written = \min($room, \max(0, (int) $this->ffi->ws_server_connections($this->handle, $ids, $room)));
-        $unpacked = \unpack('P*', \FFI::string($ids, $written * 8));
-
-        return $unpacked === false ? [] : \array_values($unpacked);
-    }
-
-    /** How many connections are open; 0 when the server is not running. */
-    public function connectionCount(): int
-    {
-        return \max(0, (int) $this->ffi->ws_server_connections($this->handle, null, 0));
     }
 
     /**
@@ -629,37 +328,6 @@ abstract class Native
         }
     }
 
-    private function request(int $conn, \FFI\CData $request): Request
-    {
-        $ffi = $this->ffi;
-        $headers = [];
-        $count = $ffi->ws_request_header_count($request);
-        for ($i = 0; $i < $count; ++$i) {
-            $name = \strtolower($ffi->ws_request_header_name($request, $i));
-            $value = $ffi->ws_request_header_value($request, $i);
-            $headers[$name] = isset($headers[$name])
-                ? $headers[$name] . ($name === 'cookie' ? '; ' : ', ') . $value
-                : $value;
-        }
-
-        $length = $ffi->new('size_t');
-        $body = $ffi->ws_request_body($request, \FFI::addr($length));
-
-        return new Request(
-            $conn,
-            $ffi->ws_request_method($request),
-            $ffi->ws_request_target($request),
-            $ffi->ws_request_path($request),
-            $ffi->ws_request_query($request),
-            $headers,
-            $ffi->ws_request_remote_address($request),
-            $ffi->ws_request_remote_port($request),
-            $ffi->ws_request_local_port($request),
-            $ffi->ws_request_subprotocol($request),
-            $length->cdata === 0 ? '' : \FFI::string($body, $length->cdata),
-        );
-    }
-
     /** False for what a network does; an exception for what a program does wrong. */
     private function refused(int $status): bool
     {
@@ -669,40 +337,10 @@ abstract class Native
         };
     }
 
-    /**
-     * Headers as C takes them.
-     *
-     * @param array<string, string|list<string>> $headers
-     */
-    private static function lines(array $headers): string
-    {
-        $lines = '';
-        foreach ($headers as $name => $values) {
-            foreach ((array) $values as $value) {
-                if (\strpbrk("$name$value", "\r\n\0") !== false) {
-                    throw new Exception("a line break or NUL in the header \"$name\"", Exception::ARGUMENT);
-                }
-                $lines .= "$name: $value\r\n";
-            }
-        }
-
-        return $lines;
-    }
-
     /** What a pointer to a C string leads to. PHP may have made a string of it already. */
     private static function text(\FFI\CData|string $pointer): string
     {
         return \is_string($pointer) ? $pointer : \FFI::string($pointer);
-    }
-
-    /** A name as C takes it, which would end at a NUL. */
-    private static function topic(string $name): string
-    {
-        if (\str_contains($name, "\0")) {
-            throw new Exception('a topic whose name has a NUL', Exception::ARGUMENT);
-        }
-
-        return $name;
     }
 
     private function check(int $status): int
