@@ -88,7 +88,8 @@ final class Response
     /**
      * Sends a piece. No more than response_timeout may pass between two.
      *
-     * @return bool false: the client is gone, or max_queued_bytes wait for it already; Server::queuedBytes() tells
+     * @return bool false: the client is gone, or max_queued_bytes wait for it already: then a 'drain' event of its
+     *              connection follows when there is room again. Server::queuedBytes() tells how much waits
      */
     public function write(string $data): bool
     {
