@@ -1,6 +1,9 @@
-//! Values of options as they are written: numbers, sizes, times, switches, lists.
+//! Values of options as text: numbers, sizes, times, switches and lists.
 
-use super::{G, K, M};
+pub(super) const K: u64 = 1024;
+pub(super) const M: u64 = K * K;
+pub(super) const G: u64 = K * M;
+pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 pub(super) fn number(text: &str, least: u64, most: u64) -> Option<u64> {
     // `parse` alone would take a sign.

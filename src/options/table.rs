@@ -1,0 +1,345 @@
+//! Every option: its name, its default, the values it takes, and what it means. README.md has the same table.
+
+use super::values::{DAY_MS, G, K, LIST_MAX, bytes, in_bytes, list, milliseconds, number, switch};
+use super::{Options, SlowClient};
+use crate::engine::log::Level;
+use crate::protocol::handshake::{is_origin, is_path, is_subprotocol};
+use crate::protocol::networks::is_network;
+use std::time::Duration;
+
+/// One row of the table of options.
+pub struct Row {
+    /// The name, as given to `ws_server_set`.
+    pub name: &'static str,
+    /// Its value when it is not set, as it would be written.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    field: Field,
+}
+
+/// The kind of value of an option: where it goes, and the range it must lie in.
+enum Field {
+    Count(fn(&mut Options) -> &mut u64, u64, u64),
+    Bytes(fn(&mut Options) -> &mut u64, u64, u64),
+    Time(fn(&mut Options) -> &mut Duration, u64, u64),
+    Switch(fn(&mut Options) -> &mut bool),
+    /// One of these names; the function is given its place among them.
+    Choice(&'static [&'static str], fn(&mut Options, usize)),
+    List(fn(&mut Options) -> &mut Vec<String>, fn(&str) -> bool, &'static str),
+    Text(fn(&mut Options) -> &mut String, fn(&str) -> bool, &'static str),
+}
+
+/// Every option.
+pub const TABLE: &[Row] = &[
+    Row {
+        name: "reactors",
+        default: "1",
+        meaning: "Threads that serve connections. More than one turns `reuse_port` on.",
+        field: Field::Count(|o| &mut o.reactors, 1, 64),
+    },
+    Row {
+        name: "max_connections",
+        default: "100000",
+        meaning: "Connections at one time, over all reactors. One more is answered with 503.",
+        field: Field::Count(|o| &mut o.max_connections, 1, 16_000_000),
+    },
+    Row {
+        name: "max_connections_per_address",
+        default: "0",
+        meaning: "Connections at one time from one IPv4 address or one IPv6 subnet (/64), over all reactors. One more is \
+                  answered with 503. Those over Unix sockets are not counted. 0: no limit.",
+        field: Field::Count(|o| &mut o.max_connections_per_address, 0, 16_000_000),
+    },
+    Row {
+        name: "max_pending_handshakes",
+        default: "0",
+        meaning: "Connections at one time that have not sent their first request whole, with its body, over all reactors. With one more, the \
+                  one that has owed it the longest is answered with 503: a flood of them pushes itself out, and who has \
+                  something to ask gets in. 0: no limit but `max_connections`.",
+        field: Field::Count(|o| &mut o.max_pending_handshakes, 0, 16_000_000),
+    },
+    Row {
+        name: "max_message_size",
+        default: "1M",
+        meaning: "The longest message taken, all fragments together. A longer one is answered with Close 1009.",
+        field: Field::Bytes(|o| &mut o.max_message_size, 1, 2 * G),
+    },
+    Row {
+        name: "max_frame_size",
+        default: "2G",
+        meaning: "The longest payload of one frame. A longer one is answered with Close 1009.",
+        field: Field::Bytes(|o| &mut o.max_frame_size, 125, 2 * G),
+    },
+    Row {
+        name: "max_fragments",
+        default: "131072",
+        meaning: "The most frames of one message. One more is answered with Close 1009.",
+        field: Field::Count(|o| &mut o.max_fragments, 1, 4_000_000_000),
+    },
+    Row {
+        name: "max_queued_bytes",
+        default: "4M",
+        meaning: "Per connection: once this much waits to be sent, its client is slow, and `slow_client` says what becomes \
+                  of further messages.",
+        field: Field::Bytes(|o| &mut o.max_queued_bytes, K, 64 * G),
+    },
+    Row {
+        name: "high_watermark",
+        default: "0",
+        meaning: "Per connection: once this much waits to be sent, reading from it pauses, until no more than \
+                  `low_watermark` waits. At most `max_queued_bytes`. 0: a quarter of that.",
+        field: Field::Bytes(|o| &mut o.high_watermark, 0, 64 * G),
+    },
+    Row {
+        name: "low_watermark",
+        default: "0",
+        meaning: "Per connection: once no more than this waits to be sent after it had risen to `high_watermark`, or after a \
+                  push was refused, the drain event is told, once. Below `high_watermark`. 0: half of that.",
+        field: Field::Bytes(|o| &mut o.low_watermark, 0, 64 * G),
+    },
+    Row {
+        name: "slow_client",
+        default: "refuse",
+        meaning: "What becomes of a message for a connection for which `max_queued_bytes` wait. refuse: `ws_push` gives \
+                  `WS_ERR_QUEUE_FULL`, and what goes to many leaves it out, both counted in `pushes_refused`. drop: it is \
+                  dropped, which nobody is told of, and counted in `messages_dropped`. close_1008, close_1013: the \
+                  connection is closed with that code behind what waits, and `ws_push` gives `WS_ERR_CLOSED`.",
+        field: Field::Choice(SlowClient::NAMES, |o, index| o.slow_client = SlowClient::ALL[index]),
+    },
+    Row {
+        name: "max_topics",
+        default: "10000",
+        meaning: "Topics that one connection may be subscribed to; `ws_subscribe` refuses one more with `WS_ERR_LIMIT`.",
+        field: Field::Count(|o| &mut o.max_topics, 1, 1_000_000),
+    },
+    Row {
+        name: "max_event_bytes",
+        default: "1M",
+        meaning: "Poll mode: once events of this size wait for the host, reading pauses until it has taken them.",
+        field: Field::Bytes(|o| &mut o.max_event_bytes, 4 * K, 64 * G),
+    },
+    Row {
+        name: "max_command_bytes",
+        default: "64M",
+        meaning: "Per reactor: once pushes of this size wait for the reactor, `ws_push` refuses with \
+                  `WS_ERR_QUEUE_FULL`.",
+        field: Field::Bytes(|o| &mut o.max_command_bytes, 64 * K, 64 * G),
+    },
+    Row {
+        name: "max_request_head",
+        default: "8K",
+        meaning: "The longest request head. A longer one is answered with 431, or 414 if its first line alone is.",
+        field: Field::Bytes(|o| &mut o.max_request_head, 256, 64 * K),
+    },
+    Row {
+        name: "max_request_body",
+        default: "1M",
+        meaning: "The longest body of a plain HTTP request. A longer one is answered with 413.",
+        field: Field::Bytes(|o| &mut o.max_request_body, 0, 2 * G),
+    },
+    Row {
+        name: "max_body_bytes",
+        default: "256M",
+        meaning: "Per reactor: once bodies that are still arriving take this much, the next to grow is answered with 503.",
+        field: Field::Bytes(|o| &mut o.max_body_bytes, 64 * K, 64 * G),
+    },
+    Row {
+        name: "decide_upgrades",
+        default: "off",
+        meaning: "Poll mode: the host decides about each upgrade that the options below admit; see `ws_accept`. In callback \
+                  mode it does if `ws_server_on_handshake` is set.",
+        field: Field::Switch(|o| &mut o.decide_upgrades),
+    },
+    Row {
+        name: "allowed_origins",
+        default: "",
+        meaning: "Pages that may connect, by their Origin as browsers send it: without a slash, and without the port if \
+                  it is the default one. Others get 403; clients that send no Origin are no browsers, and may. Empty: any \
+                  page.",
+        field: Field::List(|o| &mut o.admission.origins, is_origin, "origins such as https://example.com"),
+    },
+    Row {
+        name: "paths",
+        default: "",
+        meaning: "Where WebSockets are served; an upgrade elsewhere gets 404. Plain HTTP requests are not concerned. \
+                  Empty: everywhere.",
+        field: Field::List(|o| &mut o.admission.paths, is_path, "paths such as /chat"),
+    },
+    Row {
+        name: "subprotocols",
+        default: "",
+        meaning: "Subprotocols that the host speaks, the best first. The first that a client offers is chosen, and told \
+                  with its request; a client that offers none of them is served without.",
+        field: Field::List(|o| &mut o.admission.subprotocols, is_subprotocol, "names of subprotocols"),
+    },
+    Row {
+        name: "trusted_proxies",
+        default: "",
+        meaning: "Proxies that are believed to say whom a request is from: in X-Forwarded-For, whose last address that is \
+                  not in this list is the client's, or by the PROXY protocol. Name only such as write that header \
+                  themselves. `unix` stands for whoever comes over a Unix socket. Empty: nobody.",
+        field: Field::List(|o| &mut o.trusted_proxies, is_network, "networks such as 10.0.0.0/8, addresses, or `unix`"),
+    },
+    Row {
+        name: "proxy_protocol",
+        default: "off",
+        meaning: "Connections from `trusted_proxies` must begin with a header of the PROXY protocol, version 1 or 2; one \
+                  without gets 400. What others send is taken as HTTP, and such a header is none.",
+        field: Field::Switch(|o| &mut o.proxy_protocol),
+    },
+    Row {
+        name: "document_root",
+        default: "",
+        meaning: "Serves the files below this directory to GET and HEAD, before the host is asked; what is no file there \
+                  is the host's to answer. No symbolic link below it is followed, and nothing is served that has a name \
+                  with a dot at its beginning, but for what is in `/.well-known/`. A directory stands for the `index.html` in \
+                  it. Empty: none.",
+        field: Field::Text(|o| &mut o.document_root, |_| true, "the path of a directory"),
+    },
+    Row {
+        name: "metrics_path",
+        default: "",
+        meaning: "Answers GET at this path with all counters as a text for Prometheus, whoever asks. Empty: nowhere.",
+        field: Field::Text(|o| &mut o.metrics_path, is_path, "a path such as /metrics"),
+    },
+    Row {
+        name: "log_level",
+        default: "notice",
+        meaning: "How much is told to the log: each level takes in those before it. `error`: faults. `warning`: descriptors \
+                  or the host's time are short. `notice`: the start and the stop. `info`: who was refused or failed, and \
+                  why. `debug`: who came and went. Empty: nothing.",
+        field: Field::Text(
+            |o| &mut o.log_level,
+            |name| Level::named(name).is_some(),
+            "error, warning, notice, info or debug",
+        ),
+    },
+    Row {
+        name: "log_events",
+        default: "off",
+        meaning: "Poll mode: what is told to the log comes as events `WS_EVENT_LOG`. In callback mode it goes to the \
+                  callback of `ws_server_on_log`.",
+        field: Field::Switch(|o| &mut o.log_events),
+    },
+    Row {
+        name: "request_timeout",
+        default: "10s",
+        meaning: "The time a client has to send the head of its request, from the moment it connects, or has begun to send \
+                  another; then 408.",
+        field: Field::Time(|o| &mut o.request_timeout, 10, DAY_MS),
+    },
+    Row {
+        name: "body_timeout",
+        default: "30s",
+        meaning: "The time a client has to send the body of its request; then 408.",
+        field: Field::Time(|o| &mut o.body_timeout, 10, DAY_MS),
+    },
+    Row {
+        name: "min_receive_rate",
+        default: "0",
+        meaning: "Bytes a second at which a request has to come, head and body together, beyond five seconds that each may \
+                  take besides; then 408. It bounds what a slow body costs where `body_timeout` is long. 0: no rate.",
+        field: Field::Bytes(|o| &mut o.min_receive_rate, 0, G),
+    },
+    Row {
+        name: "keep_alive_timeout",
+        default: "15s",
+        meaning: "The time for which a connection stays open after a plain HTTP request for another one. 0: it does not.",
+        field: Field::Time(|o| &mut o.keep_alive_timeout, 0, DAY_MS),
+    },
+    Row {
+        name: "response_timeout",
+        default: "30s",
+        meaning: "The time the host has to answer a plain HTTP request, to decide about an upgrade, or to send the next piece \
+                  of a response; then 504, or the connection is cut. A client that takes nothing of a response for this \
+                  long is cut, too.",
+        field: Field::Time(|o| &mut o.response_timeout, 10, DAY_MS),
+    },
+    Row {
+        name: "ping_interval",
+        default: "30s",
+        meaning: "A connection that was silent for this long is pinged. 0: never.",
+        field: Field::Time(|o| &mut o.ping_interval, 0, DAY_MS),
+    },
+    Row {
+        name: "pong_timeout",
+        default: "15s",
+        meaning: "A connection that stays silent for this long after a ping is cut, with close code 1006.",
+        field: Field::Time(|o| &mut o.pong_timeout, 10, DAY_MS),
+    },
+    Row {
+        name: "idle_timeout",
+        default: "0",
+        meaning: "A connection that sent no message for this long is closed with 1001, pongs or not. 0: never.",
+        field: Field::Time(|o| &mut o.idle_timeout, 0, DAY_MS),
+    },
+    Row {
+        name: "max_lifetime",
+        default: "0",
+        meaning: "A connection that was accepted this long ago is closed with 1001, whatever happens on it; one that serves \
+                  HTTP ends with the response that is under way. 0: never.",
+        field: Field::Time(|o| &mut o.max_lifetime, 0, DAY_MS),
+    },
+    Row {
+        name: "max_control_frames",
+        default: "1000",
+        meaning: "Pings and pongs of one connection within a second. One more is answered with Close 1008. 0: no limit.",
+        field: Field::Count(|o| &mut o.max_control_frames, 0, 1_000_000_000),
+    },
+    Row {
+        name: "close_timeout",
+        default: "5s",
+        meaning: "The time a peer has to answer a Close frame and to end the connection; then it is cut.",
+        field: Field::Time(|o| &mut o.close_timeout, 10, DAY_MS),
+    },
+    Row {
+        name: "backlog",
+        default: "1024",
+        meaning: "Connections that the kernel holds for us until we accept them; the kernel caps it at `somaxconn`.",
+        field: Field::Count(|o| &mut o.backlog, 1, 65_535),
+    },
+    Row {
+        name: "reuse_port",
+        default: "off",
+        meaning: "Lets several servers of one user, in one process or in many, listen on one port together.",
+        field: Field::Switch(|o| &mut o.reuse_port),
+    },
+];
+
+impl Row {
+    /// The values it takes, in words.
+    #[must_use]
+    pub fn range(&self) -> String {
+        match self.field {
+            Field::Count(_, least, most) => format!("a number from {least} to {most}"),
+            Field::Bytes(_, least, most) => format!("bytes, or K, M, G: {} to {}", in_bytes(least), in_bytes(most)),
+            Field::Time(_, 0, most) => format!("seconds, or ms, s, m, h: 0 or 1ms to {}h", most / 3_600_000),
+            Field::Time(_, least, most) => format!("seconds, or ms, s, m, h: {least}ms to {}h", most / 3_600_000),
+            Field::Switch(_) => "on or off".to_owned(),
+            Field::Choice([names @ .., last], _) => format!("{} or {last}", names.join(", ")),
+            Field::Choice([], _) => String::new(),
+            Field::List(_, _, what) => format!("at most {LIST_MAX} {what}, with commas between them"),
+            Field::Text(_, _, what) => what.to_owned(),
+        }
+    }
+
+    /// Sets it. `None` if it does not take this value.
+    pub(super) fn set(&self, options: &mut Options, value: &str) -> Option<()> {
+        match self.field {
+            Field::Count(field, least, most) => number(value, least, most).map(|n| *field(options) = n),
+            Field::Bytes(field, least, most) => bytes(value, least, most).map(|n| *field(options) = n),
+            Field::Time(field, least, most) => {
+                milliseconds(value, least, most).map(|ms| *field(options) = Duration::from_millis(ms))
+            }
+            Field::Switch(field) => switch(value).map(|on| *field(options) = on),
+            Field::Choice(names, set) => {
+                names.iter().position(|name| *name == value.trim()).map(|index| set(options, index))
+            }
+            Field::List(field, is_one, _) => list(value, is_one).map(|list| *field(options) = list),
+            Field::Text(field, is_one, _) => {
+                (value.is_empty() || is_one(value)).then(|| *field(options) = value.to_owned())
+            }
+        }
+    }
+}
