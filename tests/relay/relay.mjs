@@ -97,18 +97,27 @@ export class Relay {
     }
 
     /** Resolves when the sender has come as far as to open its lock. */
-    async senderAtLock() {
+    senderAtLock() {
+        return this.#opens(() => this.sender(), '.sender-lock');
+    }
+
+    /** The same of the relay. */
+    relayAtLock() {
+        return this.#opens(() => this.pid, '.relay-lock');
+    }
+
+    async #opens(pid, name) {
         const deadline = Date.now() + DEADLINE;
         const opened = () => {
             try {
-                const folder = `/proc/${this.sender()}/fd`;
-                return readdirSync(folder).some((fd) => readlinkSync(`${folder}/${fd}`).endsWith('.sender-lock'));
+                const folder = `/proc/${pid()}/fd`;
+                return readdirSync(folder).some((fd) => readlinkSync(`${folder}/${fd}`).endsWith(name));
             } catch {
                 return false; // not started yet, or a descriptor that was closed meanwhile
             }
         };
         while (!opened()) {
-            assert.ok(Date.now() < deadline, 'no sender came to its lock');
+            assert.ok(Date.now() < deadline, `nobody opened a ${name}`);
             await new Promise((resolve) => setTimeout(resolve, 5));
         }
     }

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ROOT, startServer } from '../clients/server.mjs';
+import { Relay } from './relay.mjs';
 
 describe('starting the relay', { timeout: 60_000 }, () => {
     let directory;
@@ -45,6 +46,19 @@ describe('starting the relay', { timeout: 60_000 }, () => {
         other.close();
         assert.equal(taken[0], 1);
         assert.match(taken[1], /^relay: .*(in use|ADDRESS_IN_USE).*\n$/i);
+    });
+
+    test('a lock that outlives a killed relay by a moment is waited for', async () => {
+        const relay = new Relay();
+        const script = '$f = fopen($argv[1], "c"); flock($f, LOCK_EX); echo "held\\n"; fgets(STDIN);';
+        const holder = spawn('php', ['-r', script, `${relay.database}.relay-lock`], { stdio: ['pipe', 'pipe', 'inherit'] });
+        await once(holder.stdout, 'data');
+        const started = relay.start();
+        await relay.relayAtLock();
+        holder.stdin.end();
+        await started;
+        assert.equal(await relay.stop(), 0);
+        await relay.remove();
     });
 
     test('the example of the settings starts it, with a token filled in', async () => {

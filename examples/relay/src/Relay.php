@@ -32,15 +32,14 @@ final class Relay
         'max_lifetime' => '12h',
     ];
     private const STOP_MS = 5000;
+    private const LOCK_WAIT_MS = 2000;
+    private const LOCK_RETRY_MS = 20;
 
     /** @param list<string> $senderCommand */
     public static function serve(Config $config, array $senderCommand): void
     {
         $clock = self::clock();
-        $lock = @\fopen($config->text('database') . '.relay-lock', 'ce');
-        if ($lock === false || !\flock($lock, \LOCK_EX | \LOCK_NB)) {
-            throw new \RuntimeException("{$config->text('database')}: another relay has it, or it cannot be written");
-        }
+        $lock = self::lock($config->text('database'));
         $messages = new Messages(new Database($config->text('database')), $clock);
         $channels = Channels::of($config);
         $sessions = new Sessions($config->agents, \str_starts_with($config->text('public_url'), 'https:'), $clock);
@@ -62,6 +61,7 @@ final class Relay
 
         self::loop($server, $desk, $sender);
         $sender->stop($config->milliseconds('retry.timeout') + 1000);
+        \fclose($lock);
     }
 
     public static function send(Config $config): void
@@ -81,6 +81,28 @@ final class Relay
         $http = new HttpClient($config->milliseconds('retry.timeout'));
         $lockFile = $config->text('database') . '.sender-lock';
         (new Sender($outbox, Channels::of($config), $http, $lockFile, $clock, \STDIN, \STDOUT))->run();
+    }
+
+    /**
+     * One relay at a time works on a database. The lock of one that was killed can outlive it by a moment: in a sender that
+     * it was just about to start.
+     *
+     * @return resource held until it is closed, or the process ends
+     */
+    private static function lock(string $database)
+    {
+        $lock = @\fopen("$database.relay-lock", 'ce');
+        if ($lock === false) {
+            throw new \RuntimeException("$database: cannot be written");
+        }
+        for ($waited = 0; !\flock($lock, \LOCK_EX | \LOCK_NB); $waited += self::LOCK_RETRY_MS) {
+            if ($waited >= self::LOCK_WAIT_MS) {
+                throw new \RuntimeException("$database: another relay has it");
+            }
+            \usleep(1000 * self::LOCK_RETRY_MS);
+        }
+
+        return $lock;
     }
 
     private static function loop(Server $server, Desk $desk, SenderProcess $sender): void
