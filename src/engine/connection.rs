@@ -90,7 +90,8 @@ pub struct Wire {
     pub socket: Socket,
     /// Where it is in its life.
     pub state: State,
-    /// What is known of HTTP, until it is a WebSocket.
+    /// What is known of HTTP, from the first bytes on until it is a WebSocket. Were it there from the start, what a crowd
+    /// that comes at once leaves behind would lie between its connections.
     pub http: Option<Box<Http>>,
     /// What waits to be sent, if anything does.
     pub outbox: Option<Box<Outbox>>,
@@ -161,7 +162,7 @@ impl Connection {
             id,
             socket,
             state: State::Handshake,
-            http: Some(Box::default()),
+            http: None,
             outbox: None,
             since: now,
             heard: now,
