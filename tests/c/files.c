@@ -340,12 +340,20 @@ static void answer_request(ws_server *server, ws_conn conn, const ws_request *re
     note(record, &record->requests);
 }
 
+static void no_drain(ws_server *server, ws_conn conn, void *user_data)
+{
+    (void)server, (void)user_data;
+    fail(HERE, "a drain of %" PRIu64 " is told", conn);
+}
+
 /* What is no file is the host's, and so is what is not a question for one. */
 static void the_host_comes_second(void)
 {
     struct record record = RECORD;
     ws_server *server = recorded_server(&record, echo_message);
     CHECK_OK(ws_server_on_request(server, answer_request, &record));
+    CHECK_OK(ws_server_on_drain(server, no_drain, NULL));
+    CHECK_OK(ws_server_set(server, "high_watermark", "1K"));
     CHECK_OK(ws_server_set(server, "document_root", in_top("root")));
     int port = start(server);
     connection = client_connect(port);
@@ -354,6 +362,10 @@ static void the_host_comes_second(void)
     CHECK_STRING("GET", (char *)get("/.git/config", "")->body);
     CHECK_STRING("POST", (char *)ask("POST", "/index.html", "Content-Length: 0\r\n")->body);
     CHECK_INT(3, record.requests);
+    int other = client_connect(port);
+    send_text(other, "GET /huge.bin HTTP/1.1\r\nHost: a\r\n\r\n");
+    receive_huge(other); /* which the host hears nothing of */
+    close(other);
     send_upgrade(connection, "/index.html"); /* an upgrade is none */
     expect_upgrade(connection);
     send_message(connection, "x");

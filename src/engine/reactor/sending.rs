@@ -179,8 +179,13 @@ impl Reactor {
 }
 
 /// Whether the host may push to it, and wants to know when there is room.
-pub(super) const fn takes_pushes(wire: &Wire) -> bool {
-    matches!(wire.state, State::Open | State::Streaming)
+pub(super) fn takes_pushes(wire: &Wire) -> bool {
+    match wire.state {
+        State::Open => true,
+        // A file is ours to send, and none of the host's business.
+        State::Streaming => wire.http.as_ref().is_none_or(|http| http.rest.is_none()),
+        _ => false,
+    }
 }
 
 /// Sends what there is room for, past an empty queue, and returns how much that was.
