@@ -19,6 +19,7 @@ static void null_everywhere(void)
     CHECK_STATUS(WS_ERR_NULL, ws_server_on_message(NULL, record_message, NULL));
     CHECK_STATUS(WS_ERR_NULL, ws_server_on_close(NULL, record_close, NULL));
     CHECK_STATUS(WS_ERR_NULL, ws_server_on_request(NULL, record_open, NULL));
+    CHECK_STATUS(WS_ERR_NULL, ws_server_on_log(NULL, NULL, NULL));
     CHECK_STATUS(WS_ERR_NULL, ws_server_start(NULL));
     CHECK_STATUS(WS_ERR_NULL, ws_server_wait(NULL));
     CHECK_STATUS(WS_ERR_NULL, ws_server_run(NULL));
@@ -147,6 +148,7 @@ static void at_the_wrong_time(void)
     CHECK_STATUS(WS_ERR_STATE, ws_server_on_message(server, record_message, NULL));
     CHECK_STATUS(WS_ERR_STATE, ws_server_on_close(server, record_close, NULL));
     CHECK_STATUS(WS_ERR_STATE, ws_server_on_request(server, record_open, NULL));
+    CHECK_STATUS(WS_ERR_STATE, ws_server_on_log(server, NULL, NULL));
     CHECK_OK(ws_server_free(server));
 
     struct record record = RECORD;
