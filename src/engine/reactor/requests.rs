@@ -336,12 +336,14 @@ impl Reactor {
     /// What comes after a response: the next request, or the end.
     pub(super) fn end_exchange(&mut self, wire: &mut Wire) {
         wire.http().undecided = None;
-        match wire.http().exchange.persistence {
-            Persistence::KeepAlive => {
+        let http = wire.http();
+        match http.exchange.persistence {
+            // A response that began before a stop has promised that there may be another.
+            Persistence::KeepAlive if self.stopping.is_none() || http.has_next => {
                 wire.http().begin_again();
                 self.enter(wire, State::Handshake);
             }
-            Persistence::Close => self.enter(wire, State::Ending),
+            Persistence::KeepAlive | Persistence::Close => self.enter(wire, State::Ending),
         }
     }
 
