@@ -216,6 +216,28 @@ static void over_other_sockets(void)
     CHECK_INT(0, rmdir(directory));
 }
 
+/* Behind a proxy that is trusted it is the client that is told. */
+static void of_a_client_behind_a_proxy(void)
+{
+    struct record record = RECORD;
+    ws_server *server = recorded_server(&record, record_message);
+    CHECK_OK(ws_server_on_open(server, look_at_open, &record));
+    CHECK_OK(ws_server_set(server, "trusted_proxies", "127.0.0.1"));
+    int port = start(server), fds[2];
+    const char *const clients[] = {"198.51.100.7", "2001:db8::17"};
+    for (int i = 0; i < 2; i++) {
+        char lines[64];
+        snprintf(lines, sizeof lines, "X-Forwarded-For: %s\r\n", clients[i]);
+        fds[i] = client_at(port, "/", lines);
+        WAIT_FOR(&record, opens, i + 1);
+        CHECK_STRING(clients[i], facts_of(server, record.conn).remote_address);
+        CHECK_STRING("127.0.0.1", facts_of(server, record.conn).local_address);
+    }
+    stop_and_free(server);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* ---- coming and going -------------------------------------------------------------------------------------------- */
 
 enum { MOST = 40000, COMERS = 2, ASKERS = 2 };
@@ -326,6 +348,7 @@ int main(void)
     from_the_decision_on();
     a_long_path();
     over_other_sockets();
+    of_a_client_behind_a_proxy();
     under_churn("1");
     under_churn("3");
     return 0;

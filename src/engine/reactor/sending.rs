@@ -136,6 +136,9 @@ impl Reactor {
     /// Tells the host of the connections for which there is room again. Not before the end of a turn: what it pushes then takes
     /// the queue, and an answer to what is received in the same turn would overtake it.
     pub(super) fn tell_drained(&mut self) {
+        if self.drained.is_empty() {
+            return;
+        }
         let mut drained = std::mem::take(&mut self.drained);
         for id in drained.drain(..) {
             self.with(id, |reactor, conn| {
