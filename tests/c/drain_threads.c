@@ -2,12 +2,12 @@
  * pushes to the same connection. */
 #include "harness.h"
 
-enum { CLIENTS = 3, PUSHERS = 2 };
+enum { CLIENTS = 3, PUSHERS = 2, REACTORS = 2, IDS = CLIENTS * REACTORS + 1 };
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    uint64_t drains[CLIENTS + 1]; /* by the id of the connection */
+    uint64_t drains[IDS]; /* by the id of the connection */
 } told = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 struct pusher {
@@ -20,7 +20,7 @@ struct pusher {
 static void tell_pushers(ws_server *server, ws_conn conn, void *user_data)
 {
     (void)server, (void)user_data;
-    CHECK(conn <= CLIENTS);
+    CHECK(conn < IDS);
     pthread_mutex_lock(&told.lock);
     told.drains[conn]++;
     pthread_cond_broadcast(&told.changed);
@@ -104,28 +104,29 @@ static void *poll_drains(void *server)
     return NULL;
 }
 
-static void nobody_waits_in_vain(int callbacks, const char *option, const char *value, size_t length, int count)
+static void nobody_waits_in_vain(int callbacks, int reactors, const char *option, const char *value, size_t length, int count)
 {
     struct pusher pushers[CLIENTS][PUSHERS];
     struct reader readers[CLIENTS];
     pthread_t pushing[CLIENTS][PUSHERS], reading[CLIENTS], host = 0;
+    ws_conn ids[CLIENTS];
     ws_server *server = new_server();
+    CHECK_OK(ws_server_set(server, "reactors", reactors == 1 ? "1" : "2"));
     CHECK_OK(ws_server_set(server, option, value));
     memset(told.drains, 0, sizeof told.drains);
     if (callbacks)
         CHECK_OK(ws_server_on_drain(server, tell_pushers, NULL));
     int port = start(server);
-    for (int i = 0; i < CLIENTS; i++) {
+    for (int i = 0; i < CLIENTS; i++)
         readers[i] = (struct reader){client_open(port), count, length};
-        CHECK_INT(1, ws_conn_is_open(server, (ws_conn)i + 1));
-    }
+    CHECK_INT(CLIENTS, ws_server_connections(server, ids, CLIENTS));
     polling = 1;
     if (!callbacks)
         host = spawn(poll_drains, server);
     for (int i = 0; i < CLIENTS; i++) {
         reading[i] = spawn(read_all, &readers[i]);
         for (int j = 0; j < PUSHERS; j++) {
-            pushers[i][j] = (struct pusher){server, (ws_conn)i + 1, j, count, length};
+            pushers[i][j] = (struct pusher){server, ids[i], j, count, length};
             pushing[i][j] = spawn(push_and_wait, &pushers[i][j]);
         }
     }
@@ -147,9 +148,11 @@ int main(void)
 {
     begin();
     for (int callbacks = 0; callbacks < 2; callbacks++) {
-        nobody_waits_in_vain(callbacks, "max_queued_bytes", "1K", 100, scaled(20000, 300));
-        nobody_waits_in_vain(callbacks, "max_queued_bytes", "256K", 20000, scaled(3000, 100));
-        nobody_waits_in_vain(callbacks, "max_command_bytes", "64K", 20000, scaled(3000, 100));
+        for (int reactors = 1; reactors <= REACTORS; reactors++) {
+            nobody_waits_in_vain(callbacks, reactors, "max_queued_bytes", "1K", 100, scaled(10000, 300));
+            nobody_waits_in_vain(callbacks, reactors, "max_queued_bytes", "256K", 20000, scaled(1500, 100));
+            nobody_waits_in_vain(callbacks, reactors, "max_command_bytes", "64K", 20000, scaled(1500, 100));
+        }
     }
     return 0;
 }
