@@ -55,11 +55,12 @@ final class Relay
         $server->on('open', $desk->open(...));
         $server->on('message', $desk->message(...));
         $server->on('close', $desk->close(...));
+        $isToStop = self::whetherToStop();
         $server->start();
         [$host] = $config->address();
         \fwrite(\STDOUT, "listening on $host:{$server->port()}\n");
 
-        self::loop($server, $desk, $sender);
+        self::loop($server, $desk, $sender, $isToStop);
         $sender->stop($config->milliseconds('retry.timeout') + 1000);
         \fclose($lock);
     }
@@ -105,26 +106,37 @@ final class Relay
         return $lock;
     }
 
-    private static function loop(Server $server, Desk $desk, SenderProcess $sender): void
+    /** @return \Closure(): bool that says whether a signal has come */
+    private static function whetherToStop(): \Closure
     {
         $isToStop = false;
         if (\function_exists('pcntl_signal')) {
             \pcntl_async_signals(true);
             foreach ([\SIGINT, \SIGTERM, \SIGQUIT] as $signal) {
+                // No restart of system calls: the loop must not wait on.
                 \pcntl_signal($signal, static function () use (&$isToStop): void {
                     $isToStop = true;
                 }, false);
             }
         }
+
+        return static function () use (&$isToStop): bool {
+            return $isToStop;
+        };
+    }
+
+    /** @param \Closure(): bool $isToStop */
+    private static function loop(Server $server, Desk $desk, SenderProcess $sender, \Closure $isToStop): void
+    {
         $events = $server->eventStream();
         while ($server->isRunning()) {
-            if ($isToStop) {
+            if ($isToStop()) {
                 $server->stop(self::STOP_MS);
             }
             $read = \array_filter([$events, $sender->stream()]);
             $none = null;
             $wait = \min(1000, $sender->dueInMs() ?? 1000);
-            @\stream_select($read, $none, $none, 0, 1000 * ($isToStop ? 10 : $wait));
+            @\stream_select($read, $none, $none, 0, 1000 * ($isToStop() ? 10 : $wait));
             $server->poll(0);
             if ($sender->tend()) {
                 $desk->publish();
