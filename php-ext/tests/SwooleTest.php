@@ -144,6 +144,8 @@ final class SwooleTest extends TestCase
         $lines = "Set-Cookie: a=b+c; Expires=Fri, 02 Jan 1970 00:00:00 GMT; Path=/; Secure; HttpOnly; SameSite=Lax\r\n"
             . "Set-Cookie: d=e; Path=/\r\n";
         self::assertStringContainsString($lines, $response);
+        $itself = (string) file_get_contents(__DIR__ . '/fixtures/swoole.php');
+        self::assertStringEndsWith("\r\n\r\n$itself", Client::http($port, '/swoole.php')); // enable_static_handler
         $response = Client::http($port, '/pieces');
         self::assertStringContainsString("Content-Type: text/html\r\n", $response);
         self::assertStringEndsWith("\r\n\r\n4\r\none \r\n4\r\ntwo \r\n5\r\nthree\r\n0\r\n\r\n", $response);

@@ -34,7 +34,9 @@ final class Settings
     private const QUEUED_BYTES = 4 * 1024 * 1024;
 
     /** What Server itself acts on. */
-    private const OWN = ['worker_num', 'max_wait_time', 'heartbeat_check_interval', 'log_file', 'pid_file'];
+    private const OWN = [
+        'worker_num', 'max_wait_time', 'heartbeat_check_interval', 'log_file', 'pid_file', 'enable_static_handler', 'document_root',
+    ];
 
     /**
      * Tuning of an inside that is different here, limits that one process in one thread cannot break, and preferences
@@ -59,7 +61,7 @@ final class Settings
     /** Fine as they are by default; they must not be switched on. */
     private const MUST_BE_OFF = [
         'daemonize', 'task_worker_num', 'user', 'group', 'chroot', 'open_websocket_close_frame',
-        'open_websocket_ping_frame', 'open_websocket_pong_frame', 'enable_static_handler',
+        'open_websocket_ping_frame', 'open_websocket_pong_frame',
         'enable_delay_receive', 'open_http2_protocol', 'open_mqtt_protocol', 'open_redis_protocol', 'open_eof_check',
         'open_eof_split', 'open_length_check', 'stats_file', 'admin_server',
     ];
@@ -103,6 +105,9 @@ final class Settings
         $interval = $settings['heartbeat_check_interval'] ?? null;
         if (\is_numeric($interval) && $interval > 0) {
             $options['idle_timeout'] = 2 * (int) $interval; // Swoole's heartbeat_idle_time when only this is set
+        }
+        if (($settings['enable_static_handler'] ?? false) && \is_string($settings['document_root'] ?? null)) {
+            $options['document_root'] = $settings['document_root'];
         }
         // In the order of the table: socket_buffer_size, the nearest in meaning, is last of the three and wins.
         foreach (self::OPTIONS as $name => $option) {
