@@ -510,7 +510,7 @@ typedef struct {
    */
   uint64_t reads_paused;
   /**
-   * Times that accepting paused because there were no descriptors left.
+   * Times that accepting paused because there were no descriptors left, or an inherited listener was shut down.
    */
   uint64_t accepts_paused;
   /**
@@ -518,7 +518,7 @@ typedef struct {
    */
   uint64_t host_paused;
   /**
-   * Messages for the log that were left out: there were more than 100 in a second, or the host did not take its events.
+   * Messages for the log that were left out: there were more than 100 of a kind in a second, or the host did not take its events.
    */
   uint64_t logs_dropped;
   /**
@@ -1077,7 +1077,8 @@ int ws_server_event_fd(ws_server *server);
  * mode messages come as events instead, with the option `log_events`.
  *
  * What is written: where the server listens, that it stops and has stopped, that accepting or reading paused, who was
- * refused or failed and why, faults of ours; at most 100 messages a second for each reactor. Without this callback, and
+ * refused or failed and why, faults of ours; at most 100 messages a second for each reactor of what peers do (info, debug),
+ * and as many of what is graver. Without this callback, and
  * without the option, nothing is written anywhere.
  *
  * Errors: as `ws_server_on_open`.

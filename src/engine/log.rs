@@ -2,7 +2,8 @@
 //!
 //! The reactors alone write, and never on the way of a message. A message that is not wanted costs one comparison. One that
 //! is goes to the host's callback on the reactor's thread, or, in poll mode, to the host's own thread as an event; and so
-//! that nobody can fill a disk by misbehaving, each reactor writes no more than [`PER_SECOND`] of them in a second.
+//! that nobody can fill a disk by misbehaving, each reactor writes no more than [`PER_SECOND`] of them in a second; what is graver than
+//! their doing has a ration of its own.
 
 use std::sync::Arc;
 
@@ -62,25 +63,27 @@ impl Log {
     }
 }
 
-/// Messages that a reactor writes in a second.
+/// Messages that a reactor writes in a second of what peers do (info, debug), and as many of all that is graver.
 pub const PER_SECOND: u32 = 100;
 
 /// What a reactor may still write in this second.
 #[derive(Debug, Default)]
 pub struct Ration {
     second: u64,
-    written: u32,
+    /// Of what is graver than what peers do, and of that.
+    written: [u32; 2],
 }
 
 impl Ration {
     /// Takes one message out of the ration of this second, if there is any left.
-    pub fn take(&mut self, now_ms: u64) -> bool {
+    pub fn take(&mut self, level: Level, now_ms: u64) -> bool {
         let second = now_ms / 1000;
         if self.second != second {
-            *self = Self { second, written: 0 };
+            *self = Self { second, written: [0; 2] };
         }
-        self.written += u32::from(self.written < PER_SECOND + 1);
-        self.written <= PER_SECOND
+        let written = &mut self.written[usize::from(level >= Level::Info)];
+        *written += u32::from(*written < PER_SECOND + 1);
+        *written <= PER_SECOND
     }
 }
 
@@ -103,8 +106,12 @@ mod tests {
     fn there_is_so_much_in_a_second_and_no_more() {
         let mut ration = Ration::default();
         for second in [0, 1, 5] {
-            let taken = (0..5000_u64).filter(|n| ration.take(second * 1000 + n / 5)).count();
-            assert_eq!(taken, PER_SECOND as usize, "{second}");
+            for level in [Level::Debug, Level::Notice] {
+                let taken = (0..5000_u64).filter(|n| ration.take(level, second * 1000 + n / 5)).count();
+                assert_eq!(taken, PER_SECOND as usize, "{second}");
+            }
+            // Whoever misbehaves uses up no more than his own share.
+            assert!(!ration.take(Level::Info, second * 1000) && !ration.take(Level::Error, second * 1000));
         }
     }
 }

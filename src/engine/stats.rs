@@ -130,11 +130,11 @@ stats! {
     slow_clients_closed: Counter,
     /// Times that reading from a connection paused because it did not take what was sent to it.
     reads_paused: Counter,
-    /// Times that accepting paused because there were no descriptors left.
+    /// Times that accepting paused because there were no descriptors left, or an inherited listener was shut down.
     accepts_paused: Counter,
     /// Times that all reading paused because the host did not take its events.
     host_paused: Counter,
-    /// Messages for the log that were left out: there were more than 100 in a second, or the host did not take its events.
+    /// Messages for the log that were left out: there were more than 100 of a kind in a second, or the host did not take its events.
     logs_dropped: Counter,
     /// Faults inside wspush that cost a connection.
     panics: Counter,

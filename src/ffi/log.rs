@@ -54,7 +54,8 @@ impl Logger for Callbacks {
 /// mode messages come as events instead, with the option `log_events`.
 ///
 /// What is written: where the server listens, that it stops and has stopped, that accepting or reading paused, who was
-/// refused or failed and why, faults of ours; at most 100 messages a second for each reactor. Without this callback, and
+/// refused or failed and why, faults of ours; at most 100 messages a second for each reactor of what peers do (info, debug),
+/// and as many of what is graver. Without this callback, and
 /// without the option, nothing is written anywhere.
 ///
 /// Errors: as `ws_server_on_open`.

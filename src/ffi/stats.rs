@@ -68,11 +68,11 @@ pub struct ws_stats {
     pub slow_clients_closed: u64,
     /// Times that reading from a connection paused because it did not take what was sent to it.
     pub reads_paused: u64,
-    /// Times that accepting paused because there were no descriptors left.
+    /// Times that accepting paused because there were no descriptors left, or an inherited listener was shut down.
     pub accepts_paused: u64,
     /// Times that all reading paused because the host did not take its events.
     pub host_paused: u64,
-    /// Messages for the log that were left out: there were more than 100 in a second, or the host did not take its events.
+    /// Messages for the log that were left out: there were more than 100 of a kind in a second, or the host did not take its events.
     pub logs_dropped: u64,
     /// Faults inside wspush that cost a connection.
     pub panics: u64,

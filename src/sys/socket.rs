@@ -320,10 +320,11 @@ impl AsFd for Socket {
     }
 }
 
-/// Whether an error says that there are no descriptors or no memory left, so that trying again at once is of no use.
+/// Whether an error of an accept is not about the connection that was to be accepted, so that trying again at once is of no
+/// use: there are no descriptors or no memory left, or somebody has shut an inherited listener down (`EINVAL`).
 #[must_use]
-pub fn is_out_of_resources(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+pub fn is_lasting(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EINVAL))
 }
 
 /// `recv`, but not the one of the C library. In a process with threads that is a point of cancellation, as all its sending,

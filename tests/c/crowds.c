@@ -162,6 +162,40 @@ static void before_the_first_request(void)
         close(left[i]);
 }
 
+static volatile int is_held;
+
+static void hold(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode, void *user_data)
+{
+    echo_message(server, conn, data, length, opcode, user_data);
+    while (is_held)
+        give_way();
+}
+
+/* Many come at once and have asked before they are accepted: nobody owes anything. */
+static void a_burst_of_requests(void)
+{
+    enum { BURST = 20 };
+    struct record record = RECORD;
+    ws_server *server = recorded_server(&record, hold);
+    CHECK_OK(ws_server_set(server, "max_pending_handshakes", "4"));
+    int port = start(server), fd = client_open(port), burst[BURST];
+    is_held = 1;
+    send_message(fd, "wait");
+    STATS_WHEN(server, messages_in, 1);
+    for (int i = 0; i < BURST; i++) {
+        burst[i] = client_connect(port);
+        send_upgrade(burst[i], "/");
+    }
+    is_held = 0;
+    for (int i = 0; i < BURST; i++)
+        expect_upgrade(burst[i]);
+    CHECK_INT(0, stats_of(server).handshakes_dropped);
+    stop_and_free(server);
+    for (int i = 0; i < BURST; i++)
+        close(burst[i]);
+    close(fd);
+}
+
 /* A long flood costs no more than a short one. */
 static void a_long_flood(void)
 {
@@ -320,6 +354,7 @@ int main(void)
     a_crowd_from_one_address();
     by_address_in_ipv6();
     before_the_first_request();
+    a_burst_of_requests();
     a_long_flood();
     by_age();
     by_age_in_http();

@@ -144,6 +144,63 @@ static void nobody_waits_in_vain(int callbacks, int reactors, const char *option
         close(readers[i].fd);
 }
 
+/* ---- a drain that another thread asks for while a response begins ------------------------------------------------- */
+
+static volatile ws_conn asked, awaited;
+static volatile int drains_told, is_over;
+
+static void on_asked(ws_server *server, ws_conn conn, const ws_request *request, void *user_data)
+{
+    (void)server, (void)request, (void)user_data;
+    asked = conn;
+}
+
+static void on_told(ws_server *server, ws_conn conn, void *user_data)
+{
+    (void)server, (void)conn, (void)user_data;
+    drains_told++;
+}
+
+static void *await_each(void *server)
+{
+    while (!is_over) {
+        ws_conn conn = asked;
+        if (conn != awaited && ws_conn_await_drain(server, conn) == WS_OK)
+            awaited = conn;
+    }
+    return NULL;
+}
+
+static void as_a_response_begins(void)
+{
+    char head[1024], end[5];
+    ws_server *server = new_server();
+    CHECK_OK(ws_server_on_request(server, on_asked, NULL));
+    CHECK_OK(ws_server_on_drain(server, on_told, NULL));
+    int fd = client_connect(start(server)), count = scaled(2000, 20);
+    pthread_t thread = spawn(await_each, server);
+    for (int i = 0; i < count; i++) {
+        ws_conn last = asked;
+        send_text(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        while (asked == last)
+            give_way();
+        for (volatile int wait = 0; wait < i % 500; wait++)
+            ;
+        CHECK_OK(ws_respond_begin(server, asked, 200, NULL));
+        int64_t deadline = now_ms() + scaled(10000, 60000);
+        for (; drains_told <= i; give_way())
+            CHECK(now_ms() < deadline);
+        CHECK_INT(i + 1, drains_told);
+        CHECK_OK(ws_respond_end(server, asked));
+        CHECK_INT(200, receive_head(fd, head, sizeof head));
+        receive_bytes(fd, end, sizeof end);
+    }
+    is_over = 1;
+    join(thread);
+    stop_and_free(server);
+    close(fd);
+}
+
 int main(void)
 {
     begin();
@@ -154,5 +211,6 @@ int main(void)
             nobody_waits_in_vain(callbacks, reactors, "max_command_bytes", "64K", 20000, scaled(1500, 100));
         }
     }
+    as_a_response_begins();
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 enum { LOOPS = 3 };
 
@@ -439,6 +440,31 @@ static void reuse_port(void)
     stop_and_free(server);
 }
 
+/* Somebody who has the socket, too, shuts it down. Who is there is served, and the engine does not turn in circles. */
+static void shut_down_by_another(void)
+{
+    struct record record = RECORD;
+    struct rusage before, after;
+    char address[16];
+    int port, fd = listening_socket(&port);
+    snprintf(address, sizeof address, "fd:%d", fd);
+    ws_server *server = server_on(&record, address, 0, "1", 0);
+    int client = client_open(port);
+    CHECK_INT(0, shutdown(fd, SHUT_RDWR));
+    STATS_WHEN(server, accepts_paused, 1);
+    CHECK_INT(0, getrusage(RUSAGE_SELF, &before));
+    poll(NULL, 0, 500);
+    CHECK_INT(0, getrusage(RUSAGE_SELF, &after));
+    long used = (after.ru_utime.tv_sec - before.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_stime.tv_sec) * 1000000 +
+                after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_stime.tv_usec;
+    CHECK(used < 50000 || under_valgrind());
+    send_message(client, "here");
+    EXPECT_MESSAGE(client, "here");
+    stop_and_free(server);
+    close(client);
+    close(fd);
+}
+
 int main(int count, char **arguments)
 {
     begin();
@@ -454,5 +480,6 @@ int main(int count, char **arguments)
     the_queue_is_served(path);
     the_queue_in_poll_mode();
     reuse_port();
+    shut_down_by_another();
     return 0;
 }

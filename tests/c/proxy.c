@@ -263,6 +263,32 @@ static void limits_are_those_of_the_client(const char *proxy_protocol)
         close(fds[i]);
 }
 
+/* Of a chain of proxies none is a client, neither the one that speaks to us nor the one that it names. */
+static void limits_are_not_those_of_a_proxy(void)
+{
+    struct seen seen = {.record = RECORD};
+    int fds[3];
+    ws_server *server = server_behind("127.0.0.2, 10.0.0.0/8", "on", &seen);
+    CHECK_OK(ws_server_set(server, "max_connections_per_address", "1"));
+    int port = start(server);
+    for (int i = 0; i < 3; i++) {
+        char head[512];
+        fds[i] = client_from("127.0.0.2", port);
+        snprintf(head, sizeof head, "PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nGET / HTTP/1.1\r\nX-Forwarded-For: 203.0.113.%d\r\n"
+                 UPGRADE_LINES "\r\n", i % 2);
+        send_text(fds[i], head);
+        if (i < 2)
+            expect_upgrade(fds[i]);
+        else
+            CHECK_INT(503, status_of(fds[i]));
+    }
+    STATS_WHEN(server, address_refusals, 1);
+    CHECK_INT(1, stats_of(server).connections_refused);
+    stop_and_free(server);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+}
+
 static void over_a_unix_socket(void)
 {
     struct seen seen = {.record = RECORD};
@@ -322,6 +348,7 @@ int main(void)
     by_forwarded_for();
     limits_are_those_of_the_client("on");
     limits_are_those_of_the_client("off");
+    limits_are_not_those_of_a_proxy();
     over_a_unix_socket();
     nobody_to_speak_it();
     return 0;

@@ -1,6 +1,8 @@
 /* Stopping: 1001 to everyone, what is queued is flushed, who does not answer is cut at the deadline. */
 #include "harness.h"
 
+#include <sys/resource.h>
+
 enum { CLIENTS = 5 };
 
 static void *stop_it(void *server)
@@ -220,6 +222,91 @@ static void what_comes_after(void)
     }
 }
 
+static volatile ws_conn asking;
+
+static void on_request(ws_server *server, ws_conn conn, const ws_request *request, void *user_data)
+{
+    struct record *record = user_data;
+    (void)request;
+    if (asking == 0)
+        asking = conn;
+    else
+        CHECK_OK(ws_respond(server, conn, 204, NULL, NULL, 0));
+    note(record, &record->requests);
+}
+
+/* A client takes its time over a response, and has asked for another already: it gets both, within the time of the stop. */
+static void a_response_under_way(void)
+{
+    enum { LENGTH = 16 << 20 };
+    struct record record = RECORD;
+    char head[1024], *body = calloc(1, LENGTH);
+    CHECK(body != NULL);
+    ws_server *server = recorded_server(&record, NULL);
+    CHECK_OK(ws_server_on_request(server, on_request, &record));
+    int port = start(server), fd = client_connect(port);
+    keep_little(fd);
+    send_text(fd, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    WAIT_FOR(&record, requests, 1);
+    CHECK_OK(ws_respond_begin(server, asking, 200, NULL));
+    CHECK_OK(ws_respond_write(server, asking, body, LENGTH));
+    CHECK_INT(200, receive_head(fd, head, sizeof head));
+    pthread_t stopper = spawn(stop_it, server);
+    while (!refuses(port))
+        give_way();
+    CHECK_OK(ws_respond_end(server, asking));
+    poll(NULL, 0, 1500); /* longer than a stop waits for requests */
+    receive_bytes(fd, head, 9);
+    CHECK(memcmp(head, "1000000\r\n", 9) == 0);
+    receive_bytes(fd, body, LENGTH);
+    receive_bytes(fd, head, 7);
+    CHECK(memcmp(head, "\r\n0\r\n\r\n", 7) == 0);
+    CHECK_INT(204, receive_head(fd, head, sizeof head));
+    join(stopper);
+    CHECK_INT(0, stats_of(server).connections_cut);
+    CHECK_OK(ws_server_free(server));
+    close(fd);
+    free(body);
+}
+
+/* There were no descriptors, and now there are: those who have waited are served before the listener closes. */
+static void after_a_shortage(void)
+{
+    enum { WAITING = 5 };
+    if (under_valgrind()) /* which has descriptors of its own */
+        return;
+    struct record record = RECORD;
+    struct rlimit limit, low;
+    ws_server *server = recorded_server(&record, record_message);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)start(server))};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fds[WAITING];
+    for (int i = 0; i < WAITING; i++)
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int next = dup(fds[0]);
+    close(next);
+    CHECK_INT(0, getrlimit(RLIMIT_NOFILE, &limit));
+    low = limit;
+    low.rlim_cur = (rlim_t)next;
+    CHECK_INT(0, setrlimit(RLIMIT_NOFILE, &low));
+    for (int i = 0; i < WAITING; i++) {
+        CHECK_INT(0, connect(fds[i], (struct sockaddr *)&address, sizeof address));
+        send_upgrade(fds[i], "/");
+    }
+    STATS_WHEN(server, accepts_paused, 1);
+    CHECK_INT(0, setrlimit(RLIMIT_NOFILE, &limit));
+    pthread_t stopper = spawn(stop_it, server);
+    for (int i = 0; i < WAITING; i++) {
+        expect_upgrade(fds[i]);
+        EXPECT_CLOSE(fds[i], 1001);
+        send_close(fds[i], 1001, "");
+        close(fds[i]);
+    }
+    join(stopper);
+    CHECK_INT(WAITING, record.closes);
+    CHECK_OK(ws_server_free(server));
+}
+
 int main(void)
 {
     begin();
@@ -231,5 +318,7 @@ int main(void)
     a_host_behind();
     an_unanswered_request();
     what_comes_after();
+    a_response_under_way();
+    after_a_shortage();
     return 0;
 }

@@ -7,7 +7,7 @@ use super::super::timers::Tick;
 use super::sending::mark_dirty;
 use super::{Fate, Listening, Reactor};
 use crate::protocol::http::Refusal;
-use crate::sys::socket::{Listener, Socket, is_out_of_resources};
+use crate::sys::socket::{Listener, Socket, is_lasting};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ impl Listening {
 
     /// Whether this begins a pause.
     pub(super) fn on_accept_error(&mut self, error: &io::Error, now: Tick) -> bool {
-        if is_out_of_resources(error) {
+        if is_lasting(error) {
             self.paused_until = Some(now.wrapping_add(ACCEPT_PAUSE));
             return !std::mem::replace(&mut self.starved, true);
         }

@@ -5,7 +5,7 @@ use super::super::census::Block;
 use super::super::connection::{Connection, State, Wire};
 use super::super::registry::ConnId;
 use super::super::timers::{TICK_MS, Tick, ticks_in, until};
-use super::Reactor;
+use super::{Fate, Reactor};
 use crate::protocol::close;
 use crate::protocol::http::{Persistence, Refusal};
 use crate::sys::socket::Peer;
@@ -123,7 +123,7 @@ impl Reactor {
         let slot = self.link.registry.slot_of(wire.id);
         let is_counted = self.kept.guests.get(slot).is_some_and(|guest| guest.block.is_some());
         if self.link.options.max_connections_per_address > 0 && !is_counted {
-            let block = self.enter_block(address)?;
+            let block = self.enter_block(address).inspect_err(|_| self.link.stats.connections_refused.add(1))?;
             if slot >= self.kept.guests.len() {
                 self.kept.guests.resize(slot + 1, Guest::default());
             }
@@ -176,8 +176,13 @@ impl Reactor {
             let first = self.kept.pending.first(|arrival| is_pending(&self.connections, guests, arrival));
             // Those of other reactors are pushed out by who comes there.
             let Some(id) = first.and_then(|arrival| self.id_in(arrival.slot)) else { return };
-            self.link.stats.handshakes_dropped.add(1);
             self.with(id, |reactor, conn| {
+                // Many are accepted before any is read from: it may have asked already.
+                let fate = reactor.read_early(conn);
+                if fate == Fate::Ends || !conn.wire.flags.pending {
+                    return fate;
+                }
+                reactor.link.stats.handshakes_dropped.add(1);
                 let detail = "too many connections without a request (max_pending_handshakes)";
                 reactor.settle(&mut conn.wire);
                 reactor.turn_away(&mut conn.wire, Refusal { status: 503, detail })
@@ -202,16 +207,20 @@ impl Reactor {
     pub(super) fn end_lifetimes(&mut self) {
         while self.next_end().is_some_and(|end| until(end, self.now) == 0) {
             let Some(arrival) = self.kept.ages.0.pop_front() else { return };
-            if let Some(id) = self.id_in(arrival.slot) {
-                self.with(id, |reactor, conn| {
-                    reactor.end_lifetime(&mut conn.wire);
-                    reactor.flush(&mut conn.wire)
-                });
+            let Some(id) = self.id_in(arrival.slot) else { continue };
+            let mut is_ended = true;
+            self.with(id, |reactor, conn| {
+                is_ended = reactor.end_lifetime(&mut conn.wire);
+                reactor.flush(&mut conn.wire)
+            });
+            if !is_ended {
+                self.kept.ages.0.push_front(Arrival { at: arrival.at.wrapping_add(1), ..arrival });
             }
         }
     }
 
-    fn end_lifetime(&mut self, wire: &mut Wire) {
+    /// Whether that was to be done now, and not in a moment.
+    fn end_lifetime(&mut self, wire: &mut Wire) -> bool {
         const DETAIL: &str = "the connection's time is over (max_lifetime)";
         match wire.state {
             State::Open => self.begin_close(wire, Some(close::GOING_AWAY), "connection lifetime"),
@@ -220,14 +229,15 @@ impl Reactor {
             State::Deciding if self.withdraw_request(wire) => {
                 self.refuse(wire, Refusal { status: 503, detail: DETAIL });
             }
-            // It was accepted this moment.
-            State::Deciding => return,
+            // It was accepted this moment, which is about to be seen.
+            State::Deciding => return false,
             // It ends with its response.
             State::Request | State::Streaming => wire.http().exchange.persistence = Persistence::Close,
             // It is ending already.
-            State::Leaving(_) | State::Closing | State::Ending => return,
+            State::Leaving(_) | State::Closing | State::Ending => return true,
         }
         self.link.stats.lifetimes_ended.add(1);
+        true
     }
 
     fn id_in(&self, slot: usize) -> Option<ConnId> {

@@ -19,7 +19,7 @@ impl Reactor {
 
     #[cold]
     fn write(&mut self, level: Level, message: impl FnOnce(&Link) -> String) {
-        if self.delivery.is_full() || !self.ration.take(self.now_ms) {
+        if self.delivery.is_full() || !self.ration.take(level, self.now_ms) {
             return self.link.stats.logs_dropped.add(1);
         }
         let link = Arc::clone(&self.link);

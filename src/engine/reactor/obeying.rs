@@ -176,9 +176,11 @@ impl Reactor {
             Command::Respond { to, head, body } => {
                 self.with(to, |reactor, conn| reactor.respond(conn, |reactor, wire| reactor.answer(wire, *head, body)));
             }
-            Command::BeginStream(to, head) => {
-                self.with(to, |reactor, conn| reactor.respond(conn, |reactor, wire| reactor.begin_stream(wire, *head)));
-            }
+            Command::BeginStream(to, head) => self.with(to, |reactor, conn| {
+                let fate = reactor.respond(conn, |reactor, wire| reactor.begin_stream(wire, *head));
+                // Another thread may have asked for a drain before we got here.
+                if fate == Fate::Ends { fate } else { reactor.owe_drain(&mut conn.wire) }
+            }),
             Command::SendPiece(to, piece) => {
                 self.stream(to, piece.len(), |reactor, wire| reactor.send_piece(wire, piece))
             }

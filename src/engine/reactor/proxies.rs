@@ -50,8 +50,11 @@ impl Reactor {
             Status::Complete { source, length } => {
                 wire.http().introduction = Some(Introduction::Given(source));
                 let refusal = match source {
-                    Source::Client(address) => self.count_address(wire, address.ip()).err(),
-                    Source::Proxy | Source::Unix => None,
+                    Source::Client(address) if !self.is_trusted(Peer::Tcp(address)) => {
+                        self.count_address(wire, address.ip()).err()
+                    }
+                    // What another proxy brings is counted where that says it comes from.
+                    Source::Client(_) | Source::Proxy | Source::Unix => None,
                 };
                 refusal.map(|refusal| self.refuse(wire, refusal)).is_none().then_some(length)
             }

@@ -73,6 +73,15 @@ impl Reactor {
         }
     }
 
+    /// Reads what a connection has sent so far, before its readiness is reported.
+    pub(super) fn read_early(&mut self, conn: &mut Connection) -> Fate {
+        conn.wire.flags.readable = true;
+        self.link.begin_turn(conn.wire.id, None);
+        let fate = self.receive_once(conn);
+        self.send_answers(&mut conn.wire);
+        if fate == Fate::Ends || conn.wire.flags.broken { Fate::Ends } else { self.flush(&mut conn.wire) }
+    }
+
     fn receive(&mut self, conn: &mut Connection) -> Fate {
         for _ in 0..RECEIVES_PER_TURN {
             let has_next = conn.wire.has_next_request();

@@ -140,6 +140,9 @@ impl Reactor {
             return;
         }
         let mut drained = std::mem::take(&mut self.drained);
+        // What waited may have fallen, and a push been refused, in one turn.
+        drained.sort_unstable();
+        drained.dedup();
         for id in drained.drain(..) {
             self.with(id, |reactor, conn| {
                 let wire = &mut conn.wire;

@@ -98,7 +98,8 @@ impl Reactor {
         self.grace = None;
         for id in self.all() {
             self.with(id, |reactor, conn| {
-                if !matches!(conn.wire.state, State::Handshake) {
+                // Whoever still takes the last response has sent its request, or may do so behind that.
+                if !matches!(conn.wire.state, State::Handshake) || conn.wire.outbox.is_some() {
                     return Fate::Lives;
                 }
                 reactor.link.stats.connections_cut.add(1);
@@ -149,6 +150,8 @@ impl Reactor {
 
     fn drain(&mut self, listening: &mut Listening) {
         listening.waiting = true;
+        // That there were no descriptors a moment ago says nothing of now.
+        listening.starved = false;
         // A flood does not hold up a stop for ever.
         for _ in 0..2 * self.link.options.backlog {
             match listening.listener.accept() {
