@@ -35,8 +35,8 @@ pub enum Phase {
     Streaming = 4,
     /// An upgrade waits for a decision.
     Deciding = 5,
-    /// It was decided for, which the reactor has not seen yet.
-    Accepted = 6,
+    /// An upgrade was accepted or a response begun, and the reactor is not bound yet to see that first.
+    Claimed = 6,
 }
 
 const PHASE_SHIFT: u32 = 60;
@@ -89,7 +89,7 @@ impl Standing {
             3 => Phase::Closing,
             4 => Phase::Streaming,
             5 => Phase::Deciding,
-            6 => Phase::Accepted,
+            6 => Phase::Claimed,
             _ => Phase::Shut,
         };
         Self { phase, queued: bits & QUEUED }

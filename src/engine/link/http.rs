@@ -26,7 +26,10 @@ impl Link {
     /// # Errors
     /// As [`Link::respond`].
     pub fn begin_stream(&self, conn: ConnId, head: ResponseHead) -> Result<()> {
-        self.answer(conn, Phase::Streaming, Command::BeginStream(conn, Box::new(head)))
+        self.answer(conn, Phase::Claimed, Command::BeginStream(conn, Box::new(head)))?;
+        // Not before, or a piece that another thread sends could come first.
+        self.registry.change_phase(conn, Phase::Claimed, Phase::Streaming);
+        Ok(())
     }
 
     fn answer(&self, conn: ConnId, next: Phase, command: Command) -> Result<()> {
@@ -100,7 +103,7 @@ impl Link {
             .upgrade
             .response(subprotocol.as_deref(), headers)
             .map_err(|error| Error::new(Status::WS_ERR_ARGUMENT, format!("accept: {error}")))?;
-        if !self.registry.change_phase(conn, Phase::Deciding, Phase::Accepted) {
+        if !self.registry.change_phase(conn, Phase::Deciding, Phase::Claimed) {
             return Err(self.refusal(conn, self.registry.standing(conn), Phase::Deciding));
         }
         let request = Arc::clone(&undecided.request);
@@ -110,7 +113,7 @@ impl Link {
         self.facts.put(&self.registry, conn, &request, &chosen, tick_of(clock::now_ms()));
         self.enqueue(Command::Accept { to: conn, response, subprotocol })?;
         // Not before, or what another thread pushes could come first.
-        self.registry.change_phase(conn, Phase::Accepted, Phase::Open);
+        self.registry.change_phase(conn, Phase::Claimed, Phase::Open);
         Ok(())
     }
 }

@@ -232,7 +232,7 @@ impl Reactor {
                 Some(subprotocol) => Arc::new(Request::clone(&request).with_subprotocol(subprotocol)),
                 None => request,
             };
-            self.link.registry.change_phase(wire.id, Phase::Accepted, Phase::Open);
+            self.link.registry.change_phase(wire.id, Phase::Claimed, Phase::Open);
             self.open(wire, response, request);
         }
     }
