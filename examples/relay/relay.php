@@ -21,9 +21,9 @@ if (count($arguments) > ($isSender ? 2 : 1) || str_starts_with((string) $file, '
     fwrite(STDERR, "usage: php relay.php [relay.ini]\n");
     exit(2);
 }
-foreach (['ffi', 'pdo_sqlite', 'mbstring'] as $extension) {
+foreach (['ffi', 'pdo_sqlite', 'mbstring', 'openssl'] as $extension) {
     if (!extension_loaded($extension)) {
-        fwrite(STDERR, "relay: this PHP has no $extension (apt install php-ffi php-sqlite3 php-mbstring)\n");
+        fwrite(STDERR, "relay: this PHP has no $extension (apt install php-cli php-sqlite3 php-mbstring)\n");
         exit(1);
     }
 }

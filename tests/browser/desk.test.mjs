@@ -1,6 +1,9 @@
 // The page of the relay in headless Chromium: two agents, a customer, and a server that dies in mid-conversation.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
+import { rmSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { Graph } from '../relay/graph.mjs';
 import { from, Relay } from '../relay/relay.mjs';
@@ -213,6 +216,83 @@ describe('the page of the relay', { timeout: 240_000 }, () => {
         await sees(ada, 'three');
         assert.deepEqual(await texts(ada), ['one', 'two', 'three']);
         await ada.locator('#conversations li', { hasText: 'of another' }).waitFor();
+    });
+
+    test('what was missed is shown in the order of the conversation', async () => {
+        await logIn(ada, 'ada');
+        await relay.says('psid-000001', 'one');
+        await choose(ada, '000001');
+        await sees(ada, 'one');
+        await ada.context().setOffline(true);
+        await relay.kill();
+        await noticesTheLoss(ada);
+        await relay.start();
+        const other = await relay.agent('bob');
+        other.answers('two');
+        await other.sees('two', (one) => one.state === 'sent');
+        await relay.says('psid-000001', 'three');
+        await relay.hook([{ ...from('psid-000001'), read: { watermark: Date.now() } }]);
+        await other.sees('two', (one) => one.state === 'read');
+        await ada.context().setOffline(false);
+        await sees(ada, 'two', 'read');
+        await sees(ada, 'three');
+        assert.deepEqual(await texts(ada), ['one', 'two', 'three']);
+    });
+
+    test('who logs in after another finds nothing of theirs, and can answer', async () => {
+        await logIn(ada, 'ada');
+        await relay.says('psid-000001', 'Hello?');
+        await choose(ada, '000001');
+        await ada.fill('#text', 'a draft');
+        await ada.click('#logout');
+        await ada.locator('#door').waitFor();
+        assert.equal(await ada.locator('#messages').textContent(), '');
+        await logIn(ada, 'bob');
+        assert.ok(await ada.isHidden('#chosen'));
+        await choose(ada, '000001');
+        assert.equal(await ada.inputValue('#text'), '');
+        await answer(ada, 'by bob');
+        await sees(ada, 'by bob', 'sent');
+    });
+
+    test('an answer that waits for one desk never goes to a customer of another', async () => {
+        await logIn(ada, 'ada');
+        await relay.says('psid-000001', 'Hello?');
+        await choose(ada, '000001');
+        await relay.killAll();
+        await noticesTheLoss(ada);
+        await answer(ada, 'for the first desk');
+        for (const end of ['', '-wal', '-shm']) rmSync(relay.database + end, { force: true });
+        await relay.start();
+        await relay.says('psid-000002', 'Of another desk');
+        await isLive(ada);
+        await choose(ada, '000002');
+        await answer(ada, 'for the second desk');
+        await sees(ada, 'for the second desk', 'sent');
+        assert.deepEqual(graph.texts(), ['for the second desk']);
+    });
+
+    test('a network that swallows everything is given up, and tried again', async () => {
+        let swallows = false;
+        const lines = new Set();
+        const network = net.createServer((line) => {
+            lines.add(line.on('error', () => {}).on('close', () => lines.delete(line)));
+            if (swallows) return network.emit('swallowed', line.resume());
+            const onward = net.connect(relay.port, '127.0.0.1').on('error', () => line.destroy()).on('close', () => line.destroy());
+            line.pipe(onward).pipe(line).on('close', () => onward.destroy());
+        }).listen(0, '127.0.0.1');
+        await once(network, 'listening');
+        await ada.goto(`http://127.0.0.1:${network.address().port}`);
+        await logIn(ada, 'ada');
+        swallows = true;
+        const swallowed = once(network, 'swallowed');
+        for (const line of lines) line.destroy();
+        await noticesTheLoss(ada);
+        await swallowed;
+        swallows = false;
+        await isLive(ada); // without closing the line that was swallowed
+        network.close();
+        for (const line of lines) line.destroy();
     });
 
     test('a customer who has not written for long is found', async () => {

@@ -122,6 +122,15 @@ export class Relay {
         }
     }
 
+    /** Resolves when this is in what it writes to stderr. */
+    async logs(pattern) {
+        const deadline = Date.now() + DEADLINE;
+        while (!pattern.test(this.log)) {
+            assert.ok(Date.now() < deadline, `no ${pattern} in ${this.log}`);
+            await Promise.race([once(this.#child.stderr, 'data'), new Promise((resolve) => setTimeout(resolve, 250))]);
+        }
+    }
+
     /** Posts items to the webhook of Messenger, signed. */
     hook(items, headers = {}) {
         const body = JSON.stringify({ object: 'page', entry: [{ id: 'page-1', time: Date.now(), messaging: items }] });

@@ -193,6 +193,18 @@ describe('the sender of the relay', { timeout: 120_000 }, () => {
         await settled('by the next one');
     });
 
+    test('an outcome that cannot be noted for a while is noted later, and the answer goes out once', async () => {
+        const isSending = "BEFORE UPDATE ON messages WHEN NEW.state = 'sent'";
+        await relay.sql(`CREATE TRIGGER full ${isSending} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
+        const first = relay.sender();
+        ada.answers('noted later');
+        await relay.logs(/cannot be noted yet: .*the disk is full/);
+        await relay.sql('DROP TRIGGER full');
+        await ada.sees('noted later', isSent);
+        assert.equal(relay.sender(), first);
+        await settled('noted later');
+    });
+
     test('SIGTERM waits for the call that is being made', async () => {
         let release;
         graph.next({ hold: new Promise((resolve) => (release = resolve)) });
@@ -225,7 +237,7 @@ describe('the sender of the relay', { timeout: 120_000 }, () => {
         await relay.killAll();
         relay.settings.WEB_REPLY_URL = `http://127.0.0.1:${shop.address().port}/answers`;
         await back();
-        const body = JSON.stringify({ id: 'o-1', customer: { id: 'c1', name: 'Lin' }, text: 'from the shop' });
+        const body = JSON.stringify({ id: 'o-1', customer: { id: 'c1', name: 'Order 17' }, text: 'from the shop' });
         await relay.post('/hook/web', body, { 'X-Signature-256': sign(body, WEB_SECRET) });
         const { conversation } = await ada.sees('from the shop');
         ada.answers('to the shop', conversation.id);

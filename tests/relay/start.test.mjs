@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,6 +40,9 @@ describe('starting the relay', { timeout: 60_000 }, () => {
         const option = await ends([], { RELAY_ENGINE_NO_SUCH_OPTION: '1' });
         assert.equal(option[0], 1);
         assert.match(option[1], /^relay: .*no_such_option.*\n$/);
+        const many = await ends([], { RELAY_ENGINE_MAX_CONNECTIONS: '2000' });
+        assert.equal(many[0], 1);
+        assert.match(many[1], /^relay: engine.max_connections: .*\n$/);
         const other = createServer().listen(0, '127.0.0.1');
         await once(other, 'listening');
         const taken = await ends([], { RELAY_LISTEN: `127.0.0.1:${other.address().port}` });
@@ -57,6 +60,15 @@ describe('starting the relay', { timeout: 60_000 }, () => {
         await relay.relayAtLock();
         holder.stdin.end();
         await started;
+        assert.equal(await relay.stop(), 0);
+        await relay.remove();
+    });
+
+    test('a Unix socket can be reached by another user, such as nginx', async () => {
+        const socket = join(directory, 'socket');
+        const relay = await new Relay({ LISTEN: `unix:${socket}` }).start();
+        assert.equal(statSync(socket).mode & 0o006, 0o006);
+        assert.equal(statSync(relay.database).mode & 0o077, 0, 'and the mail of customers by nobody');
         assert.equal(await relay.stop(), 0);
         await relay.remove();
     });

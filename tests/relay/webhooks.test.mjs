@@ -67,12 +67,12 @@ describe('the webhooks of the relay', { timeout: 120_000 }, () => {
     });
 
     test('the web channel takes its own JSON', async () => {
-        const body = JSON.stringify({ id: 'o-1', customer: { id: 'c1', name: 'Lin' }, text: 'from the shop' });
+        const body = JSON.stringify({ id: 'o-1', customer: { id: 'c1', name: 'Order 17' }, text: 'from the shop' });
         const post = (signature) => relay.post('/hook/web', body, { 'X-Signature-256': signature });
         assert.equal((await post(sign(body, APP_SECRET))).status, 403);
         assert.equal((await post(sign(body, WEB_SECRET))).status, 200);
         const { conversation } = await ada.sees('from the shop');
-        assert.deepEqual([conversation.name, conversation.channel], ['Lin', 'web']);
+        assert.deepEqual([conversation.name, conversation.channel], ['Order 17', 'web']);
     });
 
     test('other paths, methods and bodies have a clear answer', async () => {
@@ -108,7 +108,9 @@ describe('the webhooks of the relay', { timeout: 120_000 }, () => {
         const login = (token) => relay.post('/login', JSON.stringify({ token }));
         const response = await login(TOKENS.ada);
         assert.match(response.headers.get('set-cookie'), /; HttpOnly; SameSite=Strict$/);
-        for (let i = 0; i < 10; i++) assert.equal((await login(`guess ${i}`)).status, 403);
+        const long = `{"a":[${Array(50_000).fill('[[[0]]]').join()}],"token":"${TOKENS.ada}"}`;
+        assert.equal((await relay.post('/login', long)).status, 403, 'more than a token needs is not even read');
+        for (let i = 0; i < 9; i++) assert.equal((await login(`guess ${i}`)).status, 403);
         assert.equal((await login('guess')).status, 429);
         assert.equal((await login(TOKENS.ada)).status, 429);
         // Behind a proxy, each client is counted by itself.

@@ -23,7 +23,7 @@ const line = new Line({
 // ---- what the relay says ----------------------------------------------------------------------------------------
 
 // The relay could not store an answer, perhaps: what it does not have is said again. It knows the answer by its id.
-setInterval(() => $('status').classList.contains('live') && unsaid.all(me).forEach(say), SAY_AGAIN_EVERY);
+setInterval(() => $('status').classList.contains('live') && unsaid.all(me, desk).forEach(say), SAY_AGAIN_EVERY);
 
 function hello() {
     line.say({ type: 'hello', desk, since: seq, looking: chosen });
@@ -36,7 +36,7 @@ const hear = {
         ({ me, desk, seq, longest } = message);
         message.messages.forEach((one) => learn(one, message.fresh));
         status('Live', true);
-        unsaid.all(me).forEach(say);
+        unsaid.all(me, desk).forEach(say);
         if (chosen !== 0 && !conversations.get(chosen)?.loaded) show(chosen);
         list();
     },
@@ -65,7 +65,10 @@ const hear = {
         Object.assign(conversation, { loaded: true, more: message.more });
         message.messages.forEach((one) => conversation.messages.set(one.id, one));
         conversation.from = Math.min(...conversation.messages.keys());
+        // A receipt for an old answer may have been the first that was heard of this conversation.
+        conversation.last = conversation.messages.get(Math.max(...conversation.messages.keys())) ?? conversation.last;
         if (conversation.id === chosen) fill(conversation);
+        list();
     },
     agents(message) {
         agents = message.agents;
@@ -73,7 +76,7 @@ const hear = {
         whoElse();
     },
     refused(message) {
-        const answer = unsaid.all(me).find((one) => one.client === message.client);
+        const answer = unsaid.all(me, desk).find((one) => one.client === message.client);
         unsaid.remove(message.client);
         rows.get(message.client)?.remove();
         $('refused').textContent = `Not accepted: ${message.why}`;
@@ -121,7 +124,7 @@ function compose() {
     $('refused').textContent = '';
     // getRandomValues and not randomUUID: that one is for https alone.
     const client = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-    const answer = { client, agent: me, conversation: chosen, text, at: Date.now() };
+    const answer = { client, agent: me, desk, conversation: chosen, text, at: Date.now() };
     unsaid.add(answer);
     say(answer);
     $('text').value = '';
@@ -185,24 +188,30 @@ function fill(conversation) {
     $('messages').replaceChildren();
     const messages = conversation.loaded ? [...conversation.messages.values()].sort((a, b) => a.id - b.id) : [];
     messages.forEach(place);
-    unsaid.all(me).filter((one) => one.conversation === conversation.id).map(asMessage).forEach(place);
+    unsaid.all(me, desk).filter((one) => one.conversation === conversation.id).map(asMessage).forEach(place);
     $('earlier').hidden = !conversation.loaded || !conversation.more;
     scroll.scrollTop = scroll.scrollHeight - fromTheEnd;
 }
 
-/** One message: a new one below the others, a known one where it stands. */
+/** One message, where it belongs: ids are in the order of the conversation, and what the relay does not have comes last. */
 function place(message) {
     const scroll = $('scroll');
     const isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_THE_END;
     const row = rows.get(message.id) ?? rows.get(message.client);
-    if (row !== undefined) {
-        updateMessage(row, message, again);
-        rows.delete(message.client);
-        rows.set(message.id, row);
-    } else {
-        const item = messageItem(message, again);
-        rows.set(message.id, item);
-        $('messages').append(item);
+    const item = row ?? messageItem(message, again);
+    if (row !== undefined) updateMessage(row, message, again);
+    rows.delete(message.client);
+    rows.set(message.id, item);
+    const order = typeof message.id === 'number' ? message.id : Infinity;
+    if (item.order !== order) {
+        item.order = order;
+        let next = null;
+        for (let other = $('messages').lastElementChild; other !== null; other = other.previousElementSibling) {
+            if (other === item) continue;
+            if (other.order <= order) break;
+            next = other;
+        }
+        $('messages').insertBefore(item, next);
     }
     if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
 }
@@ -232,7 +241,13 @@ function status(words, isLive) {
 function door() {
     line.hangUp();
     conversations.clear();
-    [desk, seq, chosen] = ['', 0, 0];
+    show(0);
+    // The next one to log in may be somebody else.
+    drafts.clear();
+    rows.clear();
+    $('messages').replaceChildren();
+    $('text').value = '';
+    [desk, seq] = ['', 0];
     $('desk').hidden = true;
     $('door').hidden = false;
     $('token').focus();

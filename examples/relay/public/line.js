@@ -4,6 +4,7 @@ const FIRST_WAIT = 300;
 const LONGEST_WAIT = 10_000;
 const PING_EVERY = 20_000;
 const PONG_WITHIN = 8_000;
+const CONNECTED_WITHIN = 8_000;
 const KEPT = 'relay.answer.';
 
 export class Line {
@@ -40,6 +41,8 @@ export class Line {
         socket.onclose = () => socket === this.#socket && this.#closed(hasOpened);
         clearInterval(this.#pinger);
         this.#pinger = setInterval(() => this.#ping(), PING_EVERY);
+        // Nor does a network that swallows everything refuse: browsers would wait for minutes.
+        this.#expect(CONNECTED_WITHIN);
     }
 
     /** False when there is no line now. */
@@ -75,22 +78,27 @@ export class Line {
     // A network that has gone says nothing: without an answer to this, the line is dead.
     #ping() {
         if (this.say({ type: 'ping' })) {
-            clearTimeout(this.#deadline);
-            this.#deadline = setTimeout(() => {
-                const socket = this.#socket;
-                if (socket === null) return;
-                socket.onclose = null;
-                socket.close();
-                this.#closed(true);
-            }, PONG_WITHIN);
+            this.#expect(PONG_WITHIN);
         }
+    }
+
+    /** Something has to be heard within this time. */
+    #expect(milliseconds) {
+        clearTimeout(this.#deadline);
+        this.#deadline = setTimeout(() => {
+            const socket = this.#socket;
+            if (socket === null) return;
+            socket.onclose = null;
+            socket.close();
+            this.#closed(true);
+        }, milliseconds);
     }
 }
 
 /** The agent whose session this is; null if nobody's; undefined while the relay cannot be asked. */
 async function agentOfSession() {
     try {
-        return (await (await fetch('/session')).json()).agent;
+        return (await (await fetch('/session', { signal: AbortSignal.timeout(CONNECTED_WITHIN) })).json()).agent;
     } catch {
         return undefined;
     }
@@ -104,12 +112,13 @@ export const unsaid = {
     remove(client) {
         localStorage.removeItem(KEPT + client);
     },
-    all(agent) {
+    /** Of this agent, at this desk: the conversations of another have other numbers. */
+    all(agent, desk) {
         const answers = [];
         for (let i = 0; i < localStorage.length; i++) {
             const key = localStorage.key(i);
             if (key.startsWith(KEPT)) answers.push(JSON.parse(localStorage.getItem(key)));
         }
-        return answers.filter((answer) => answer.agent === agent).sort((a, b) => a.at - b.at);
+        return answers.filter((answer) => answer.agent === agent && answer.desk === desk).sort((a, b) => a.at - b.at);
     },
 };

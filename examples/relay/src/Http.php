@@ -27,6 +27,8 @@ final class Http
         'Content-Security-Policy' => "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self' ws: wss:; "
             . "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ];
+    /** A token needs no more, and whoever sends more before logging in need not cost us the memory. Bytes. */
+    private const LONGEST_LOGIN = 4096;
     private const TEXT = ['Content-Type' => 'text/plain; charset=utf-8', 'X-Content-Type-Options' => 'nosniff'];
 
     /** @param \Closure(): void $changed called when the database has changed */
@@ -88,7 +90,8 @@ final class Http
 
             return;
         }
-        $agent = $this->sessions->byToken(Fields::json($request->body)?->text('token') ?? '');
+        $body = \strlen($request->body) <= self::LONGEST_LOGIN ? Fields::json($request->body) : null;
+        $agent = $this->sessions->byToken($body?->text('token') ?? '');
         if ($agent === null) {
             $this->sessions->noteWrong($address);
             $response->send(403, "this is nobody's token\n", self::TEXT);

@@ -43,12 +43,18 @@ final class Relay
         $messages = new Messages(new Database($config->text('database')), $clock);
         $channels = Channels::of($config);
         $sessions = new Sessions($config->agents, \str_starts_with($config->text('public_url'), 'https:'), $clock);
-        $sender = new SenderProcess($senderCommand, $clock);
+        $sender = new SenderProcess($senderCommand, self::steadyClock());
 
+        $most = self::ENGINE['max_connections'];
+        if ((int) ($config->engine['max_connections'] ?? 0) > (int) $most) {
+            throw new \InvalidArgumentException("engine.max_connections: at most $most, for stream_select() watches no descriptor above 1023");
+        }
         $server = new Server($config->engine + self::ENGINE);
         $origin = self::origin($config->text('public_url'));
         $desk = new Desk($server, $messages, $sessions, $channels, $origin, $sender->wake(...));
         $http = new Http($config, $channels, $messages, $sessions, $desk->changed(...));
+        // nginx is another user: a Unix socket is for all of this machine, as a port of the loopback is.
+        $mask = \umask(0);
         $server->listen(...$config->address());
         $server->on('request', $http(...));
         $server->on('handshake', $desk->handshake(...));
@@ -57,6 +63,7 @@ final class Relay
         $server->on('close', $desk->close(...));
         $isToStop = self::whetherToStop();
         $server->start();
+        \umask($mask);
         [$host] = $config->address();
         \fwrite(\STDOUT, "listening on $host:{$server->port()}\n");
 
@@ -81,7 +88,7 @@ final class Relay
         $outbox = new Outbox($database, new Messages($database, $clock), $backoff, $clock);
         $http = new HttpClient($config->milliseconds('retry.timeout'));
         $lockFile = $config->text('database') . '.sender-lock';
-        (new Sender($outbox, Channels::of($config), $http, $lockFile, $clock, \STDIN, \STDOUT))->run();
+        (new Sender($outbox, Channels::of($config), $http, $lockFile, self::steadyClock(), \STDIN, \STDOUT))->run();
     }
 
     /**
@@ -147,7 +154,15 @@ final class Relay
     /** "https://desk.example/page" → "https://desk.example" */
     private static function origin(string $url): string
     {
-        return (string) \preg_replace('~^(https?://[^/?#]+).*~', '$1', $url);
+        $origin = \strtolower((string) \preg_replace('~^(https?://[^/?#]+).*~i', '$1', $url));
+
+        return (string) \preg_replace('~^(http(?=:.*:80$)|https(?=:.*:443$))(.*):\d+$~', '$1$2', $origin);
+    }
+
+    /** @return \Closure(): int milliseconds that only go up, whatever is done to the clock */
+    private static function steadyClock(): \Closure
+    {
+        return static fn (): int => \intdiv(\hrtime(true), 1_000_000);
     }
 
     /** @return \Closure(): int milliseconds since 1970 */

@@ -54,20 +54,21 @@ final class Sessions
     {
         [$count, $since] = $this->wrong[$address] ?? [0, 0];
 
-        return $count >= self::TRIES && ($this->clock)() - $since < self::WINDOW_MS;
+        return $count >= self::TRIES && \abs(($this->clock)() - $since) < self::WINDOW_MS;
     }
 
     public function noteWrong(string $address): void
     {
         $now = ($this->clock)();
         [$count, $since] = $this->wrong[$address] ?? [0, $now];
-        $isOld = $now - $since >= self::WINDOW_MS;
+        $isOld = \abs($now - $since) >= self::WINDOW_MS;
         if (\count($this->wrong) >= self::MOST_ADDRESSES) {
-            $this->wrong = \array_filter($this->wrong, static fn (array $entry): bool => $now - $entry[1] < self::WINDOW_MS);
+            $this->wrong = \array_filter($this->wrong, static fn (array $entry): bool => \abs($now - $entry[1]) < self::WINDOW_MS);
         }
-        if (\count($this->wrong) < self::MOST_ADDRESSES) {
-            $this->wrong[$address] = $isOld ? [1, $now] : [$count + 1, $since];
+        if (\count($this->wrong) >= self::MOST_ADDRESSES && !isset($this->wrong[$address])) {
+            unset($this->wrong[\array_key_first($this->wrong)]);
         }
+        $this->wrong[$address] = $isOld ? [1, $now] : [$count + 1, $since];
     }
 
     /** The value of Set-Cookie that logs this agent in. */

@@ -10,7 +10,7 @@ use Relay\Config;
 
 final class ConfigTest extends TestCase
 {
-    private const AGENTS = ['RELAY_AGENTS' => 'ada:0123456789abcdef, Bob B.:fedcba9876543210'];
+    private const AGENTS = ['RELAY_AGENTS' => 'ada:0123456789abcdef, Agent B.:fedcba9876543210'];
 
     /** @var list<string> */
     private array $files = [];
@@ -41,7 +41,7 @@ final class ConfigTest extends TestCase
         self::assertSame(['a.sqlite', 'of; the file'], [$config->text('database'), $config->text('messenger.app_secret')]);
         self::assertSame(250, $config->milliseconds('retry.first'));
         self::assertSame(['max_request_body' => '2M', 'trusted_proxies' => '10.0.0.0/8'], $config->engine);
-        self::assertSame(['ada' => '0123456789abcdef', 'Bob B.' => 'fedcba9876543210'], $config->agents);
+        self::assertSame(['ada' => '0123456789abcdef', 'Agent B.' => 'fedcba9876543210'], $config->agents);
         self::assertSame(['messenger'], Channels::of($config)->names());
         self::assertSame(['unix:/run/relay.sock', 0], Config::load(null, self::AGENTS + ['RELAY_LISTEN' => 'unix:/run/relay.sock'])->address());
     }

@@ -53,6 +53,14 @@ final class HttpClientTest extends TestCase
         self::assertSame('{"text":"Grüße / 世界"}', $body);
     }
 
+    public function testAReplyThatIsCompleteCountsThoughTheConnectionStaysOpen(): void
+    {
+        foreach (["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"] as $bytes) {
+            self::assertSame('ok', (new HttpClient(5000))->post(new Call($this->server($bytes, 'stay'), []))->body);
+        }
+        self::assertSame(204, (new HttpClient(5000))->post(new Call($this->server("HTTP/1.1 204 No Content\r\n\r\n", 'stay'), []))->status);
+    }
+
     /** @return iterable<string, array{string, int, string}> */
     public static function replies(): iterable
     {

@@ -215,6 +215,9 @@ final class MessengerTest extends TestCase
         yield 'unknown' => [500, 1, 0, Outcome::LATER, false];
         yield 'service' => [500, 2, 0, Outcome::LATER, false];
         yield 'temporary send failure' => [400, 1200, 0, Outcome::LATER, false];
+        yield 'an error though it was sent' => [400, 1, 1357046, Outcome::DOUBT, false];
+        yield 'the limit of the app' => [400, 341, 0, Outcome::LATER, true];
+        yield 'a gateway that knows nothing' => [504, null, 0, Outcome::DOUBT, false];
         yield 'a server in trouble, without JSON' => [503, null, 0, Outcome::LATER, false];
         foreach ([[10, 2018278], [100, 2018001], [190, 0], [200, 0], [551, 1545041], [1, 99], [2, 2018344], [4, 2018354], [368, 0]] as [$code, $sub]) {
             yield "lasting $code-$sub" => [400, $code, $sub, Outcome::FAILED, false];

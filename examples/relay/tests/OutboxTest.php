@@ -144,6 +144,17 @@ final class OutboxTest extends TestCase
         self::assertSame(Message::SENT, $desk->field($id, 'state'));
     }
 
+    public function testAClockThatIsSetBackHoldsUpNobody(): void
+    {
+        $desk = new Support();
+        $id = $desk->answered();
+        $desk->outbox->settle($desk->claim(), Outcome::later('busy'), 0);
+        self::assertNull($desk->outbox->claim());
+        $desk->now -= 86_400_000;
+        self::assertSame(0, $desk->outbox->nextInMs());
+        self::assertSame($id, $desk->claim()->id);
+    }
+
     public function testTheQueueIsReadFromItsIndex(): void
     {
         $desk = new Support();

@@ -9,7 +9,7 @@ use Relay\Sessions;
 
 final class SessionsTest extends TestCase
 {
-    private const TOKENS = ['ada' => '0123456789abcdef', 'Bob B. Öz' => 'fedcba9876543210', '42' => '42424242424242424'];
+    private const TOKENS = ['ada' => '0123456789abcdef', 'Agent B. Ö' => 'fedcba9876543210', '42' => '42424242424242424'];
 
     private int $now = 1_700_000_000_000;
 
@@ -17,7 +17,7 @@ final class SessionsTest extends TestCase
     {
         $sessions = $this->sessions();
         self::assertSame('ada', $sessions->byToken('0123456789abcdef'));
-        self::assertSame('Bob B. Öz', $sessions->byToken('fedcba9876543210'));
+        self::assertSame('Agent B. Ö', $sessions->byToken('fedcba9876543210'));
         foreach (['', '0123456789abcde', '0123456789abcdeff', 'ada'] as $wrong) {
             self::assertNull($sessions->byToken($wrong));
         }
@@ -81,6 +81,20 @@ final class SessionsTest extends TestCase
         self::assertFalse($sessions->isLockedOut('192.0.2.1'));
         $sessions->noteWrong('192.0.2.1');
         self::assertFalse($sessions->isLockedOut('192.0.2.1'), 'it counts anew');
+    }
+
+    public function testManyWhoGuessDoNotHideOneAnother(): void
+    {
+        $sessions = $this->sessions();
+        for ($i = 0; $i < 10_000; ++$i) {
+            $sessions->noteWrong("2001:db8::$i");
+        }
+        for ($i = 0; $i < 10; ++$i) {
+            $sessions->noteWrong('192.0.2.1');
+        }
+        self::assertTrue($sessions->isLockedOut('192.0.2.1'));
+        $this->now -= 86_400_000;
+        self::assertFalse($sessions->isLockedOut('192.0.2.1'), 'the clock was set back');
     }
 
     private function sessions(): Sessions

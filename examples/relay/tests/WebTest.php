@@ -19,9 +19,9 @@ final class WebTest extends TestCase
 
     public function testAMessageIsTaken(): void
     {
-        $received = self::post('{"id": "o-17-1", "customer": {"id": "c42", "name": "Lin"}, "text": "Where is it?"}');
+        $received = self::post('{"id": "o-17-1", "customer": {"id": "c42", "name": "Order 17"}, "text": "Where is it?"}');
         self::assertSame(200, $received->status);
-        self::assertEquals([new Incoming('c42', 'o-17-1', 'Where is it?', [], 'Lin')], $received->events);
+        self::assertEquals([new Incoming('c42', 'o-17-1', 'Where is it?', [], 'Order 17')], $received->events);
     }
 
     public function testWhatIsIncompleteIsABadRequest(): void

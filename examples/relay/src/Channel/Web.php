@@ -14,7 +14,7 @@ use WsPush\Request;
 /**
  * Plain JSON, for a contact form, a ticket system or a shop of your own. A message is posted to /hook/web as
  *
- *     {"id": "order-17-1", "customer": {"id": "c42", "name": "Lin"}, "text": "Where is my parcel?"}
+ *     {"id": "order-17-1", "customer": {"id": "c42", "name": "Order 17"}, "text": "Where is my parcel?"}
  *
  * with the header X-Signature-256: sha256=HMAC, over the body and with the secret that both sides know. An answer is posted to
  * reply_url in the same way: {"id", "customer": {"id"}, "text"}. Its id is in the header Idempotency-Key, too: one that

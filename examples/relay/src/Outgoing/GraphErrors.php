@@ -18,10 +18,14 @@ final class GraphErrors
 {
     /** Unknown error, service down, temporary failure of sending. */
     private const PASSING = [1, 2, 1200];
-    /** Too many calls: of the app, of the user, of the Page, of this API, of the Messenger Platform for the Page. */
-    private const LIMITS = [4, 17, 32, 613, 80006];
+    /** Too many calls: of the app, of the user, of the Page, of the app again, of this API, of the Messenger Platform for the Page. */
+    private const LIMITS = [4, 17, 32, 341, 613, 80006];
     /** code-subcode of those that share a passing code and stay all the same: permissions, terms, frequency of marketing. */
     private const STAYING = ['1-99', '2-2018344', '4-2018354'];
+    /** "Received invalid JSON reply": documented as an error that comes although the message was sent. */
+    private const PERHAPS_SENT = ['1-1357046'];
+    /** A server that says that it did not serve; other statuses of its kind come from a gateway, too, which does not know. */
+    private const NOT_SERVED = 503;
     private const TOKEN = [102, 190];
     private const WINDOW = 10;
     private const UNREACHABLE = 551;
@@ -35,6 +39,10 @@ final class GraphErrors
         $message = $error->text('message') ?: 'no explanation';
         if (\in_array("$code-$subcode", self::STAYING, true)) {
             return Outcome::failed("$message ($name)");
+        }
+        $isOfTheGateway = !$error->has('code') && $status >= 500 && $status !== self::NOT_SERVED;
+        if ($isOfTheGateway || \in_array("$code-$subcode", self::PERHAPS_SENT, true)) {
+            return Outcome::doubt("$message ($name)");
         }
         if (\in_array($code, self::LIMITS, true) || $status === 429) {
             return Outcome::later("too many calls ($name)", true);

@@ -86,6 +86,9 @@ final class HttpClient
             if (\strlen($reply) > self::LONGEST_REPLY) {
                 throw new NoReply('the reply is too long');
             }
+            if (self::isComplete($reply)) {
+                break; // whatever becomes of the connection
+            }
             if ($bytes === '' && !\feof($socket) && !$this->wait($socket, $deadline, false)) {
                 throw new NoReply('no reply in time');
             }
@@ -104,6 +107,20 @@ final class HttpClient
         [$read, $write, $none] = $toWrite ? [null, [$socket], null] : [[$socket], null, null];
 
         return @\stream_select($read, $write, $none, (int) $left, (int) (($left - (int) $left) * 1e6)) !== 0;
+    }
+
+    /** A reply that tells its length, and has it. */
+    private static function isComplete(string $reply): bool
+    {
+        [$head] = \explode("\r\n\r\n", $reply, 2);
+        if (\preg_match('~^(content-length|transfer-encoding):|^HTTP/1\.[01] 204~mi', $head) !== 1) {
+            return false;
+        }
+        try {
+            return self::parse($reply)->status > 0;
+        } catch (NoReply) {
+            return false;
+        }
     }
 
     private static function parse(string $reply): HttpReply

@@ -18,6 +18,8 @@ final class Sender
 {
     private const LOCK_RETRY_MS = 100;
     private const LONGEST_SLEEP_MS = 60_000;
+    private const NOTE_RETRY_MS = 500;
+    private const NOTE_TRIES = 1200;
 
     /** @var array<string, int> channel => when it may be called again, by the clock */
     private array $pausedUntil = [];
@@ -25,7 +27,7 @@ final class Sender
     private $lock = null;
 
     /**
-     * @param \Closure(): int $clock milliseconds since 1970
+     * @param \Closure(): int $clock milliseconds that only go up
      * @param resource $input
      * @param resource $output
      */
@@ -71,7 +73,7 @@ final class Sender
                 $outcome = Outcome::doubt($trouble->getMessage());
             }
         }
-        $wait = $this->outbox->settle($answer, $outcome, $channel?->doubtMs() ?? 0);
+        $wait = $this->note($answer, $outcome, $channel?->doubtMs() ?? 0);
         if ($outcome->forAll) {
             $this->pausedUntil[$answer->channel] = ($this->clock)() + $wait;
         }
@@ -80,6 +82,27 @@ final class Sender
             \error_log("relay: $which: $outcome->kind: $outcome->note");
         }
         $this->tell();
+    }
+
+    /**
+     * Notes the outcome, which nobody else knows: on a disk that is full, or a database that is busy, as soon as that has passed.
+     * To end instead would have the answer sent again.
+     */
+    private function note(Answer $answer, Outcome $outcome, int $doubtMs): int
+    {
+        for ($tries = 1; ; ++$tries) {
+            try {
+                return $this->outbox->settle($answer, $outcome, $doubtMs);
+            } catch (\PDOException $trouble) {
+                if ($tries === 1) {
+                    \error_log("relay: answer $answer->id: $outcome->kind, which cannot be noted yet: {$trouble->getMessage()}");
+                }
+                if ($tries >= self::NOTE_TRIES) {
+                    throw $trouble;
+                }
+                \usleep(1000 * self::NOTE_RETRY_MS);
+            }
+        }
     }
 
     /** Waits until no other sender of this database is left. False when the relay goes meanwhile. */

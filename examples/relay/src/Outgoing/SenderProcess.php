@@ -22,7 +22,7 @@ final class SenderProcess
 
     /**
      * @param list<string> $command
-     * @param \Closure(): int $clock milliseconds since 1970
+     * @param \Closure(): int $clock milliseconds that only go up
      */
     public function __construct(private readonly array $command, private readonly \Closure $clock)
     {

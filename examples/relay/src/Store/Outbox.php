@@ -17,6 +17,8 @@ use Relay\Outgoing\Outcome;
  */
 final class Outbox
 {
+    /** A clock that was set back by more than this since the last attempt says nothing about the next one. */
+    private const CLOCK_SLACK_MS = 60_000;
     private const OPEN = [Message::QUEUED, Message::SENDING, Message::DOUBT];
 
     /** @param \Closure(): int $clock milliseconds since 1970 */
@@ -38,10 +40,7 @@ final class Outbox
     {
         return $this->database->transaction(function () use ($paused): ?Answer {
             foreach ($this->heads() as $row) {
-                if ($row->int('due_at') > ($this->clock)()) {
-                    return null;
-                }
-                if (!\in_array($row->text('channel'), $paused, true)) {
+                if ($this->dueInMs($row) === 0 && !\in_array($row->text('channel'), $paused, true)) {
                     $this->database->run(
                         'UPDATE messages SET state = :sending, attempts = attempts + 1, sent_at = :now WHERE id = :id',
                         ['sending' => Message::SENDING, 'now' => ($this->clock)(), 'id' => $row->int('id')],
@@ -118,13 +117,21 @@ final class Outbox
      */
     public function nextInMs(array $paused = []): ?int
     {
+        $next = null;
         foreach ($this->heads() as $row) {
             if (!\in_array($row->text('channel'), $paused, true)) {
-                return \max(0, $row->int('due_at') - ($this->clock)());
+                $next = \min($next ?? \PHP_INT_MAX, $this->dueInMs($row));
             }
         }
 
-        return null;
+        return $next;
+    }
+
+    private function dueInMs(Fields $row): int
+    {
+        $now = ($this->clock)();
+
+        return $now < $row->int('sent_at') - self::CLOCK_SLACK_MS ? 0 : \max(0, $row->int('due_at') - $now);
     }
 
     /** @return list<Fields> the first open answer of each conversation, the one due first before the others */
