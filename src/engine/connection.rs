@@ -70,9 +70,12 @@ impl Leftover {
     }
 
     /// Keeps these instead. Without any there is no buffer for them either.
+    #[inline]
     pub fn keep(&mut self, left: &[u8]) {
         if left.is_empty() {
-            self.0 = None;
+            if self.0.is_some() {
+                self.0 = None;
+            }
         } else {
             let bytes = self.0.get_or_insert_default();
             bytes.clear();

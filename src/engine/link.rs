@@ -100,6 +100,7 @@ impl Link {
     }
 
     /// How many bytes of answers a connection takes: none if it is not open.
+    #[inline]
     #[must_use]
     pub fn room(&self, conn: ConnId) -> u64 {
         match self.registry.standing(conn) {

@@ -1,4 +1,5 @@
-//! Receiving, and taking apart what was received: the way of a message to the host.
+//! Receiving, and taking apart what was received: the way of a message to the host. It is one function to the processor: what
+//! else needs a part of it has a copy of its own.
 
 use super::super::connection::{Connection, State, Wire};
 use super::super::delivery::Delivery;
@@ -74,6 +75,7 @@ impl Reactor {
     }
 
     /// Reads what a connection has sent so far, before its readiness is reported.
+    #[inline(never)]
     pub(super) fn read_early(&mut self, conn: &mut Connection) -> Fate {
         conn.wire.flags.readable = true;
         self.link.begin_turn(conn.wire.id, None);
@@ -100,6 +102,7 @@ impl Reactor {
     /// Whether to read on. What can bring events waits for the host to catch up, an open connection for its peer to
     /// take what it was sent and for the host to want it, the next request for the last response to have left, and one that is
     /// leaving for its end.
+    #[inline(always)]
     fn may_read(&mut self, wire: &mut Wire) -> bool {
         let brings_events = matches!(wire.state, State::Handshake | State::Body | State::Open);
         if brings_events && (self.is_host_behind() || self.for_host && self.delivery.has_news()) {
@@ -132,6 +135,7 @@ impl Reactor {
         self.host_behind
     }
 
+    #[inline(always)]
     fn receive_once(&mut self, conn: &mut Connection) -> Fate {
         if matches!(conn.wire.state, State::Open | State::Closing) {
             if let Some((buffer, most)) = conn.decoder.direct() {
@@ -167,6 +171,7 @@ impl Reactor {
     }
 
     /// Notes what a receive says of the connection. `None` if nothing was received.
+    #[inline(always)]
     fn judge_receive(&mut self, wire: &mut Wire, received: io::Result<usize>, most: usize) -> Option<usize> {
         match received {
             Ok(0) => {
@@ -208,6 +213,7 @@ impl Reactor {
     }
 
     /// Works off what was received, with what was kept from before in front of it.
+    #[inline(always)]
     fn digest(&mut self, conn: &mut Connection, input: &mut [u8]) -> Fate {
         let mut used = 0;
         if matches!(conn.wire.state, State::Handshake | State::Body) {
@@ -228,6 +234,7 @@ impl Reactor {
     }
 
     /// Goes on with what was received together with an earlier request.
+    #[inline(never)]
     pub(super) fn digest_kept(&mut self, conn: &mut Connection) -> Fate {
         let mut kept = conn.pending.take();
         self.digest(conn, &mut kept)

@@ -97,7 +97,14 @@ impl Reactor {
         }
     }
 
+    #[inline]
     pub(super) fn after_flush(&mut self, wire: &mut Wire) -> Fate {
+        if matches!(wire.state, State::Open) && !wire.flags.high { Fate::Lives } else { self.go_on(wire) }
+    }
+
+    /// Does what waits for room, or for all to have left.
+    #[inline(never)]
+    fn go_on(&mut self, wire: &mut Wire) -> Fate {
         // The next request waits for the last response to have left.
         let falls_to = if matches!(wire.state, State::Handshake) { 0 } else { self.link.options.low_watermark };
         if wire.flags.high && wire.queued() as u64 <= falls_to {
