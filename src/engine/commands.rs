@@ -11,6 +11,7 @@
 use super::outbox::GATHER_MAX;
 use super::pool::Pool;
 use super::registry::ConnId;
+use super::request::Request;
 use super::worker::{self, QUIET_MAX};
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::http::ResponseHead;
@@ -78,8 +79,8 @@ pub enum Command {
         to: ConnId,
         /// The 101 response.
         response: Vec<u8>,
-        /// The subprotocol in it.
-        subprotocol: Option<String>,
+        /// What it answers, with the subprotocol in it.
+        request: Arc<Request>,
     },
     /// Tell the log where the server listens.
     LogStart,

@@ -12,7 +12,7 @@ use super::request::Request;
 use super::timers::Tick;
 use crate::sys::socket::Peer;
 use std::collections::HashMap;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -80,7 +80,7 @@ const UNIX: u32 = 3;
 
 impl FactTable {
     /// Puts in what the request of a connection says that is about to open, unless that is gone.
-    pub fn put(&self, registry: &Registry, conn: ConnId, request: &Request, subprotocol: &CStr, now: Tick) {
+    pub fn put(&self, registry: &Registry, conn: ConnId, request: &Request, now: Tick) {
         let mut table = self.lock();
         if registry.standing(conn).is_some() {
             registry.note_opened(conn, now);
@@ -88,7 +88,7 @@ impl FactTable {
             let place = Place {
                 local: request.local(),
                 path: CString::new(&path[..path.len().min(PATH_MAX)]).unwrap_or_default(),
-                subprotocol: subprotocol.to_owned(),
+                subprotocol: request.subprotocol().to_owned(),
             };
             table.put(registry.slot_of(conn), request.remote(), place);
         }

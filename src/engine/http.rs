@@ -20,8 +20,6 @@ pub struct Http {
     pub exchange: Exchange,
     /// The request whose body is arriving.
     pub incoming: Option<(Request, BodyReader)>,
-    /// The request whose upgrade the host decides about.
-    pub undecided: Option<Arc<Request>>,
     /// The host was told of a request under the id that the connection has.
     pub is_told: bool,
     /// Nothing of the next request has arrived.

@@ -3,13 +3,13 @@
 use super::super::commands::Command;
 use super::super::http::Undecided;
 use super::super::registry::{ConnId, Phase};
+use super::super::request::Request;
 use super::super::timers::tick_of;
 use super::Link;
 use crate::error::{Error, Result, Status};
 use crate::protocol::http::ResponseHead;
 use crate::sys::clock;
 use std::collections::HashMap;
-use std::ffi::CString;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 impl Link {
@@ -106,12 +106,14 @@ impl Link {
         if !self.registry.change_phase(conn, Phase::Deciding, Phase::Claimed) {
             return Err(self.refusal(conn, self.registry.standing(conn), Phase::Deciding));
         }
-        let request = Arc::clone(&undecided.request);
+        let request = match &subprotocol {
+            Some(subprotocol) => Arc::new(Request::clone(&undecided.request).with_subprotocol(subprotocol)),
+            None => Arc::clone(&undecided.request),
+        };
         all.remove(&conn);
         drop(all);
-        let chosen = CString::new(subprotocol.as_deref().unwrap_or_default()).unwrap_or_default();
-        self.facts.put(&self.registry, conn, &request, &chosen, tick_of(clock::now_ms()));
-        self.enqueue(Command::Accept { to: conn, response, subprotocol })?;
+        self.facts.put(&self.registry, conn, &request, tick_of(clock::now_ms()));
+        self.enqueue(Command::Accept { to: conn, response, request })?;
         // Not before, or what another thread pushes could come first.
         self.registry.change_phase(conn, Phase::Claimed, Phase::Open);
         Ok(())

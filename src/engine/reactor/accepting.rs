@@ -29,28 +29,25 @@ impl Reactor {
                 if !listening.waiting || listening.paused_until.is_some() {
                     break;
                 }
-                match listening.listener.accept() {
-                    Ok(socket) => {
-                        listening.starved = false;
-                        self.admit(socket);
-                    }
-                    Err(error) => {
-                        if listening.on_accept_error(&error, self.now) {
-                            self.on_starving(&error);
-                        }
-                    }
-                }
+                let next = listening.next(self.now);
+                self.take_in(next);
             }
         }
     }
 
-    /// Notes that accepting pauses.
-    pub(super) fn on_starving(&mut self, error: &io::Error) {
-        self.link.stats.accepts_paused.add(1);
-        self.log(Level::Warning, |_| format!("accepting pauses, and is tried again soon: {error}"));
+    /// Takes in what came of [`Listening::next`].
+    pub(super) fn take_in(&mut self, next: io::Result<Option<Socket>>) {
+        match next {
+            Ok(Some(socket)) => self.admit(socket),
+            Ok(None) => {}
+            Err(error) => {
+                self.link.stats.accepts_paused.add(1);
+                self.log(Level::Warning, |_| format!("accepting pauses, and is tried again soon: {error}"));
+            }
+        }
     }
 
-    pub(super) fn admit(&mut self, socket: Socket) {
+    fn admit(&mut self, socket: Socket) {
         self.link.stats.connections_accepted.add(1);
         let Some(id) = self.ids.take(&self.link.registry) else { return self.drop_arrival() };
         if self.epoll.add(socket.as_fd(), id).is_err() {
@@ -115,16 +112,24 @@ impl Listening {
         Self { listener, waiting: false, paused_until: None, starved: false }
     }
 
-    /// Whether this begins a pause.
-    pub(super) fn on_accept_error(&mut self, error: &io::Error, now: Tick) -> bool {
-        if is_lasting(error) {
-            self.paused_until = Some(now.wrapping_add(ACCEPT_PAUSE));
-            return !std::mem::replace(&mut self.starved, true);
+    /// The next connection that waits; `None` if there is none, or it is gone again.
+    ///
+    /// # Errors
+    /// Why accepting pauses, when it begins to.
+    pub(super) fn next(&mut self, now: Tick) -> io::Result<Option<Socket>> {
+        match self.listener.accept() {
+            Ok(socket) => {
+                self.starved = false;
+                Ok(Some(socket))
+            }
+            Err(error) if is_lasting(&error) => {
+                self.paused_until = Some(now.wrapping_add(ACCEPT_PAUSE));
+                if std::mem::replace(&mut self.starved, true) { Ok(None) } else { Err(error) }
+            }
+            Err(error) => {
+                self.waiting &= error.kind() != io::ErrorKind::WouldBlock;
+                Ok(None)
+            }
         }
-        if error.kind() == io::ErrorKind::WouldBlock {
-            self.waiting = false;
-        }
-        // Anything else is about that one connection, which is gone again.
-        false
     }
 }

@@ -185,8 +185,8 @@ impl Reactor {
                 self.stream(to, piece.len(), |reactor, wire| reactor.send_piece(wire, piece))
             }
             Command::EndStream(to) => self.stream(to, 0, Reactor::end_stream),
-            Command::Accept { to, response, subprotocol } => self.with(to, |reactor, conn| {
-                reactor.accept_upgrade(&mut conn.wire, &response, subprotocol.as_deref());
+            Command::Accept { to, response, request } => self.with(to, |reactor, conn| {
+                reactor.accept_upgrade(&mut conn.wire, &response, request);
                 reactor.link.begin_turn(to, None);
                 // What was pushed since the upgrade was accepted lies in the queue: answers do not overtake it.
                 reactor.link.divert();

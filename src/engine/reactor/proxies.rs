@@ -16,10 +16,6 @@ pub enum Introduction {
     Given(Source),
 }
 
-/// Who is not there any more.
-const UNKNOWN: std::net::SocketAddr =
-    std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
-
 impl Reactor {
     /// Has a connection begin with a header of the PROXY protocol if it comes from one who speaks it.
     pub(super) fn await_introduction(&self, wire: &mut Wire) {
@@ -72,28 +68,28 @@ impl Reactor {
             return Ok(());
         }
         match self.client_of(wire, head) {
-            client @ Peer::Tcp(address) if !self.is_trusted(client) => self.count_address(wire, address.ip()),
+            Some(client @ Peer::Tcp(address)) if !self.is_trusted(client) => self.count_address(wire, address.ip()),
             _ => Ok(()),
         }
     }
 
-    /// Whom a request is from: the far end of the connection, or whom that end names if it is believed.
-    pub(super) fn client_of(&self, wire: &mut Wire, head: &RequestHead<'_>) -> Peer {
-        // Of a connection that was reset there is nothing to tell, least of all that it is a local one.
-        if wire.socket.peer().is_err() {
+    /// Whom a request is from: the far end of the connection, or whom that end names if it is believed. `None` if the
+    /// connection was reset: then there is nothing to tell, least of all that it is a local one.
+    pub(super) fn client_of(&self, wire: &mut Wire, head: &RequestHead<'_>) -> Option<Peer> {
+        let Ok(far_end) = wire.socket.peer() else {
             wire.flags.broken = true;
-        }
-        let far_end = || wire.socket.peer().unwrap_or(Peer::Tcp(UNKNOWN));
+            return None;
+        };
         let nearest = match wire.http.as_ref().and_then(|http| http.introduction) {
             Some(Introduction::Given(Source::Client(address))) => Peer::Tcp(address),
             Some(Introduction::Given(Source::Unix)) => Peer::Unix,
             // A proxy that cannot tell whom it speaks for has not looked at what that one sends either.
-            Some(Introduction::Given(Source::Proxy)) => return far_end(),
-            Some(Introduction::Awaited) | None => far_end(),
+            Some(Introduction::Given(Source::Proxy)) => return Some(far_end),
+            Some(Introduction::Awaited) | None => far_end,
         };
         if self.site.trusted.is_empty() || !self.is_trusted(nearest) {
-            return nearest;
+            return Some(nearest);
         }
-        forwarded::client(&head.headers(), &self.site.trusted).map_or(nearest, Peer::Tcp)
+        Some(forwarded::client(&head.headers(), &self.site.trusted).map_or(nearest, Peer::Tcp))
     }
 }

@@ -92,16 +92,13 @@ impl Reactor {
         wire.http().exchange = Exchange {
             version: head.version(),
             persistence: if may_persist { Persistence::KeepAlive } else { Persistence::Close },
-            head_only: head.method() == "HEAD",
             expects_continue: plain.expects_continue,
+            ..wire.http().exchange
         };
         if plain.body == Body::None && self.answer_by_itself(wire, head) {
             return;
         }
-        let request = self.describe(wire, head);
-        if wire.flags.broken {
-            return;
-        }
+        let Some(request) = self.describe(wire, head) else { return };
         match BodyReader::new(plain.body, self.link.options.max_request_body) {
             Ok(reader) if reader.is_done() => self.deliver_request(wire, request),
             Ok(reader) => {
@@ -157,8 +154,9 @@ impl Reactor {
         }
     }
 
-    fn describe(&self, wire: &mut Wire, head: &RequestHead<'_>) -> Request {
-        Request::new(head, self.client_of(wire, head), wire.socket.local())
+    /// What the host is told of a request. `None` if nobody waits for the answer any more.
+    fn describe(&self, wire: &mut Wire, head: &RequestHead<'_>) -> Option<Request> {
+        Some(Request::new(head, self.client_of(wire, head)?, wire.socket.local()))
     }
 
     /// Gives a connection an id that the host does not know yet, for the host is about to be told of it.
@@ -190,13 +188,10 @@ impl Reactor {
         if let Err(refusal) = self.count_client(wire, head) {
             return self.refuse(wire, refusal);
         }
-        let request = self.describe(wire, head);
-        if wire.flags.broken {
-            return;
-        }
+        let Some(request) = self.describe(wire, head) else { return };
         if self.delivery.decides(self.link.options.decide_upgrades) {
             let request = Arc::new(request);
-            return self.ask_host(wire, Arc::clone(&request), Undecided { request, upgrade, subprotocol });
+            return self.ask_host(wire, Undecided { request, upgrade, subprotocol });
         }
         let request = match &subprotocol {
             Some(subprotocol) => request.with_subprotocol(subprotocol),
@@ -205,7 +200,7 @@ impl Reactor {
         match upgrade.response(subprotocol.as_deref(), "") {
             Ok(response) => {
                 self.tell_as_new(wire);
-                self.link.facts.put(&self.link.registry, wire.id, &request, request.subprotocol(), self.now);
+                self.link.facts.put(&self.link.registry, wire.id, &request, self.now);
                 self.open(wire, &response, Arc::new(request));
             }
             // Nothing of ours is in it that could be invalid.
@@ -213,25 +208,20 @@ impl Reactor {
         }
     }
 
-    fn ask_host(&mut self, wire: &mut Wire, request: Arc<Request>, undecided: Undecided) {
+    fn ask_host(&mut self, wire: &mut Wire, undecided: Undecided) {
         if self.refuses_requests() {
             return self.refuse_for_stop(wire);
         }
         self.tell_as_new(wire);
-        wire.http().undecided = Some(Arc::clone(&request));
+        let request = Arc::clone(&undecided.request);
         self.enter(wire, State::Deciding);
         self.link.await_decision(wire.id, undecided);
         self.delivery.handshake(wire.id, request);
     }
 
     /// Opens a connection whose upgrade the host has accepted.
-    pub(super) fn accept_upgrade(&mut self, wire: &mut Wire, response: &[u8], subprotocol: Option<&str>) {
-        let undecided = wire.http.as_mut().and_then(|http| http.undecided.take());
-        if let (State::Deciding, Some(request)) = (&wire.state, undecided) {
-            let request = match subprotocol {
-                Some(subprotocol) => Arc::new(Request::clone(&request).with_subprotocol(subprotocol)),
-                None => request,
-            };
+    pub(super) fn accept_upgrade(&mut self, wire: &mut Wire, response: &[u8], request: Arc<Request>) {
+        if matches!(wire.state, State::Deciding) {
             self.link.registry.change_phase(wire.id, Phase::Claimed, Phase::Open);
             self.open(wire, response, request);
         }
@@ -335,7 +325,6 @@ impl Reactor {
 
     /// What comes after a response: the next request, or the end.
     pub(super) fn end_exchange(&mut self, wire: &mut Wire) {
-        wire.http().undecided = None;
         let http = wire.http();
         match http.exchange.persistence {
             // A response that began before a stop has promised that there may be another.

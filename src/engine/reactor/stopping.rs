@@ -154,14 +154,8 @@ impl Reactor {
         listening.starved = false;
         // A flood does not hold up a stop for ever.
         for _ in 0..2 * self.link.options.backlog {
-            match listening.listener.accept() {
-                Ok(socket) => self.admit(socket),
-                Err(error) => {
-                    if listening.on_accept_error(&error, self.now) {
-                        self.on_starving(&error);
-                    }
-                }
-            }
+            let next = listening.next(self.now);
+            self.take_in(next);
             if !listening.waiting || listening.starved {
                 return;
             }
