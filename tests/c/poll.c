@@ -175,7 +175,9 @@ static void stop_drains(struct poller *poller, int port)
         clients[i] = client_open(port);
         EXPECT_EVENT(poller, WS_EVENT_OPEN);
     }
+    uint64_t before = stats_of(poller->server).messages_in;
     send_message(clients[0], "last words");
+    STATS_WHEN(poller->server, messages_in, before + 1); /* what comes behind our Close frame would be dropped */
     CHECK_INT(1, readable(event_fd, 10000));
     pthread_t thread = spawn(stop_in_a_moment, poller->server);
     for (int i = 0; i < 3; i++) {
