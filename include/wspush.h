@@ -30,7 +30,7 @@ typedef enum {
    */
   WS_ERR_NULL = -1,
   /**
-   * Not a live server: freed already, or never one.
+   * Not a live server, client or loop: freed already, or never one.
    */
   WS_ERR_HANDLE = -2,
   /**
@@ -113,6 +113,70 @@ typedef enum {
    * As many as an option allows are there already.
    */
   WS_ERR_LIMIT = -22,
+  /**
+   * The URL of a client cannot be read.
+   */
+  WS_ERR_URL = -23,
+  /**
+   * Not built in: `wss://`, until this library speaks TLS.
+   */
+  WS_ERR_UNSUPPORTED = -24,
+  /**
+   * The name of the server has no address, or could not be looked up.
+   */
+  WS_ERR_RESOLVE = -25,
+  /**
+   * No connection: refused, unreachable, no such socket.
+   */
+  WS_ERR_CONNECT = -26,
+  /**
+   * No connection within `connect_timeout`.
+   */
+  WS_ERR_CONNECT_TIMEOUT = -27,
+  /**
+   * No whole response within `handshake_timeout`.
+   */
+  WS_ERR_HANDSHAKE_TIMEOUT = -28,
+  /**
+   * A response that makes no WebSocket: malformed, or without the fields of an upgrade, or with a choice that was not offered.
+   */
+  WS_ERR_HANDSHAKE = -29,
+  /**
+   * A response whose Sec-WebSocket-Accept does not answer our key.
+   */
+  WS_ERR_ACCEPT = -30,
+  /**
+   * The server ended the connection before its response was whole.
+   */
+  WS_ERR_TRUNCATED = -31,
+  /**
+   * The connection was reset before it opened.
+   */
+  WS_ERR_RESET = -32,
+  /**
+   * The server answered with another status than 101.
+   */
+  WS_ERR_HTTP_STATUS = -33,
+  /**
+   * The server answered with 401, or the proxy with 407.
+   */
+  WS_ERR_UNAUTHORIZED = -34,
+  /**
+   * The server answered with 503.
+   */
+  WS_ERR_UNAVAILABLE = -35,
+  /**
+   * The proxy does not let us through.
+   */
+  WS_ERR_PROXY = -36,
+  /**
+   * A redirection that is not to be followed: none is allowed, there were too many, or it leads nowhere.
+   */
+  WS_ERR_REDIRECT = -37,
+  /**
+   * A response head over `max_response_head`.
+   */
+  WS_ERR_HEAD_TOO_LARGE = -38,
 } ws_status;
 
 /**
@@ -191,7 +255,8 @@ typedef enum {
 } ws_log_level;
 
 /**
- * The HTTP request of an open or request event. Opaque. It lives as long as the event: in a callback until the callback
+ * The HTTP request of an open or request event; in the events of a client the response of the server, with the header fields
+ * of that, and method, target, path and query of the request that it answers. Opaque. It lives as long as the event: in a callback until the callback
  * returns, in poll mode until the next `ws_server_poll`. So do the strings that these functions return; all are
  * NUL-terminated. A NULL request gives NULL, or 0.
  */
@@ -1086,6 +1151,11 @@ int ws_server_event_fd(ws_server *server);
 int ws_server_on_log(ws_server *server,
                      ws_log_fn callback,
                      void *user_data);
+
+/**
+ * The status of a response, 101 if it opened the connection. 0 for a request.
+ */
+int ws_request_status(const ws_request *request);
 
 /**
  * The method: "GET".

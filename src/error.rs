@@ -15,7 +15,7 @@ pub enum Status {
     WS_OK = 0,
     /// A NULL where there must be none.
     WS_ERR_NULL = -1,
-    /// Not a live server: freed already, or never one.
+    /// Not a live server, client or loop: freed already, or never one.
     WS_ERR_HANDLE = -2,
     /// An argument out of its range: an opcode, a close code, a port, a reason over 123 bytes, a bad header.
     WS_ERR_ARGUMENT = -3,
@@ -57,6 +57,38 @@ pub enum Status {
     WS_ERR_PANIC = -21,
     /// As many as an option allows are there already.
     WS_ERR_LIMIT = -22,
+    /// The URL of a client cannot be read.
+    WS_ERR_URL = -23,
+    /// Not built in: `wss://`, until this library speaks TLS.
+    WS_ERR_UNSUPPORTED = -24,
+    /// The name of the server has no address, or could not be looked up.
+    WS_ERR_RESOLVE = -25,
+    /// No connection: refused, unreachable, no such socket.
+    WS_ERR_CONNECT = -26,
+    /// No connection within `connect_timeout`.
+    WS_ERR_CONNECT_TIMEOUT = -27,
+    /// No whole response within `handshake_timeout`.
+    WS_ERR_HANDSHAKE_TIMEOUT = -28,
+    /// A response that makes no WebSocket: malformed, or without the fields of an upgrade, or with a choice that was not offered.
+    WS_ERR_HANDSHAKE = -29,
+    /// A response whose Sec-WebSocket-Accept does not answer our key.
+    WS_ERR_ACCEPT = -30,
+    /// The server ended the connection before its response was whole.
+    WS_ERR_TRUNCATED = -31,
+    /// The connection was reset before it opened.
+    WS_ERR_RESET = -32,
+    /// The server answered with another status than 101.
+    WS_ERR_HTTP_STATUS = -33,
+    /// The server answered with 401, or the proxy with 407.
+    WS_ERR_UNAUTHORIZED = -34,
+    /// The server answered with 503.
+    WS_ERR_UNAVAILABLE = -35,
+    /// The proxy does not let us through.
+    WS_ERR_PROXY = -36,
+    /// A redirection that is not to be followed: none is allowed, there were too many, or it leads nowhere.
+    WS_ERR_REDIRECT = -37,
+    /// A response head over `max_response_head`.
+    WS_ERR_HEAD_TOO_LARGE = -38,
 }
 
 impl Status {
@@ -87,7 +119,7 @@ impl Status {
 const ALL: &[(Status, &std::ffi::CStr, &std::ffi::CStr)] = &[
     (Status::WS_OK, c"WS_OK", c"no error"),
     (Status::WS_ERR_NULL, c"WS_ERR_NULL", c"NULL where there must be none"),
-    (Status::WS_ERR_HANDLE, c"WS_ERR_HANDLE", c"not a live server"),
+    (Status::WS_ERR_HANDLE, c"WS_ERR_HANDLE", c"not a live handle"),
     (Status::WS_ERR_ARGUMENT, c"WS_ERR_ARGUMENT", c"argument out of range"),
     (Status::WS_ERR_UTF8, c"WS_ERR_UTF8", c"text is not UTF-8"),
     (Status::WS_ERR_OPTION, c"WS_ERR_OPTION", c"unknown option"),
@@ -108,6 +140,22 @@ const ALL: &[(Status, &std::ffi::CStr, &std::ffi::CStr)] = &[
     (Status::WS_ERR_INTERRUPTED, c"WS_ERR_INTERRUPTED", c"interrupted by a signal"),
     (Status::WS_ERR_PANIC, c"WS_ERR_PANIC", c"fault inside wspush"),
     (Status::WS_ERR_LIMIT, c"WS_ERR_LIMIT", c"limit reached"),
+    (Status::WS_ERR_URL, c"WS_ERR_URL", c"URL cannot be read"),
+    (Status::WS_ERR_UNSUPPORTED, c"WS_ERR_UNSUPPORTED", c"not supported by this build"),
+    (Status::WS_ERR_RESOLVE, c"WS_ERR_RESOLVE", c"name could not be looked up"),
+    (Status::WS_ERR_CONNECT, c"WS_ERR_CONNECT", c"could not connect"),
+    (Status::WS_ERR_CONNECT_TIMEOUT, c"WS_ERR_CONNECT_TIMEOUT", c"no connection in time"),
+    (Status::WS_ERR_HANDSHAKE_TIMEOUT, c"WS_ERR_HANDSHAKE_TIMEOUT", c"no response in time"),
+    (Status::WS_ERR_HANDSHAKE, c"WS_ERR_HANDSHAKE", c"response makes no WebSocket"),
+    (Status::WS_ERR_ACCEPT, c"WS_ERR_ACCEPT", c"wrong Sec-WebSocket-Accept"),
+    (Status::WS_ERR_TRUNCATED, c"WS_ERR_TRUNCATED", c"response ended too early"),
+    (Status::WS_ERR_RESET, c"WS_ERR_RESET", c"connection was reset"),
+    (Status::WS_ERR_HTTP_STATUS, c"WS_ERR_HTTP_STATUS", c"HTTP status other than 101"),
+    (Status::WS_ERR_UNAUTHORIZED, c"WS_ERR_UNAUTHORIZED", c"credentials wanted"),
+    (Status::WS_ERR_UNAVAILABLE, c"WS_ERR_UNAVAILABLE", c"server is unavailable"),
+    (Status::WS_ERR_PROXY, c"WS_ERR_PROXY", c"proxy refused"),
+    (Status::WS_ERR_REDIRECT, c"WS_ERR_REDIRECT", c"redirection not followed"),
+    (Status::WS_ERR_HEAD_TOO_LARGE, c"WS_ERR_HEAD_TOO_LARGE", c"response head too large"),
 ];
 
 /// An error with the detail of its case.

@@ -24,6 +24,22 @@ typedef enum {
   WS_ERR_INTERRUPTED = -20,
   WS_ERR_PANIC = -21,
   WS_ERR_LIMIT = -22,
+  WS_ERR_URL = -23,
+  WS_ERR_UNSUPPORTED = -24,
+  WS_ERR_RESOLVE = -25,
+  WS_ERR_CONNECT = -26,
+  WS_ERR_CONNECT_TIMEOUT = -27,
+  WS_ERR_HANDSHAKE_TIMEOUT = -28,
+  WS_ERR_HANDSHAKE = -29,
+  WS_ERR_ACCEPT = -30,
+  WS_ERR_TRUNCATED = -31,
+  WS_ERR_RESET = -32,
+  WS_ERR_HTTP_STATUS = -33,
+  WS_ERR_UNAUTHORIZED = -34,
+  WS_ERR_UNAVAILABLE = -35,
+  WS_ERR_PROXY = -36,
+  WS_ERR_REDIRECT = -37,
+  WS_ERR_HEAD_TOO_LARGE = -38,
 } ws_status;
 
 typedef enum {
@@ -268,6 +284,8 @@ int ws_server_poll_packed(ws_server *server, ws_batch *batch, int timeout_ms);
 int ws_server_event_fd(ws_server *server);
 
 int ws_server_on_log(ws_server *server, ws_log_fn callback, void *user_data);
+
+int ws_request_status(const ws_request *request);
 
 const char *ws_request_method(const ws_request *request);
 

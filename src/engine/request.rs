@@ -1,4 +1,4 @@
-//! The request that opened a connection, as the host gets to see it.
+//! The request that opened a connection, as the host gets to see it; on a client's side, the response to it.
 //!
 //! All strings lie in one allocation, each ended by a NUL, so that the C API can lend them as they are. None holds a
 //! NUL itself: the handshake refuses such requests.
@@ -10,9 +10,12 @@ use std::ffi::CStr;
 /// A place in the text of a request.
 type At = u32;
 
-/// An HTTP request: its first line, its header fields and where it came from.
+/// An HTTP request: its first line, its header fields and where it came from. Or a response: then the first line is that of
+/// the request that it answers, and the fields are its own.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// Of a response; 0 of a request.
+    status: u16,
     text: Vec<u8>,
     body: Vec<u8>,
     target: At,
@@ -29,16 +32,40 @@ impl Request {
     /// Copies what a request head says.
     #[must_use]
     pub fn new(head: &RequestHead<'_>, remote: Peer, local: Peer) -> Self {
+        let line = [head.method(), head.target(), head.path(), head.query().unwrap_or_default()];
+        Self::put_together(0, line, head.headers(), remote, local)
+    }
+
+    /// Copies what a response says that answers a GET of `target`.
+    #[must_use]
+    pub fn answered<'a>(
+        target: &str,
+        status: u16,
+        headers: impl Iterator<Item = (&'a str, &'a [u8])>,
+        remote: Peer,
+        local: Peer,
+    ) -> Self {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        Self::put_together(status, ["GET", target, path, query], headers, remote, local)
+    }
+
+    fn put_together<'a>(
+        status: u16,
+        [method, target, path, query]: [&str; 4],
+        headers: impl Iterator<Item = (&'a str, &'a [u8])>,
+        remote: Peer,
+        local: Peer,
+    ) -> Self {
         let mut text = Vec::with_capacity(512);
-        put(&mut text, head.method().as_bytes());
-        let target = put(&mut text, head.target().as_bytes());
-        let path = put(&mut text, head.path().as_bytes());
-        let query = put(&mut text, head.query().unwrap_or_default().as_bytes());
+        put(&mut text, method.as_bytes());
+        let target = put(&mut text, target.as_bytes());
+        let path = put(&mut text, path.as_bytes());
+        let query = put(&mut text, query.as_bytes());
         let remote_address = put(&mut text, remote.address().as_bytes());
         let subprotocol = put(&mut text, b"");
-        let headers = head.headers().map(|(name, value)| (put(&mut text, name.as_bytes()), put(&mut text, value)));
-        let headers = headers.collect();
-        Self { text, body: Vec::new(), target, path, query, remote_address, subprotocol, headers, remote, local }
+        let headers = headers.map(|(name, value)| (put(&mut text, name.as_bytes()), put(&mut text, value))).collect();
+        let body = Vec::new();
+        Self { status, text, body, target, path, query, remote_address, subprotocol, headers, remote, local }
     }
 
     /// The same with a body.
@@ -52,6 +79,12 @@ impl Request {
     pub fn with_subprotocol(mut self, subprotocol: &str) -> Self {
         self.subprotocol = put(&mut self.text, subprotocol.as_bytes());
         self
+    }
+
+    /// The status of a response, 0 of a request.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
     }
 
     /// `GET` and the like.

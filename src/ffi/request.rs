@@ -1,9 +1,10 @@
-//! The request that opened a connection, or that wants a response.
+//! The request that opened a connection, or that wants a response; for a client, the response that it got.
 
 use crate::engine::request::Request;
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-/// The HTTP request of an open or request event. Opaque. It lives as long as the event: in a callback until the callback
+/// The HTTP request of an open or request event; in the events of a client the response of the server, with the header fields
+/// of that, and method, target, path and query of the request that it answers. Opaque. It lives as long as the event: in a callback until the callback
 /// returns, in poll mode until the next `ws_server_poll`. So do the strings that these functions return; all are
 /// NUL-terminated. A NULL request gives NULL, or 0.
 pub struct ws_request {
@@ -25,6 +26,13 @@ unsafe fn borrow<'a>(request: *const ws_request) -> Option<&'a Request> {
 
 fn pointer(text: Option<&CStr>) -> *const c_char {
     text.map_or(std::ptr::null(), CStr::as_ptr)
+}
+
+/// The status of a response, 101 if it opened the connection. 0 for a request.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_status(request: *const ws_request) -> c_int {
+    // SAFETY: the contract of `ws_request`.
+    unsafe { borrow(request) }.map_or(0, |request| c_int::from(request.status()))
 }
 
 /// The method: "GET".

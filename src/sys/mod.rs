@@ -11,6 +11,7 @@ pub mod files;
 pub mod futex;
 pub mod inherit;
 pub mod process;
+pub mod random;
 pub mod ring;
 pub mod socket;
 
