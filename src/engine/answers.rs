@@ -5,7 +5,7 @@
 
 use crate::protocol::decoder::Kind;
 use crate::protocol::frame::{self, Header, Opcode};
-use crate::protocol::utf8;
+use crate::protocol::{mask, utf8};
 use crate::sys::copy;
 use std::io::IoSlice;
 
@@ -76,11 +76,25 @@ impl Answers {
         self.add_bytes(payload);
     }
 
-    fn add_bytes(&mut self, bytes: &[u8]) {
-        if self.bytes.len() - self.length < bytes.len() {
-            self.grow(bytes.len());
+    /// Adds a frame of a client.
+    pub fn add_masked(&mut self, opcode: Opcode, payload: &[u8], key: mask::Key) {
+        let mut buffer = [0; frame::MAX_HEADER];
+        let length = Header { fin: true, opcode, mask: Some(key), length: payload.len() as u64 }.write(&mut buffer);
+        self.add_bytes(&buffer[..length]);
+        mask::copy_masked(self.room(payload.len()), payload, key);
+        self.length += payload.len();
+    }
+
+    /// The place of the next bytes, so many of them.
+    fn room(&mut self, length: usize) -> &mut [u8] {
+        if self.bytes.len() - self.length < length {
+            self.grow(length);
         }
-        copy::copy(&mut self.bytes[self.length..][..bytes.len()], bytes);
+        &mut self.bytes[self.length..][..length]
+    }
+
+    fn add_bytes(&mut self, bytes: &[u8]) {
+        copy::copy(self.room(bytes.len()), bytes);
         self.length += bytes.len();
     }
 
@@ -144,6 +158,18 @@ mod tests {
                 taken
             });
             assert_eq!((sent, answers.bytes()), (taken, &all.bytes()[taken..]));
+        }
+    }
+
+    #[test]
+    fn frames_of_a_client_are_masked() {
+        let mut answers = Answers::new();
+        for payload in [&b""[..], b"Hello", &[0x5a; 126], &[0xa5; 70_000]] {
+            answers.clear();
+            answers.add_masked(Opcode::Text, payload, [0x37, 0xfa, 0x21, 0x3d]);
+            let mut expected = Vec::new();
+            frame::write(&mut expected, Opcode::Text, true, Some([0x37, 0xfa, 0x21, 0x3d]), payload);
+            assert_eq!(answers.bytes(), expected);
         }
     }
 

@@ -15,6 +15,7 @@ use super::request::Request;
 use super::worker::{self, QUIET_MAX};
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::http::ResponseHead;
+use crate::protocol::mask;
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::Bell;
 use crate::sys::ring::{Consumer, Producer, ring};
@@ -214,22 +215,29 @@ impl CommandQueue {
         }
     }
 
-    /// Encodes a message and asks to send it.
+    /// Encodes a message, masked if a client sends it, and asks to send it.
     ///
     /// # Errors
     /// Why it was not taken.
     #[inline]
-    pub fn push_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8], call: Call) -> Result<(), Refused> {
+    pub fn push_frame(
+        &self,
+        to: ConnId,
+        opcode: Opcode,
+        mask: Option<mask::Key>,
+        payload: &[u8],
+        call: Call,
+    ) -> Result<(), Refused> {
         if payload.len() > GATHER_MAX {
             // The lock is not held while the payload is copied.
             let mut bytes = self.lock().pool.take();
-            frame::write(&mut bytes, opcode, true, None, payload);
+            frame::write(&mut bytes, opcode, true, mask, payload);
             return self.push(Command::SendWhole(to, bytes), call);
         }
         let mut commands = self.lock();
         self.admit(&commands, payload.len() + 1)?;
         let before = commands.frames.len();
-        frame::write(&mut commands.frames, opcode, true, None, payload);
+        frame::write(&mut commands.frames, opcode, true, mask, payload);
         let length = commands.frames.len() - before;
         let message = u32::from(!opcode.is_control());
         commands.bytes += length;

@@ -6,6 +6,7 @@ use super::outbox::Outbox;
 use super::registry::ConnId;
 use super::timers::{Tick, ticks_in, until};
 use crate::options::Options;
+use crate::protocol::Role;
 use crate::protocol::decoder::Decoder;
 use crate::sys::socket::Socket;
 use std::time::Duration;
@@ -158,9 +159,9 @@ pub struct Flags {
 }
 
 impl Connection {
-    /// A connection that was just accepted.
+    /// A connection that was just accepted, or that a client has just made.
     #[must_use]
-    pub fn new(id: ConnId, socket: Socket, now: Tick) -> Self {
+    pub fn new(role: Role, id: ConnId, socket: Socket, now: Tick) -> Self {
         let wire = Wire {
             id,
             socket,
@@ -175,7 +176,7 @@ impl Connection {
             pushed: 0,
             flags: Flags::default(),
         };
-        Self { decoder: Decoder::new(crate::protocol::Role::Server), pending: Leftover::default(), wire }
+        Self { decoder: Decoder::new(role), pending: Leftover::default(), wire }
     }
 }
 

@@ -15,6 +15,8 @@ use super::worker;
 use crate::error::{Error, Result, Status};
 use crate::options::{Options, SlowClient};
 use crate::protocol::frame::{self, Opcode};
+use crate::protocol::{Role, mask};
+use crate::sys::random;
 use crate::sys::socket::Socket;
 use std::collections::HashMap;
 use std::io;
@@ -30,6 +32,8 @@ pub const SLOW_CLIENT: &str = "slow client";
 
 /// The shared part of a reactor.
 pub struct Link {
+    /// Which end of its connections is ours.
+    pub role: Role,
     /// Its connections.
     pub registry: Registry,
     /// Its queue.
@@ -59,12 +63,14 @@ impl Link {
     /// # Errors
     /// When there is no descriptor left.
     pub fn new(
+        role: Role,
         reactor: usize,
         options: &Arc<Options>,
         census: &Arc<Census>,
         events: Option<&Arc<EventQueue>>,
     ) -> io::Result<Self> {
         Ok(Self {
+            role,
             registry: Registry::new(reactor, options.reactors as usize, options.max_connections + TURNED_AWAY),
             commands: CommandQueue::new(options.max_command_bytes)?,
             topics: Topics::default(),
@@ -85,7 +91,21 @@ impl Link {
 
     /// Says that the calling thread runs this reactor, for this host.
     pub fn begin_thread(&self, host: Host) {
-        turn::begin_thread(self.name(), host);
+        turn::begin_thread(self.name(), self.role, host);
+    }
+
+    /// The key for a frame that is to be sent, if frames are masked: a fresh one each time.
+    #[inline]
+    #[must_use]
+    pub fn mask(&self) -> Option<mask::Key> {
+        (self.role == Role::Client).then(random::key)
+    }
+
+    /// The bytes that a frame with this much payload takes.
+    #[inline]
+    #[must_use]
+    pub fn frame_length(&self, payload: usize) -> usize {
+        frame::length(payload, self.role == Role::Client)
     }
 
     /// Its counters, with how much waits at this time.
@@ -150,7 +170,7 @@ impl Link {
     }
 
     fn enqueue_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<()> {
-        let bytes = frame::length(payload.len(), false) as u64;
+        let bytes = self.frame_length(payload.len()) as u64;
         if let Err(standing) = self.registry.add_queued(to, bytes, self.options.max_queued_bytes) {
             return self.not_sent(to, standing);
         }
@@ -163,7 +183,7 @@ impl Link {
                 return Ok(());
             }
         }
-        if let Err(refused) = self.commands.push_frame(to, opcode, payload, call) {
+        if let Err(refused) = self.commands.push_frame(to, opcode, self.mask(), payload, call) {
             self.registry.sub_queued(to, bytes);
             self.owe_drain(to);
             return Err(self.not_taken(refused));

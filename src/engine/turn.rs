@@ -13,8 +13,9 @@ use super::answers::Answers;
 use super::registry::ConnId;
 use crate::protocol::decoder::{FRAMED_MIN, Kind};
 use crate::protocol::frame::{self, Opcode};
-use crate::protocol::utf8;
+use crate::protocol::{Role, utf8};
 use crate::sys::process;
+use crate::sys::random;
 use crate::sys::socket::{Alias, BytesAlias, Socket};
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
@@ -31,6 +32,7 @@ pub type Host = Option<NonZeroUsize>;
 struct Turn {
     /// The link of the reactor, as a name, or 0 on any other thread.
     reactor: usize,
+    role: Role,
     host: Host,
     /// How often the process had forked when the reactor began: a child has no reactor, though it has this memory.
     forks: u32,
@@ -77,9 +79,9 @@ pub enum Answer {
 /// Answers with at least this much payload are sent from where they are, in bytes.
 pub const DIRECT_MIN: usize = FRAMED_MIN;
 
-/// Says that this thread runs a reactor, for this host.
-pub fn begin_thread(reactor: usize, host: Host) {
-    with(|turn| *turn = Turn { reactor, host, forks: process::fork_generation(), ..Turn::new() });
+/// Says that this thread runs a reactor of this role, for this host. A client's host has no short name.
+pub fn begin_thread(reactor: usize, role: Role, host: Host) {
+    with(|turn| *turn = Turn { reactor, role, host, forks: process::fork_generation(), ..Turn::new() });
 }
 
 /// Whether this thread runs that reactor.
@@ -209,6 +211,7 @@ impl Turn {
     const fn new() -> Self {
         Self {
             reactor: 0,
+            role: Role::Server,
             host: None,
             forks: 0,
             conn: 0,
@@ -242,6 +245,9 @@ impl Turn {
 
     fn take(&mut self, opcode: Opcode, payload: &[u8]) {
         self.done.messages += u64::from(!opcode.is_control());
+        if self.role == Role::Client {
+            return self.answers.add_masked(opcode, payload, random::key());
+        }
         match self.direct {
             Some(socket) if payload.len() >= DIRECT_MIN => self.send(socket, opcode, payload),
             _ => self.answers.add(opcode, payload),

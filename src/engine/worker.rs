@@ -19,7 +19,7 @@ use super::registry::ConnId;
 use super::turn::{DIRECT_MIN, Host};
 use crate::protocol::decoder::Kind;
 use crate::protocol::frame::{self, Header, Opcode};
-use crate::protocol::utf8;
+use crate::protocol::{Role, utf8};
 use crate::sys::process;
 use crate::sys::ring::Producer;
 use std::cell::RefCell;
@@ -45,6 +45,8 @@ struct Own {
     link: Arc<Link>,
     producer: Producer,
     waiting: Waiting,
+    /// Where a client masks what it writes into the ring.
+    masked: Vec<u8>,
 }
 
 /// What this thread has pushed since the ring was last empty.
@@ -63,7 +65,8 @@ pub fn own(host: Host, link: &Arc<Link>, producer: &mut Option<Producer>) {
         let mut own = own.borrow_mut();
         if own.as_ref().is_none_or(|own| own.producer.is_abandoned() || own.forks != forks) {
             let (thread, link) = (this_thread(), Arc::clone(link));
-            let with = |producer| Own { host, thread, forks, link, producer, waiting: Waiting::default() };
+            let with =
+                |producer| Own { host, thread, forks, link, producer, waiting: Waiting::default(), masked: Vec::new() };
             *own = producer.take().map(with);
         }
     });
@@ -132,7 +135,7 @@ impl Own {
         if self.forks != process::fork_generation() || kind == Kind::Text && !utf8::is_valid(payload) {
             return None;
         }
-        let bytes = frame::length(payload.len(), false) as u64;
+        let bytes = link.frame_length(payload.len()) as u64;
         link.registry.add_queued(to, bytes, link.options.max_queued_bytes).ok()?;
         let waiting = self.write(to, kind.into(), payload);
         if waiting.is_none() {
@@ -143,11 +146,22 @@ impl Own {
 
     #[inline]
     fn write(&mut self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Waiting> {
-        let mut buffer = [0; frame::MAX_HEADER];
-        let length = Header { fin: true, opcode, mask: None, length: payload.len() as u64 }.write(&mut buffer);
         let Waiting { messages, bytes } = if self.producer.is_empty() { Waiting::default() } else { self.waiting };
         self.waiting = Waiting { messages: messages + 1, bytes: bytes + payload.len() };
+        if self.link.role == Role::Client {
+            return self.write_masked(to, opcode, payload);
+        }
+        let mut buffer = [0; frame::MAX_HEADER];
+        let length = Header { fin: true, opcode, mask: None, length: payload.len() as u64 }.write(&mut buffer);
         self.producer.push([&to.to_ne_bytes(), &buffer[..length], payload]).then_some(self.waiting)
+    }
+
+    /// The same for a client, whose payload is masked before it goes into the ring.
+    #[inline(never)]
+    fn write_masked(&mut self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Waiting> {
+        self.masked.clear();
+        frame::write(&mut self.masked, opcode, true, self.link.mask(), payload);
+        self.producer.push([&to.to_ne_bytes(), &self.masked, &[]]).then_some(self.waiting)
     }
 }
 

@@ -92,6 +92,9 @@ const DIRECT_MIN: u64 = 32 * 1024;
 /// The header of a short frame from a client: two bytes and the masking key.
 const SHORT_HEADER: usize = 6;
 
+/// The header of a short frame from a server.
+const SHORT_UNMASKED_HEADER: usize = 2;
+
 /// The longest payload of a short frame, in bytes.
 const SHORT_MAX: usize = 125;
 
@@ -150,10 +153,19 @@ impl Decoder {
         mut deliver: impl FnMut(Kind, &[u8]) -> bool,
     ) -> Result<usize, Violation> {
         let mut taken = 0;
-        if self.role != Role::Server || !self.is_idle() {
+        if !self.is_idle() {
             return Ok(taken);
         }
         let longest = (SHORT_MAX as u64).min(limits.max_message).min(limits.max_frame) as usize;
+        if self.role == Role::Client {
+            while let Some((kind, payload)) = short_unmasked_message(&input[taken..], longest)? {
+                taken += SHORT_UNMASKED_HEADER + payload.len();
+                if !deliver(kind, payload) {
+                    break;
+                }
+            }
+            return Ok(taken);
+        }
         while let Some((kind, payload)) = short_message(&mut input[taken..], longest)? {
             taken += SHORT_HEADER + payload.len();
             if !deliver(kind, payload) {
@@ -274,8 +286,6 @@ impl Decoder {
 /// A short message from a client, if one is there: see [`Decoder::short_messages`].
 #[inline(always)]
 fn short_message(input: &mut [u8], longest: usize) -> Result<Option<(Kind, &[u8])>, Violation> {
-    const TEXT: u8 = frame::FIN | Opcode::Text as u8;
-    const BINARY: u8 = frame::FIN | Opcode::Binary as u8;
     let Some((&mut [first, second, ref key @ ..], rest)) = input.split_first_chunk_mut::<SHORT_HEADER>() else {
         return Ok(None);
     };
@@ -295,6 +305,30 @@ fn short_message(input: &mut [u8], longest: usize) -> Result<Option<(Kind, &[u8]
     Ok(Some((Kind::Text, payload)))
 }
 
+/// A short message from a server, if one is there.
+#[inline(always)]
+fn short_unmasked_message(input: &[u8], longest: usize) -> Result<Option<(Kind, &[u8])>, Violation> {
+    let Some((&[first, second], rest)) = input.split_first_chunk::<SHORT_UNMASKED_HEADER>() else {
+        return Ok(None);
+    };
+    // With the mask bit, or with a longer form of the length, this is more than `longest`.
+    let length = usize::from(second);
+    if !matches!(first, TEXT | BINARY) || length > longest || length > rest.len() {
+        return Ok(None);
+    }
+    let payload = &rest[..length];
+    if first == BINARY {
+        return Ok(Some((Kind::Binary, payload)));
+    }
+    if !mask::is_ascii(payload) && !utf8::is_valid(payload) {
+        return Err(NOT_UTF8);
+    }
+    Ok(Some((Kind::Text, payload)))
+}
+
+const TEXT: u8 = frame::FIN | Opcode::Text as u8;
+const BINARY: u8 = frame::FIN | Opcode::Binary as u8;
+
 /// A message with at least this much payload is handed out as a frame, in bytes: to those who pass it on it saves the work of
 /// sending it in two pieces.
 pub const FRAMED_MIN: usize = 8 * 1024;
@@ -308,7 +342,7 @@ fn whole(header: Header, start: usize, input: &mut [u8]) -> Result<(usize, Optio
     let payload = &mut input[start..end];
     let ascii = match header.mask {
         Some(key) => mask::apply(payload, key).ascii,
-        None => false,
+        None => mask::is_ascii(payload),
     };
     let kind = if header.opcode == Opcode::Binary { Kind::Binary } else { Kind::Text };
     if kind == Kind::Text && !ascii && !utf8::is_valid(payload) {

@@ -185,10 +185,40 @@ pub fn write(out: &mut Vec<u8>, opcode: Opcode, fin: bool, mask: Option<mask::Ke
     let length = header.write(&mut buffer);
     out.reserve(length + payload.len());
     out.extend_from_slice(&buffer[..length]);
-    let start = out.len();
-    copy::append(out, payload);
-    if let Some(key) = mask {
-        let _ = mask::apply(&mut out[start..], key);
+    match mask {
+        None => copy::append(out, payload),
+        Some(key) => {
+            let start = out.len();
+            out.resize(start + payload.len(), 0);
+            mask::copy_masked(&mut out[start..], payload, key);
+        }
+    }
+}
+
+/// A whole control frame.
+#[derive(Debug, Clone, Copy)]
+pub struct ControlFrame {
+    bytes: [u8; MAX_HEADER + MAX_CONTROL_PAYLOAD],
+    length: usize,
+}
+
+impl ControlFrame {
+    /// A frame with this payload, of which no more counts than a control frame may have; masked if a client sends it.
+    #[must_use]
+    pub fn new(opcode: Opcode, payload: &[u8], mask: Option<mask::Key>) -> Self {
+        let payload = &payload[..payload.len().min(MAX_CONTROL_PAYLOAD)];
+        let mut header = [0; MAX_HEADER];
+        let start = Header { fin: true, opcode, mask, length: payload.len() as u64 }.write(&mut header);
+        let mut frame = Self { bytes: [0; MAX_HEADER + MAX_CONTROL_PAYLOAD], length: start + payload.len() };
+        frame.bytes[..start].copy_from_slice(&header[..start]);
+        mask::copy_masked(&mut frame.bytes[start..frame.length], payload, mask.unwrap_or_default());
+        frame
+    }
+
+    /// The bytes to send.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
 }
 

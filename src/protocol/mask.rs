@@ -3,7 +3,7 @@
 //! The key is held rotated to the phase of the next byte, so a payload can be unmasked in pieces of any length. Most text
 //! is ASCII, and ASCII is UTF-8; whoever goes over the bytes anyway can tell for next to nothing. So every pass here
 //! says whether all bytes are ASCII: [`apply`], which masks or unmasks in place; [`copy`], which does not mask, but
-//! copies; and [`is_ascii`], which only looks.
+//! copies; [`copy_masked`], which does both; and [`is_ascii`], which only looks.
 //!
 //! No pass takes byte after byte. A short piece is a few words at its beginning and as many at its end, as wide as it
 //! allows. They overlap unless it is twice as long as they are, so all are loaded before any is stored. A long piece is
@@ -27,9 +27,21 @@ pub struct Applied {
 #[inline]
 #[must_use = "the next piece of the payload needs the rotated key"]
 pub fn apply(payload: &mut [u8], key: Key) -> Applied {
-    // Words are a whole number of keys long, so that the last one begins in the phase in which the next piece will.
-    let next = u32::from_le_bytes(key).rotate_right(8 * (payload.len() as u32 % 4)).to_le_bytes();
+    let next = rotated(key, payload.len());
     Applied { next, ascii: pass(InPlace(payload), key, next) }
+}
+
+/// The key for the byte behind a piece of this length. Words are a whole number of keys long, so that the last one of a piece
+/// begins in the phase in which the next piece will.
+#[inline(always)]
+const fn rotated(key: Key, length: usize) -> Key {
+    u32::from_le_bytes(key).rotate_right(8 * (length as u32 % 4)).to_le_bytes()
+}
+
+/// Copies `from` to `to`, which is as long, and masks it on the way.
+#[inline]
+pub fn copy_masked(to: &mut [u8], from: &[u8], key: Key) {
+    pass(Copied { from, to: &mut to[..from.len()] }, key, rotated(key, from.len()));
 }
 
 /// Copies `from` to `to`, which is as long. Whether every byte is ASCII.

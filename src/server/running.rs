@@ -13,6 +13,7 @@ use crate::engine::turn::Host;
 use crate::engine::worker;
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
+use crate::protocol::Role;
 use crate::protocol::frame::Opcode;
 use crate::sys::socket::{Address, Listener};
 use crate::sys::{clock, process};
@@ -56,7 +57,7 @@ impl Running {
         };
         let census = Arc::default();
         for index in 0..reactors {
-            let link = Link::new(index, &options, &census, events.as_ref()).map_err(system("eventfd"))?;
+            let link = Link::new(Role::Server, index, &options, &census, events.as_ref()).map_err(system("eventfd"))?;
             site.links.push(Arc::new(link));
         }
         let site = Arc::new(site);

@@ -2,21 +2,22 @@
 
 use super::super::link::Link;
 use super::*;
+use crate::protocol::Role;
 
 fn take(queue: &CommandQueue, taken: &mut Commands, with_quiet: bool) -> bool {
     queue.take(taken, with_quiet, || 0).is_some()
 }
 
 fn link() -> Arc<Link> {
-    Arc::new(Link::new(0, &Arc::default(), &Arc::default(), None).unwrap())
+    Arc::new(Link::new(Role::Server, 0, &Arc::default(), &Arc::default(), None).unwrap())
 }
 
 #[test]
 fn frames_to_one_receiver_are_one_command() {
     let queue = CommandQueue::new(1000).unwrap();
-    queue.push_frame(1, Opcode::Text, b"a", Call::Now).unwrap();
-    queue.push_frame(1, Opcode::Text, b"b", Call::Now).unwrap();
-    queue.push_frame(2, Opcode::Text, b"c", Call::Now).unwrap();
+    queue.push_frame(1, Opcode::Text, None, b"a", Call::Now).unwrap();
+    queue.push_frame(1, Opcode::Text, None, b"b", Call::Now).unwrap();
+    queue.push_frame(2, Opcode::Text, None, b"c", Call::Now).unwrap();
     let mut taken = Commands::default();
     assert!(take(&queue, &mut taken, false));
     assert_eq!(taken.frames, b"\x81\x01a\x81\x01b\x81\x01c");
@@ -31,9 +32,9 @@ fn frames_to_one_receiver_are_one_command() {
 #[test]
 fn a_full_queue_takes_no_bytes_but_still_a_close() {
     let queue = CommandQueue::new(10).unwrap();
-    queue.push_frame(1, Opcode::Binary, &[0; 30], Call::Now).unwrap();
-    assert_eq!(queue.push_frame(1, Opcode::Binary, &[], Call::Now), Err(Refused::Full));
-    assert_eq!(queue.push_frame(1, Opcode::Binary, &[0; GATHER_MAX + 1], Call::Now), Err(Refused::Full));
+    queue.push_frame(1, Opcode::Binary, None, &[0; 30], Call::Now).unwrap();
+    assert_eq!(queue.push_frame(1, Opcode::Binary, None, &[], Call::Now), Err(Refused::Full));
+    assert_eq!(queue.push_frame(1, Opcode::Binary, None, &[0; GATHER_MAX + 1], Call::Now), Err(Refused::Full));
     queue.push(Command::Disconnect(1), Call::Now).unwrap();
 }
 
@@ -46,7 +47,7 @@ fn what_a_worker_pushes_through_ring_and_queue_stays_in_order() {
     queue.give_ring(|ring| worker::own(None, &link, ring));
     assert!(worker::push(queue, 1, Opcode::Text, b"a").is_some());
     assert!(worker::push(queue, 1, Opcode::Text, &[b'b'; RING]).is_none() && queue.may_be_passed());
-    queue.push_frame(1, Opcode::Text, b"b", Call::Later).unwrap();
+    queue.push_frame(1, Opcode::Text, None, b"b", Call::Later).unwrap();
     assert!(!queue.may_be_passed());
     let mut taken = Commands::default();
     let older = queue.take(&mut taken, true, || ring.end()).unwrap();
@@ -89,10 +90,10 @@ fn a_worker_counts_what_waits_in_its_ring() {
 #[test]
 fn a_closed_queue_takes_nothing_and_keeps_nothing() {
     let queue = CommandQueue::new(1000).unwrap();
-    queue.push_frame(1, Opcode::Text, b"a", Call::Now).unwrap();
+    queue.push_frame(1, Opcode::Text, None, b"a", Call::Now).unwrap();
     queue.close();
     assert_eq!(queue.push(Command::Disconnect(1), Call::Now), Err(Refused::Closed));
-    assert_eq!(queue.push_frame(1, Opcode::Text, b"a", Call::Now), Err(Refused::Closed));
+    assert_eq!(queue.push_frame(1, Opcode::Text, None, b"a", Call::Now), Err(Refused::Closed));
     assert!(queue.lock().list.is_empty());
 }
 
@@ -113,9 +114,9 @@ fn a_reactor_that_nobody_runs_is_called_for_by_the_bell() {
     let queue = CommandQueue::new(1000).unwrap();
     assert!(queue.begin_vacancy());
     let heard = queue.bell().heard();
-    queue.push_frame(1, Opcode::Text, b"a", Call::Later).unwrap();
+    queue.push_frame(1, Opcode::Text, None, b"a", Call::Later).unwrap();
     assert_eq!(queue.bell().heard(), heard);
-    queue.push_frame(1, Opcode::Text, b"b", Call::Now).unwrap();
+    queue.push_frame(1, Opcode::Text, None, b"b", Call::Now).unwrap();
     assert_ne!(queue.bell().heard(), heard);
 }
 
@@ -123,16 +124,16 @@ fn a_reactor_that_nobody_runs_is_called_for_by_the_bell() {
 fn quiet_pushes_wait_until_the_call_or_until_they_are_many() {
     let queue = CommandQueue::new(1 << 20).unwrap();
     let mut taken = Commands::default();
-    queue.push_frame(1, Opcode::Text, b"a", Call::Later).unwrap();
+    queue.push_frame(1, Opcode::Text, None, b"a", Call::Later).unwrap();
     assert!(!queue.is_waiting() && !take(&queue, &mut taken, false));
     assert!(take(&queue, &mut taken, true) && taken.list.len() == 1);
     taken.clear();
     queue.call();
     assert!(!queue.is_waiting());
-    queue.push_frame(1, Opcode::Text, b"a", Call::Later).unwrap();
+    queue.push_frame(1, Opcode::Text, None, b"a", Call::Later).unwrap();
     queue.call();
     assert!(take(&queue, &mut taken, false));
     taken.clear();
-    queue.push_frame(1, Opcode::Text, &[b'a'; QUIET_MAX], Call::Later).unwrap();
+    queue.push_frame(1, Opcode::Text, None, &[b'a'; QUIET_MAX], Call::Later).unwrap();
     assert!(queue.is_waiting());
 }

@@ -6,6 +6,7 @@ use super::super::log::Level;
 use super::super::timers::Tick;
 use super::sending::mark_dirty;
 use super::{Fate, Listening, Reactor};
+use crate::protocol::Role;
 use crate::protocol::http::Refusal;
 use crate::sys::socket::{Listener, Socket, is_lasting};
 use std::io;
@@ -54,7 +55,7 @@ impl Reactor {
             self.ids.give_back(&self.link.registry, id);
             return self.drop_arrival();
         }
-        let mut conn = Box::new(Connection::new(id, socket, self.now));
+        let mut conn = Box::new(Connection::new(Role::Server, id, socket, self.now));
         match self.count_in(&mut conn.wire) {
             Ok(()) => {
                 self.await_introduction(&mut conn.wire);

@@ -6,7 +6,7 @@ use super::super::timers::{TICK_MS, Tick, ticks_in, until};
 use super::logging::named;
 use super::{Fate, Reactor};
 use crate::protocol::close;
-use crate::protocol::frame::Opcode;
+use crate::protocol::frame::{ControlFrame, Opcode};
 use crate::protocol::http::Refusal;
 
 /// The longest time that any option takes, in ticks: a day.
@@ -102,7 +102,8 @@ impl Reactor {
                 return Fate::Ends;
             }
             State::Open => {
-                self.queue(wire, &[0x80 | Opcode::Ping as u8, 0]);
+                let ping = ControlFrame::new(Opcode::Ping, b"", self.link.mask());
+                self.queue(wire, ping.bytes());
                 wire.flags.pinged = !wire.flags.halted;
                 wire.since = self.now;
             }

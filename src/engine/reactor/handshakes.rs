@@ -7,7 +7,7 @@ use super::super::request::Request;
 use super::super::turn;
 use super::logging::named;
 use super::{Fate, Reactor};
-use crate::protocol::frame::{self, Opcode};
+use crate::protocol::frame::{self, ControlFrame, Opcode};
 use crate::protocol::{Violation, close};
 use std::sync::Arc;
 
@@ -60,14 +60,13 @@ impl Reactor {
             self.link.topics.leave(wire.id);
             return self.enter(wire, State::Ending);
         }
-        let mut buffer = [0; frame::MAX_SHORT_FRAME];
-        let close = encode_close(&mut buffer, code, reason);
+        let close = self.close_frame(code, reason);
         if wire.mark != 0 || self.link.commands.is_waiting() {
             self.delivery.begin_leaving();
             self.leaving.push(wire.id);
-            self.enter(wire, State::Leaving(Box::new(close.to_vec())));
+            self.enter(wire, State::Leaving(Box::new(close.bytes().to_vec())));
         } else {
-            self.part(wire, close);
+            self.part(wire, close.bytes());
         }
     }
 
@@ -129,10 +128,16 @@ impl Reactor {
         if matches!(wire.state, State::Open) {
             self.link.registry.change_phase(wire.id, Phase::Open, Phase::Closing);
             self.link.topics.leave(wire.id);
-            let mut buffer = [0; frame::MAX_SHORT_FRAME];
-            self.queue(wire, encode_close(&mut buffer, code, reason));
+            let close = self.close_frame(code, reason);
+            self.queue(wire, close.bytes());
             self.enter(wire, State::Closing);
         }
+    }
+
+    fn close_frame(&self, code: Option<u16>, reason: &str) -> ControlFrame {
+        let mut payload = [0; frame::MAX_CONTROL_PAYLOAD];
+        let length = close::write(&mut payload, code, reason);
+        ControlFrame::new(Opcode::Close, &payload[..length], self.link.mask())
     }
 
     /// Tells the host that a connection closed, unless it knows or never knew the connection.
@@ -167,11 +172,4 @@ impl Reactor {
         }
         self.arm(wire);
     }
-}
-
-fn encode_close<'a>(buffer: &'a mut [u8; frame::MAX_SHORT_FRAME], code: Option<u16>, reason: &str) -> &'a [u8] {
-    let mut payload = [0; frame::MAX_CONTROL_PAYLOAD];
-    let length = close::write(&mut payload, code, reason);
-    let (length, _) = frame::write_short(buffer, Opcode::Close, &payload[..length]);
-    &buffer[..length]
 }

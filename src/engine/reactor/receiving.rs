@@ -11,7 +11,7 @@ use super::super::turn;
 use super::{Fate, Reactor};
 use crate::protocol::Violation;
 use crate::protocol::decoder::Event;
-use crate::protocol::frame::{self, Opcode};
+use crate::protocol::frame::{ControlFrame, Opcode};
 use std::io;
 
 /// Bytes that are received at a time where a request is expected. What a client sends behind it is kept, and looked at
@@ -327,9 +327,8 @@ impl Reactor {
             }
             Event::Ping(_) | Event::Pong(_) if !self.may_control(wire) => {}
             Event::Ping(payload) if matches!(wire.state, State::Open) => {
-                let mut pong = [0; frame::MAX_SHORT_FRAME];
-                let (length, _) = frame::write_short(&mut pong, Opcode::Pong, payload);
-                self.queue(wire, &pong[..length]);
+                let pong = ControlFrame::new(Opcode::Pong, payload, self.link.mask());
+                self.queue(wire, pong.bytes());
             }
             Event::Close(code, reason) => self.on_close_frame(wire, code, reason),
             Event::Message(..) | Event::Framed(..) | Event::Assembled(..) | Event::Ping(_) | Event::Pong(_) => {}

@@ -248,14 +248,16 @@ proptest! {
         list in prop::collection::vec(any_frame(), 0..8),
         end in 0_usize..900,
         wanted in 0_usize..4,
+        is_client: bool,
         max_message in prop::sample::select(vec![10, 100, 1 << 20]),
     ) {
+        let role = if is_client { Role::Client } else { Role::Server };
         let list: Vec<(Opcode, bool, &[u8])> =
             list.iter().map(|(opcode, fin, payload)| (*opcode, *fin, payload.as_slice())).collect();
-        let mut bytes = frames(&list, Role::Server);
+        let mut bytes = frames(&list, role);
         bytes.truncate(end);
         let limits = Limits { max_message, ..LIMITS };
-        let (mut decoder, mut seen, mut used, mut input) = (Decoder::new(Role::Server), Vec::new(), 0, bytes.clone());
+        let (mut decoder, mut seen, mut used, mut input) = (Decoder::new(role), Vec::new(), 0, bytes.clone());
         loop {
             let before = seen.len();
             let taken = decoder.short_messages(&mut input[used..], &limits, |kind, payload| {
@@ -280,7 +282,7 @@ proptest! {
                 break;
             }
         }
-        prop_assert_eq!(seen, decode(&bytes, &[], Role::Server, &limits));
+        prop_assert_eq!(seen, decode(&bytes, &[], role, &limits));
     }
 
     #[test]

@@ -43,6 +43,17 @@ fn agrees_with_the_definition_for_every_processor() {
 }
 
 #[test]
+fn a_masked_copy_is_a_copy_that_was_masked() {
+    for length in (0..300).chain([4096, 100_001]) {
+        let from = sample(length);
+        let (mut to, mut slow) = (vec![0; length], from.clone());
+        copy_masked(&mut to, &from, KEY);
+        naive(&mut slow, KEY);
+        assert!(to == slow, "length {length}");
+    }
+}
+
+#[test]
 fn pieces_of_any_length_give_the_same_as_the_whole() {
     for first in 0..200 {
         let mut pieces = sample(200);
