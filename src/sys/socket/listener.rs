@@ -1,0 +1,135 @@
+//! Sockets that accept connections.
+
+use super::connecting::connect_unix;
+use super::raw::{address_of, open, set_flag, to_raw, to_raw_unix};
+use super::{Address, Socket, shut_down};
+use crate::sys::check;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
+
+/// A socket that accepts connections. A Unix socket leaves its path behind no longer than it lives, unless it is inherited.
+#[derive(Debug)]
+pub struct Listener {
+    fd: OwnedFd,
+    address: Address,
+    is_inherited: bool,
+}
+
+impl Listener {
+    /// Binds and listens. The address can be taken again at once after a process that held it has died; with
+    /// `reuse_port` several sockets of one user may listen on it together, and the kernel spreads connections over them.
+    ///
+    /// # Errors
+    /// What `socket`, `bind` and `listen` say.
+    pub fn bind(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<Self> {
+        match address {
+            Address::Tcp(tcp) => {
+                let family = if tcp.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
+                let fd = open(family)?;
+                set_flag(&fd, libc::SOL_SOCKET, libc::SO_REUSEADDR)?;
+                if reuse_port {
+                    set_flag(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT)?;
+                }
+                if tcp.is_ipv6() {
+                    set_flag(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY)?;
+                }
+                let (storage, length) = to_raw(tcp);
+                bind_and_listen(&fd, (&raw const storage).cast(), length, backlog)?;
+                let address = Address::Tcp(local_address(&fd)?);
+                Ok(Self { fd, address, is_inherited: false })
+            }
+            Address::Unix(path) => {
+                let fd = open(libc::AF_UNIX)?;
+                let (storage, length) = to_raw_unix(path)?;
+                remove_dead_socket(path);
+                bind_and_listen(&fd, (&raw const storage).cast(), length, backlog)?;
+                Ok(Self { fd, address: address.clone(), is_inherited: false })
+            }
+            Address::Descriptor(fd) => Self::inherit(*fd),
+        }
+    }
+
+    pub(in crate::sys) const fn inherited(fd: OwnedFd, address: Address) -> Self {
+        Self { fd, address, is_inherited: true }
+    }
+
+    /// Whether others may go on to accept from it.
+    #[must_use]
+    pub const fn is_inherited(&self) -> bool {
+        self.is_inherited
+    }
+
+    /// Where it listens, with the port that the kernel chose if 0 was asked for.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Takes the next connection that waits.
+    ///
+    /// # Errors
+    /// `WouldBlock` when none waits, and what `accept4` says: of that connection, or of a lack of descriptors.
+    pub fn accept(&self) -> io::Result<Socket> {
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        // SAFETY: null pointers say that the address of the peer is not wanted; the result is a new descriptor.
+        let fd = unsafe {
+            let fd = libc::accept4(self.fd.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags);
+            OwnedFd::from_raw_fd(check(fd)?)
+        };
+        if matches!(self.address, Address::Tcp(_)) {
+            set_flag(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY)?;
+        }
+        Ok(Socket { fd })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if self.is_inherited {
+            return;
+        }
+        // First, so that it is not the path of a successor, who may have it as soon as nobody listens here.
+        if let Address::Unix(path) = &self.address {
+            let _ = std::fs::remove_file(path);
+        }
+        // A forked child may hold the socket too; nobody is to wait for it to accept.
+        shut_down(&self.fd, libc::SHUT_RDWR);
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Whether an error of an accept is not about the connection that was to be accepted, so that trying again at once is of no
+/// use: there are no descriptors or no memory left, or somebody has shut an inherited listener down (`EINVAL`).
+#[must_use]
+pub fn is_lasting(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EINVAL))
+}
+
+fn bind_and_listen(fd: &OwnedFd, address: *const libc::sockaddr, length: usize, backlog: i32) -> io::Result<()> {
+    // SAFETY: the callers pass a pointer to an initialised address of `length` bytes that outlives the call.
+    check(unsafe { libc::bind(fd.as_raw_fd(), address, length as libc::socklen_t) })?;
+    // SAFETY: the call takes no pointers.
+    check(unsafe { libc::listen(fd.as_raw_fd(), backlog) })?;
+    Ok(())
+}
+
+/// Takes away what a server that was killed has left at `path`: a socket that nobody listens on.
+fn remove_dead_socket(path: &Path) {
+    use std::os::unix::fs::FileTypeExt;
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    if is_socket && connect_unix(path).is_err_and(refused) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+fn local_address(fd: &OwnedFd) -> io::Result<SocketAddr> {
+    address_of(fd, libc::getsockname)?.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
