@@ -3,7 +3,8 @@
 //! Bytes go in and events come out ([`decoder`]); messages go in and bytes come out ([`frame`]). Server and client
 //! are one codec that differs only in its [`Role`]. The opening handshake of both roles lives in [`handshake`], on top of
 //! [`http`], with which every connection begins; [`files`] is what becomes of a request for a file. What stands before it all on a
-//! connection that came through a proxy is in [`proxy`], and whom such a proxy names in [`forwarded`].
+//! connection that came through a proxy is in [`proxy`], and whom such a proxy names in [`forwarded`]. Where a client connects
+//! is a [`url`].
 
 pub mod close;
 pub mod decoder;
@@ -16,6 +17,7 @@ pub mod mask;
 pub mod message;
 pub mod networks;
 pub mod proxy;
+pub mod url;
 pub mod utf8;
 
 /// Which end of the connection we are. It decides who masks (RFC 6455 section 5.1).

@@ -1,5 +1,7 @@
 //! From the path of a request to that of a file.
 
+use crate::protocol::http::target::percent_decode;
+
 /// A path of a file below some directory: names with a slash between them, of which none is empty, begins with a dot or has
 /// a NUL, a slash or a backslash in it. So it leads nowhere but down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ impl FilePath {
                 path.push(b'/');
             }
             let start = path.len();
-            decode(name, &mut path)?;
+            percent_decode(name, &mut path)?;
             let name = &path[start..];
             let hidden = name.first().is_none_or(|first| *first == b'.') && !(index == 0 && name == WELL_KNOWN);
             if hidden || name.iter().any(|byte| byte.is_ascii_control() || b"/\\".contains(byte)) {
@@ -56,22 +58,6 @@ impl FilePath {
         path.extend_from_slice(INDEX);
         path
     }
-}
-
-/// Appends what `name` stands for (RFC 3986 section 2.1).
-fn decode(name: &str, to: &mut Vec<u8>) -> Option<()> {
-    let mut bytes = name.bytes();
-    while let Some(byte) = bytes.next() {
-        to.push(match byte {
-            b'%' => hex_digit(bytes.next()?)? << 4 | hex_digit(bytes.next()?)?,
-            byte => byte,
-        });
-    }
-    Some(())
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).map(|digit| digit as u8)
 }
 
 #[cfg(test)]

@@ -85,6 +85,22 @@ fn is_registered_name(name: &[u8]) -> bool {
     !name.is_empty()
 }
 
+/// Appends what `text` stands for (RFC 3986 section 2.1). `None` for a percent sign without its two digits.
+pub(in crate::protocol) fn percent_decode(text: &str, to: &mut Vec<u8>) -> Option<()> {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        to.push(match byte {
+            b'%' => hex_digit(bytes.next()?)? << 4 | hex_digit(bytes.next()?)?,
+            byte => byte,
+        });
+    }
+    Some(())
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).map(|digit| digit as u8)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
