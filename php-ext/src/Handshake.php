@@ -17,7 +17,7 @@ final class Handshake
      *
      * @internal
      */
-    public function __construct(private readonly Native $server, public readonly int $conn)
+    public function __construct(private readonly Native\Server $server, public readonly int $conn)
     {
     }
 

@@ -5,81 +5,59 @@ declare(strict_types=1);
 namespace WsPush;
 
 /**
- * One engine as PHP holds it: the only class that touches \FFI.
+ * The library as PHP holds it: this class and those in Native/ are the only ones that touch \FFI.
  *
- * It finds and loads the library, keeps the handle, turns C statuses into exceptions and batches of events into
- * calls of handlers. Server builds on it and adds what is PHP's own: options, handlers, the loop, signals. It is
- * Server's parent and not its part because a method call more per message is a tenth of what a message costs. What is not
- * on the way of a message is in the traits beside it.
- *
- * Methods that name a connection return false, and do not throw, when that connection is closed: with a network in
- * between, that can happen at any moment and is nobody's mistake.
+ * Here is what servers and clients have in common: the library is found and loaded once, statuses of C become exceptions,
+ * heads of HTTP become objects, and handlers are called so that what they throw costs nobody else. Native\Server,
+ * Native\Client and Native\Loop add the functions of their handles and the way of a message; Server, Client and ClientLoop build on
+ * those and add what is PHP's own. They are parents and not parts because a method call more per message is a tenth of
+ * what a message costs.
  */
 abstract class Native
 {
-    use Native\Connections;
-    use Native\Http;
-    use Native\Topics;
-
     /** Opcode of a text message: UTF-8, checked. */
     public const TEXT = 1;
     /** Opcode of a binary message: any bytes. */
     public const BINARY = 2;
 
-    private const ABI_VERSION = 1;
-    private const EVENT_OPEN = 1;
-    private const EVENT_MESSAGE = 2;
-    private const EVENT_CLOSE = 3;
-    private const EVENT_HANDSHAKE = 5;
-    private const EVENT_DRAIN = 6;
-    private const EVENT_LOG = 7;
-    /** Levels of the engine's log, in the words of PSR-3 */
-    private const LEVELS = [3 => 'error', 4 => 'warning', 5 => 'notice', 6 => 'info', 7 => 'debug'];
+    protected const EVENT_OPEN = 1;
+    protected const EVENT_MESSAGE = 2;
+    protected const EVENT_CLOSE = 3;
+    protected const EVENT_HANDSHAKE = 5;
+    protected const EVENT_DRAIN = 6;
+    protected const EVENT_LOG = 7;
+    protected const EVENT_ERROR = 8;
+    protected const EVENT_RETRY = 9;
+    protected const EVENT_END = 10;
     /** Payloads of up to so many bytes, on average, are cheaper copied as one and then cut than copied one by one. */
-    private const CUT_MAX = 1024;
+    protected const CUT_MAX = 1024;
+
+    private const ABI_VERSION = 1;
+    private const POLLIN = 1;
 
     /** @var array<string, \FFI> libraries loaded in this process, by path */
     private static array $loaded = [];
+    private static ?\FFI $libc = null;
 
-    private \FFI $ffi;
-    private \FFI\CData $handle;
+    protected \FFI $ffi;
     /** ws_batch: the last batch of events */
-    private \FFI\CData $batch;
-    /** ws_batch *: the address of the above, for ws_server_poll_packed to write to; made once */
-    private \FFI\CData $batchOut;
-    /** uint64_t *: the numbers of the last batch, which are in the same place for every batch */
-    private ?\FFI\CData $numbers = null;
-    /** ws_push_arguments: those of the last push() */
-    private \FFI\CData $arguments;
-    /** ws_push_arguments *: the address of the above, made once */
-    private \FFI\CData $argumentsIn;
+    protected \FFI\CData $batch;
+    /** ws_batch *: the address of the above, for C to write to; made once */
+    protected \FFI\CData $batchOut;
+    /** uint64_t *: the numbers of the last batch, which are in the same place for every batch of a handle */
+    protected ?\FFI\CData $numbers = null;
 
     /**
      * @param string|null $library path of libwspush.so; null: see Library::candidates()
      *
-     * @throws Exception LIBRARY when it cannot be loaded; MEMORY
+     * @throws Exception LIBRARY when it cannot be loaded
      */
     protected function __construct(?string $library)
     {
         $this->ffi = self::load($library);
-        $handle = $this->ffi->ws_server_new();
-        if (!$handle instanceof \FFI\CData) {
-            throw $this->failure(Exception::MEMORY);
-        }
-        $this->handle = $handle;
         $this->batch = $this->ffi->new('ws_batch');
         $this->batch->size = \FFI::sizeof($this->batch);
         $this->batchOut = \FFI::addr($this->batch);
-        $this->arguments = $this->ffi->new('ws_push_arguments');
-        $this->arguments->server = $handle;
-        $this->argumentsIn = \FFI::addr($this->arguments);
-    }
-
-    public function __destruct()
-    {
-        if (isset($this->handle)) {
-            $this->ffi->ws_server_free($this->handle);
-        }
     }
 
     /**
@@ -90,92 +68,6 @@ abstract class Native
     public static function version(?string $library = null): string
     {
         return (string) self::load($library)->ws_version();
-    }
-
-    /**
-     * Sends a message to one connection. Thread-safe in C; here it never blocks.
-     *
-     * @param int $opcode TEXT or BINARY
-     *
-     * @return bool true: it is on its way. False, and nothing was sent: the connection is closed or closing, or
-     *              max_queued_bytes (4 MiB unless set) wait for this slow client already. Then a 'drain' event follows when
-     *              there is room again, unless it closes. What becomes of it instead is for the option slow_client to say.
-     *
-     * @throws Exception UTF8, ARGUMENT (opcode), TOO_LARGE, STATE (not started), FORKED
-     */
-    public function push(int $conn, string $data, int $opcode = self::TEXT): bool
-    {
-        // An argument of a call into C costs twice what a field does.
-        $arguments = $this->arguments;
-        $arguments->length = \strlen($data);
-        $arguments->conn = $conn;
-        $arguments->opcode = $opcode;
-        $status = $this->ffi->ws_push_with($this->argumentsIn, $data);
-
-        return $status === 0 || $this->refused($status);
-    }
-
-    /**
-     * Sends a message to every open connection; the frame is built once. A connection whose queue is full misses it.
-     *
-     * @param int $opcode TEXT or BINARY
-     *
-     * @return bool false when the server has stopped, or is behind with what it was given to send
-     *
-     * @throws Exception as push()
-     */
-    public function broadcast(string $data, int $opcode = self::TEXT): bool
-    {
-        $status = $this->ffi->ws_broadcast($this->handle, $data, \strlen($data), $opcode);
-
-        return $status >= 0 || $this->refused($status);
-    }
-
-    /**
-     * The port of the n-th listen() call, from 0; the real one if 0 was asked for. 0 for a unix: socket.
-     *
-     * @throws Exception STATE (not started), ARGUMENT (no such listener)
-     */
-    public function port(int $listener = 0): int
-    {
-        return $this->check($this->ffi->ws_server_port($this->handle, $listener));
-    }
-
-    /**
-     * Counters since the start: connections_open, messages_in, bytes_out, pushes_refused, refused_404, closed_1006 and so
-     * on; include/wspush.h says what each of them is.
-     *
-     * @param int|null $reactor the number of a reactor, from 0, for its share alone; null: all of them together
-     *
-     * @return array<string, int>
-     *
-     * @throws Exception STATE (not started), ARGUMENT (no such reactor)
-     */
-    public function stats(?int $reactor = null): array
-    {
-        $stats = $this->ffi->new('ws_stats');
-        $stats->size = \FFI::sizeof($stats);
-        $this->check($reactor === null
-            ? $this->ffi->ws_server_stats($this->handle, \FFI::addr($stats))
-            : $this->ffi->ws_reactor_stats($this->handle, $reactor, \FFI::addr($stats)));
-        $counters = [];
-        foreach (\FFI::typeof($stats)->getStructFieldNames() as $name) {
-            if ($name !== 'size') {
-                $counters[$name] = (int) $stats->$name;
-            }
-        }
-
-        return $counters;
-    }
-
-    /**
-     * A file descriptor that is readable while events wait. Watch it, do not read it, and call poll(0).
-     *
-     * @throws Exception STATE
-     */
-    public function eventFd(): int
-    {
-        return $this->check($this->ffi->ws_server_event_fd($this->handle));
     }
 
     /**
@@ -191,6 +83,28 @@ abstract class Native
     }
 
     /**
+     * Waits until one of these descriptors is readable. Unlike stream_select() it takes any number of them, and of any value.
+     *
+     * @internal used by EventLoop
+     *
+     * @param list<int> $descriptors
+     * @param int $timeoutMs -1: without limit
+     */
+    public static function waitForAny(array $descriptors, int $timeoutMs): void
+    {
+        $libc = self::$libc ??= \FFI::cdef(
+            'typedef struct { int fd; short events; short revents; } pollfd; int poll(pollfd *, unsigned long, int);',
+        );
+        $count = \count($descriptors);
+        $polled = $libc->new('pollfd[' . \max(1, $count) . ']');
+        foreach ($descriptors as $i => $descriptor) {
+            $polled[$i]->fd = $descriptor;
+            $polled[$i]->events = self::POLLIN;
+        }
+        $libc->poll($polled, $count, $timeoutMs);
+    }
+
+    /**
      * Writes to the log.
      *
      * @param array<string, mixed> $context
@@ -199,120 +113,6 @@ abstract class Native
 
     /** Something a handler threw: to be told, not to be passed on. */
     abstract protected function handlerFailed(string $event, int $conn, \Throwable $thrown): void;
-
-    protected function engineSet(string $name, string $value): void
-    {
-        $this->check($this->ffi->ws_server_set($this->handle, $name, $value));
-    }
-
-    protected function engineListen(string $host, int $port): void
-    {
-        $this->check($this->ffi->ws_server_listen($this->handle, $host, $port));
-    }
-
-    protected function engineStart(): void
-    {
-        $this->check($this->ffi->ws_server_start($this->handle));
-    }
-
-    protected function engineStop(int $timeoutMs): void
-    {
-        $this->check($this->ffi->ws_server_stop($this->handle, $timeoutMs));
-    }
-
-    /**
-     * Takes one batch of events and calls the handlers.
-     *
-     * This loop is what a message costs in PHP. Per batch: one call into C, and one string of all payloads. Per message:
-     * four numbers read in place, one piece cut from that string, one handler called. To read the fields of a C
-     * struct, and to make the string of a message with FFI, takes half as much again.
-     *
-     * @param int $timeoutMs -1: wait without limit, 0: do not wait
-     *
-     * @return int events taken; 0 at the timeout or after a signal; -1 when stopped and every event was taken
-     *
-     * @throws Exception STATE, FORKED, WRONG_THREAD, PANIC
-     */
-    protected function take(int $timeoutMs, Handlers $on): int
-    {
-        $count = $this->ffi->ws_server_poll_packed($this->handle, $this->batchOut, $timeoutMs);
-        if ($count <= 0) {
-            return match ($count) {
-                0, Exception::INTERRUPTED => 0,
-                Exception::STOPPED => -1,
-                default => throw $this->failure($count),
-            };
-        }
-        $batch = $this->batch;
-        $numbers = $this->numbers ??= $batch->numbers;
-        $payloads = $batch->payloads;
-        $size = $batch->payloads_length;
-        $all = $size <= $count * self::CUT_MAX ? \FFI::string($payloads, $size) : null;
-        $message = $on->message;
-        for ($i = 0, $end = 4 * $count; $i < $end;) {
-            $conn = $numbers[$i++];
-            $opcode = $numbers[$i++];
-            $at = $numbers[$i++];
-            $length = $numbers[$i++];
-            if ($opcode === 0) {
-                $this->takeOther($batch->others[$at], $on);
-            } elseif ($message !== null) {
-                try {
-                    // Made right here, so that the handler alone holds it and can change it in place.
-                    $message(
-                        $this,
-                        $conn,
-                        $all !== null ? \substr($all, $at, $length) : \FFI::string($payloads + $at, $length),
-                        $opcode,
-                    );
-                } catch (\Throwable $thrown) {
-                    $this->handlerFailed('message', $conn, $thrown);
-                }
-            }
-        }
-
-        return $count;
-    }
-
-    /** Any event but a small message. */
-    private function takeOther(\FFI\CData $event, Handlers $on): void
-    {
-        $conn = $event->conn;
-        if ($event->type === self::EVENT_MESSAGE) {
-            if ($on->message !== null) {
-                $this->call('message', $conn, $on->message, $this, $conn, \FFI::string($event->data, $event->length), $event->code);
-            }
-        } elseif ($event->type === self::EVENT_CLOSE) {
-            if ($on->close !== null) {
-                $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
-                $this->call('close', $conn, $on->close, $this, $conn, $event->code, $reason);
-            }
-        } elseif ($event->type === self::EVENT_OPEN) {
-            if ($on->open !== null) {
-                $this->call('open', $conn, $on->open, $this, $this->request($conn, $event->request));
-            }
-        } elseif ($event->type === self::EVENT_DRAIN) {
-            if ($on->drain !== null) {
-                $this->call('drain', $conn, $on->drain, $this, $conn);
-            }
-        } elseif ($event->type === self::EVENT_LOG) {
-            $this->log('wspush: ' . \FFI::string($event->data, $event->length), self::LEVELS[$event->code] ?? 'info');
-        } elseif ($event->type === self::EVENT_HANDSHAKE) {
-            $handshake = new Handshake($this, $conn);
-            if ($on->handshake === null) {
-                $handshake->accept();
-            } elseif (!$this->call('handshake', $conn, $on->handshake, $this->request($conn, $event->request), $handshake)) {
-                $handshake->fail(); // unless it had decided
-            }
-        } elseif ($on->request === null) {
-            $this->respond($conn, 426, "This is a WebSocket server.\n", ['Upgrade' => 'websocket', 'Content-Type' => 'text/plain']);
-        } else {
-            $response = new Response($this, $conn);
-            if (!$this->call('request', $conn, $on->request, $this->request($conn, $event->request), $response)) {
-                $response->fail(); // unless it had answered
-            }
-        }
-    }
 
     /** Calls a handler; false when it threw. */
     protected function call(string $event, int $conn, \Closure $handler, mixed ...$arguments): bool
@@ -329,7 +129,7 @@ abstract class Native
     }
 
     /** False for what a network does; an exception for what a program does wrong. */
-    private function refused(int $status): bool
+    protected function refused(int $status): bool
     {
         return match ($status) {
             Exception::CLOSED, Exception::QUEUE_FULL, Exception::STOPPED => false,
@@ -338,17 +138,17 @@ abstract class Native
     }
 
     /** What a pointer to a C string leads to. PHP may have made a string of it already. */
-    private static function text(\FFI\CData|string $pointer): string
+    protected static function text(\FFI\CData|string $pointer): string
     {
         return \is_string($pointer) ? $pointer : \FFI::string($pointer);
     }
 
-    private function check(int $status): int
+    protected function check(int $status): int
     {
         return $status >= 0 ? $status : throw $this->failure($status);
     }
 
-    private function failure(int $status): Exception
+    protected function failure(int $status): Exception
     {
         $detail = (string) $this->ffi->ws_last_error();
         if ($detail === '') {
@@ -356,6 +156,46 @@ abstract class Native
         }
 
         return new Exception("$detail ({$this->ffi->ws_error_name($status)})", $status);
+    }
+
+    /**
+     * The header fields of a request or a response: names in lower case, values of one name joined.
+     *
+     * @return array<string, string>
+     */
+    protected function headers(\FFI\CData $head): array
+    {
+        $headers = [];
+        $count = $this->ffi->ws_request_header_count($head);
+        for ($i = 0; $i < $count; ++$i) {
+            $name = \strtolower($this->ffi->ws_request_header_name($head, $i));
+            $value = $this->ffi->ws_request_header_value($head, $i);
+            $headers[$name] = isset($headers[$name])
+                ? $headers[$name] . ($name === 'cookie' ? '; ' : ', ') . $value
+                : $value;
+        }
+
+        return $headers;
+    }
+
+    /**
+     * Headers as C takes them.
+     *
+     * @param array<string, string|list<string>> $headers
+     */
+    protected static function lines(array $headers): string
+    {
+        $lines = '';
+        foreach ($headers as $name => $values) {
+            foreach ((array) $values as $value) {
+                if (\strpbrk("$name$value", "\r\n\0") !== false) {
+                    throw new Exception("a line break or NUL in the header \"$name\"", Exception::ARGUMENT);
+                }
+                $lines .= "$name: $value\r\n";
+            }
+        }
+
+        return $lines;
     }
 
     private static function load(?string $library): \FFI

@@ -19,7 +19,7 @@ final class Response
      *
      * @internal
      */
-    public function __construct(private readonly Native $server, public readonly int $conn)
+    public function __construct(private readonly Native\Server $server, public readonly int $conn)
     {
     }
 

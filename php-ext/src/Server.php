@@ -17,7 +17,7 @@ namespace WsPush;
  * The engine accepts, reads, pings and writes on a thread of its own; handlers run here, one after the other, whenever
  * this thread is in run() or poll(). A handler that takes its time delays other handlers, never the pings.
  */
-class Server extends Native
+class Server extends Native\Server
 {
     /** Default of stop(): milliseconds that clients get to take what is queued for them and answer the Close. */
     public const STOP_TIMEOUT_MS = 5000;

@@ -10,7 +10,7 @@ use WsPush\Exception;
 /**
  * One connection: what can be done with it and what is known of it.
  *
- * @internal a part of WsPush\Native
+ * @internal a part of WsPush\Native\Server
  */
 trait Connections
 {

@@ -10,7 +10,7 @@ use WsPush\Request;
 /**
  * HTTP beside WebSocket: requests, answers to them, and decisions about upgrades.
  *
- * @internal a part of WsPush\Native
+ * @internal a part of WsPush\Native\Server
  */
 trait Http
 {
@@ -97,16 +97,6 @@ trait Http
     private function request(int $conn, \FFI\CData $request): Request
     {
         $ffi = $this->ffi;
-        $headers = [];
-        $count = $ffi->ws_request_header_count($request);
-        for ($i = 0; $i < $count; ++$i) {
-            $name = \strtolower($ffi->ws_request_header_name($request, $i));
-            $value = $ffi->ws_request_header_value($request, $i);
-            $headers[$name] = isset($headers[$name])
-                ? $headers[$name] . ($name === 'cookie' ? '; ' : ', ') . $value
-                : $value;
-        }
-
         $length = $ffi->new('size_t');
         $body = $ffi->ws_request_body($request, \FFI::addr($length));
 
@@ -116,32 +106,12 @@ trait Http
             $ffi->ws_request_target($request),
             $ffi->ws_request_path($request),
             $ffi->ws_request_query($request),
-            $headers,
+            $this->headers($request),
             $ffi->ws_request_remote_address($request),
             $ffi->ws_request_remote_port($request),
             $ffi->ws_request_local_port($request),
             $ffi->ws_request_subprotocol($request),
             $length->cdata === 0 ? '' : \FFI::string($body, $length->cdata),
         );
-    }
-
-    /**
-     * Headers as C takes them.
-     *
-     * @param array<string, string|list<string>> $headers
-     */
-    private static function lines(array $headers): string
-    {
-        $lines = '';
-        foreach ($headers as $name => $values) {
-            foreach ((array) $values as $value) {
-                if (\strpbrk("$name$value", "\r\n\0") !== false) {
-                    throw new Exception("a line break or NUL in the header \"$name\"", Exception::ARGUMENT);
-                }
-                $lines .= "$name: $value\r\n";
-            }
-        }
-
-        return $lines;
     }
 }

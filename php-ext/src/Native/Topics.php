@@ -9,7 +9,7 @@ use WsPush\Exception;
 /**
  * Topics: who is subscribed to what, and messages to all of them.
  *
- * @internal a part of WsPush\Native
+ * @internal a part of WsPush\Native\Server
  */
 trait Topics
 {
