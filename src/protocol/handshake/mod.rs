@@ -2,7 +2,7 @@
 //!
 //! On the server's side [`judge()`] says what a request is: a WebSocket upgrade, which an [`Admission`] may rule out and
 //! whose 101 response [`Upgrade::response`] writes; an ordinary HTTP request, which the host answers; or a request to be
-//! refused. The client side, [`ClientHandshake`], writes the request and verifies the response.
+//! refused. The client's side, [`negotiation`], writes the requests, to a proxy too, and verifies the responses.
 //!
 //! Nothing here reads a socket, a clock or a random number, and only offered subprotocols are copied.
 
@@ -11,12 +11,13 @@ mod client;
 mod extensions;
 mod judge;
 mod key;
+pub mod negotiation;
 #[cfg(test)]
 mod tests;
 mod upgrade;
 
 pub use admission::{Admission, is_origin, is_path, is_subprotocol};
-pub use client::{ClientHandshake, ClientRequest, HandshakeError, ResponseStatus};
 pub use judge::{Judgement, Plain, judge};
 pub use key::accept_key;
+pub use negotiation::{HandshakeError, Negotiation};
 pub use upgrade::Upgrade;

@@ -93,6 +93,7 @@ fn newer_version(line: &[u8]) -> Result<Version, Refusal> {
 }
 
 /// What matters of a status line.
+#[derive(Clone, Copy, Debug)]
 pub(in crate::protocol) struct StatusLine {
     pub(in crate::protocol) http10: bool,
     pub(in crate::protocol) code: u16,

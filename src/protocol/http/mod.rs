@@ -1,8 +1,10 @@
-//! HTTP/1.1 as a server needs it (RFC 9110, RFC 9112), without I/O: request heads and bodies in, response heads out.
+//! HTTP/1.1 as a server of it and a client of WebSocket need it (RFC 9110, RFC 9112), without I/O: request heads and bodies
+//! in, response heads out.
 //!
 //! The bytes received so far are one of three things: not enough yet, a whole request head, or to be refused
 //! ([`RequestReader`], [`read_request`]). A head says what body follows it ([`Body`]), which a [`BodyReader`] gathers. What a
-//! host answers becomes a [`ResponseHead`], what the engine refuses by itself a [`Refusal`].
+//! host answers becomes a [`ResponseHead`], what the engine refuses by itself a [`Refusal`]. The heads that a client gets for
+//! an answer are read by `reply`.
 //!
 //! Nothing here reads a socket, a clock or a random number. What follows the head is not looked at: every `Complete` says how
 //! many bytes the head took, the rest belongs to the caller.
@@ -17,6 +19,7 @@ pub(in crate::protocol) mod first_line;
 pub(in crate::protocol) mod head;
 pub(in crate::protocol) mod headers;
 mod invalid;
+pub(in crate::protocol) mod reply;
 pub(in crate::protocol) mod request;
 pub(in crate::protocol) mod response;
 pub(in crate::protocol) mod target;

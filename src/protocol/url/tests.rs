@@ -10,7 +10,9 @@ fn parse(text: &str) -> Result<(Scheme, String, u16, String), UrlError> {
 #[test]
 fn what_is_taken() {
     use Scheme::{Unix, Ws, Wss};
-    let rows: &[(&str, (Scheme, &str, u16, &str), &str)] = &[
+    /// Scheme, host, port and target.
+    type Parts = (Scheme, &'static str, u16, &'static str);
+    let rows: &[(&str, Parts, &str)] = &[
         ("ws://example.com", (Ws, "example.com", 80, "/"), "example.com"),
         ("WS://Example.COM:80/Chat", (Ws, "example.com", 80, "/Chat"), "example.com"),
         ("ws://example.com:8080?a=b", (Ws, "example.com", 8080, "/?a=b"), "example.com:8080"),

@@ -1,0 +1,453 @@
+//! The client's side against what servers and proxies say: each rule, each byte at which a response can be cut, and our own
+//! server.
+
+use super::super::{Judgement, judge};
+use super::*;
+use crate::protocol::http::{HeadStatus, read_request};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+const NONCE: &[u8; 16] = b"the sample nonce";
+const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                      Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+const TUNNEL: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
+
+fn url(text: &str) -> Url {
+    Url::parse(text).unwrap()
+}
+
+fn proxy(text: &str) -> Url {
+    Url::parse_proxy(text).unwrap()
+}
+
+fn upgrade(headers: &str) -> Upgrade {
+    Upgrade { headers: headers.to_owned(), subprotocols: vec!["chat".to_owned(), "mqtt".to_owned()], max_head: 8192 }
+}
+
+fn start(url_text: &str, headers: &str) -> Result<(Negotiation, String), InvalidHead> {
+    let (negotiation, bytes) = Negotiation::start(&url(url_text), None, &upgrade(headers), true, NONCE)?;
+    Ok((negotiation, String::from_utf8(bytes).unwrap()))
+}
+
+fn direct() -> Negotiation {
+    start("ws://example.com/chat", "").unwrap().0
+}
+
+fn proxied() -> Negotiation {
+    let (url, proxy) = (url("ws://example.com/chat"), proxy("http://p:3128"));
+    Negotiation::start(&url, Some(&proxy), &upgrade(""), true, NONCE).unwrap().0
+}
+
+/// What becomes of `input` however it is cut: each beginning of it is `More`, or else the step that is given, which does not
+/// change with what comes behind it.
+fn read_bytewise(mut negotiation: Negotiation, input: &[u8]) -> Step {
+    let mut whole = negotiation.clone();
+    for end in 0..=input.len() {
+        let step = negotiation.read(&input[..end]);
+        if step != Step::More {
+            assert_eq!(whole.read(input), step, "{} bytes of {}", end, input.escape_ascii());
+            return step;
+        }
+    }
+    Step::More
+}
+
+#[test]
+fn the_request_is_that_of_the_rfc() {
+    let (_, request) = start("ws://example.com/chat", "Origin: http://example.com\r\n").unwrap();
+    assert_eq!(
+        request,
+        "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: chat, mqtt\r\nOrigin: http://example.com\r\n\r\n"
+    );
+    let (_, request) = start("unix:/run/chat.sock:/room?id=1", "").unwrap();
+    assert!(request.starts_with("GET /room?id=1 HTTP/1.1\r\nHost: localhost\r\n"), "{request}");
+    let (_, request) = start("ws://[::1]:9502", "").unwrap();
+    assert!(request.starts_with("GET / HTTP/1.1\r\nHost: [::1]:9502\r\n"), "{request}");
+}
+
+#[test]
+fn what_cannot_stand_in_a_request_is_refused() {
+    let good = url("ws://example.com/chat");
+    let host = |host: &str| Url { host: host.to_owned(), ..good.clone() };
+    let target = |target: &str| Url { target: target.to_owned(), ..good.clone() };
+    let offer = |offered: &[&str]| Upgrade {
+        subprotocols: offered.iter().map(|&name| name.to_owned()).collect(),
+        ..upgrade("")
+    };
+    let rows = [
+        (host(""), upgrade(""), InvalidHead::Host),
+        (host("a b"), upgrade(""), InvalidHead::Host),
+        (host("a\r\nX"), upgrade(""), InvalidHead::Host),
+        (target(""), upgrade(""), InvalidHead::Target),
+        (target("chat"), upgrade(""), InvalidHead::Target),
+        (target("/a b"), upgrade(""), InvalidHead::Target),
+        (target("/a#b"), upgrade(""), InvalidHead::Target),
+        (target("/caf\u{e9}"), upgrade(""), InvalidHead::Target),
+        (target("/ HTTP/1.1\r\nX: b"), upgrade(""), InvalidHead::Target),
+        (good.clone(), offer(&["a", ""]), InvalidHead::Subprotocol),
+        (good.clone(), offer(&["a,b"]), InvalidHead::Subprotocol),
+        (good.clone(), offer(&["a\r\nX: b"]), InvalidHead::Subprotocol),
+        (good.clone(), offer(&["a", "a"]), InvalidHead::RepeatedSubprotocol),
+    ];
+    for (url, upgrade, expected) in rows {
+        let error = Negotiation::start(&url, None, &upgrade, true, NONCE).err();
+        assert_eq!(error, Some(expected), "{url:?} {upgrade:?}");
+    }
+    for name in ["Host", "upgrade", "Connection", "Content-Length", "Transfer-Encoding", "Sec-WebSocket-Key"] {
+        let error = start("ws://a", &format!("X: y\r\n{name}: z\r\n")).err();
+        assert!(matches!(error, Some(InvalidHead::Header { line: 2, .. })), "{name}");
+    }
+    for headers in ["X: y\r\n\r\nbody", "X: y\nZ: z\r\n", "Cookie : a=b\r\n", " Cookie: a=b\r\n", "X\r\n", "\r\nX: y"] {
+        let error = start("ws://a", headers).err();
+        assert!(matches!(error, Some(InvalidHead::Header { .. })), "{headers:?}");
+    }
+    let hostile = upgrade("Proxy-Authorization: a\nX: y\r\n");
+    let tunnelled = Negotiation::start(&good, Some(&proxy("http://p:1")), &hostile, true, NONCE);
+    assert!(matches!(tunnelled.err(), Some(InvalidHead::Header { .. })));
+    let socket = Negotiation::start(&url("unix:/run/a.sock"), Some(&proxy("http://p:1")), &upgrade(""), true, NONCE);
+    assert_eq!(socket.err(), Some(InvalidHead::Host));
+}
+
+/// The requests to the proxy, if there is one, and to the server, with the lines that every one has left out.
+fn requests(from: &str, through: Option<&str>, headers: &str, with_credentials: bool) -> (Vec<String>, Vec<String>) {
+    let strip = |bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).unwrap();
+        let lines = text.strip_suffix("\r\n\r\n").unwrap().split("\r\n").map(str::to_owned);
+        lines
+            .filter(|line| !line.starts_with("Sec-") && !line.starts_with("Upgrade") && !line.starts_with("Conn"))
+            .collect()
+    };
+    let proxy = through.map(proxy);
+    let started = Negotiation::start(&url(from), proxy.as_ref(), &upgrade(headers), with_credentials, NONCE);
+    let (mut negotiation, first) = started.unwrap();
+    if proxy.is_none() {
+        return (Vec::new(), strip(first));
+    }
+    match negotiation.read(TUNNEL.as_bytes()) {
+        Step::Send { taken, bytes } if taken == TUNNEL.len() => (strip(first), strip(bytes)),
+        step => panic!("{step:?}"),
+    }
+}
+
+#[test]
+fn credentials_go_to_whom_they_are_meant_for() {
+    // "user:secret", "us:er" and "us:" in base64.
+    const USER: &str = "Basic dXNlcjpzZWNyZXQ=";
+    const US: &str = "Basic dXM6ZXI=";
+    let headers = "authorization: Bearer a\r\nX: y\r\nCOOKIE: a=b\r\nproxy-authorization: Bearer p\r\n";
+    let get = "GET / HTTP/1.1";
+    let connect = "CONNECT a:80 HTTP/1.1";
+    let user = format!("Authorization: {USER}");
+    let us = format!("Proxy-Authorization: {US}");
+    type Row<'a> = (&'a str, Option<&'a str>, &'a str, bool, &'a [&'a str], &'a [&'a str]);
+    let rows: &[Row<'_>] = &[
+        ("ws://a", None, "", true, &[], &[get, "Host: a"]),
+        ("ws://us:@a", None, "", true, &[], &[get, "Host: a", "Authorization: Basic dXM6"]),
+        ("ws://us@a", None, "", true, &[], &[get, "Host: a", "Authorization: Basic dXM6"]),
+        ("ws://user:secret@a", None, "X: y\r\n", true, &[], &[get, "Host: a", "X: y", &user]),
+        ("ws://user:secret@a", None, "X: y\r\n", false, &[], &[get, "Host: a", "X: y"]),
+        (
+            "ws://user:secret@a",
+            None,
+            headers,
+            true,
+            &[],
+            &[get, "Host: a", "authorization: Bearer a", "X: y", "COOKIE: a=b", "proxy-authorization: Bearer p"],
+        ),
+        ("ws://user:secret@a", None, headers, false, &[], &[get, "Host: a", "X: y"]),
+        ("ws://a", Some("http://p:1"), "", true, &[connect, "Host: a:80"], &[get, "Host: a"]),
+        (
+            "ws://user:secret@a",
+            Some("http://us:er@p:1"),
+            "Cookie: a=b\r\n",
+            true,
+            &[connect, "Host: a:80", &us],
+            &[get, "Host: a", "Cookie: a=b", &user],
+        ),
+        (
+            "ws://user:secret@a",
+            Some("http://us:er@p:1"),
+            "Cookie: a=b\r\n",
+            false,
+            &[connect, "Host: a:80", &us],
+            &[get, "Host: a"],
+        ),
+        (
+            "ws://a",
+            Some("http://us:er@p:1"),
+            headers,
+            true,
+            &[connect, "Host: a:80", "proxy-authorization: Bearer p"],
+            &[get, "Host: a", "authorization: Bearer a", "X: y", "COOKIE: a=b"],
+        ),
+        (
+            "ws://a",
+            Some("http://p:1"),
+            headers,
+            false,
+            &[connect, "Host: a:80", "proxy-authorization: Bearer p"],
+            &[get, "Host: a", "X: y"],
+        ),
+        (
+            "wss://[::1]/x",
+            Some("http://p:1"),
+            "",
+            true,
+            &["CONNECT [::1]:443 HTTP/1.1", "Host: [::1]:443"],
+            &["GET /x HTTP/1.1", "Host: [::1]"],
+        ),
+    ];
+    for (from, through, headers, with_credentials, to_proxy, to_server) in rows {
+        let found = requests(from, *through, headers, *with_credentials);
+        assert_eq!(found.0, *to_proxy, "{from} {through:?} {headers:?} {with_credentials}");
+        assert_eq!(found.1, *to_server, "{from} {through:?} {headers:?} {with_credentials}");
+    }
+}
+
+#[test]
+fn responses_are_verified() {
+    let ok = |subprotocol: Option<&str>| Ok(subprotocol.map(str::to_owned));
+    // What is replaced in a valid response, and by what.
+    type Verdict = Result<Option<String>, HandshakeError>;
+    let rows: &[(&str, &str, Verdict)] = &[
+        ("", "", ok(None)),
+        ("Upgrade: websocket", "upgrade:  WebSocket ", ok(None)),
+        ("Connection: Upgrade", "connection: keep-alive, upgrade", ok(None)),
+        ("101 Switching Protocols", "101 ", ok(None)),
+        ("101 Switching Protocols", "101", ok(None)),
+        ("101 Switching Protocols", "101 caf\u{e9}\t!", ok(None)),
+        ("HTTP/1.1 101", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 \r\n\r\nHTTP/1.1 101", ok(None)),
+        ("\r\n\r\n", "\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n", ok(Some("mqtt"))),
+        ("\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n", ok(None)),
+        ("HTTP/1.1", "HTTP/1.0", Err(HandshakeError::Version)),
+        ("101 Switching Protocols", "200 OK", Err(HandshakeError::Status(200))),
+        ("101 Switching Protocols", "403 Forbidden", Err(HandshakeError::Status(403))),
+        ("101 Switching Protocols", "999 ", Err(HandshakeError::Status(999))),
+        ("Upgrade: websocket\r\n", "", Err(HandshakeError::Upgrade)),
+        ("Upgrade: websocket", "Upgrade: h2c", Err(HandshakeError::Upgrade)),
+        ("Upgrade: websocket", "Upgrade: h2c, websocket", Err(HandshakeError::Upgrade)),
+        ("Upgrade: websocket", "Upgrade: websocket, h2c", Err(HandshakeError::Upgrade)),
+        ("Upgrade: websocket", "Upgrade: websocket\r\nUpgrade: websocket", Err(HandshakeError::Upgrade)),
+        ("Connection: Upgrade\r\n", "", Err(HandshakeError::Connection)),
+        ("Connection: Upgrade", "Connection: close", Err(HandshakeError::Connection)),
+        ("Sec-WebSocket-Accept", "X-Accept", Err(HandshakeError::Accept)),
+        ("xOo=", "xOo", Err(HandshakeError::Accept)),
+        ("s3pP", "S3pP", Err(HandshakeError::Accept)),
+        ("\r\n\r\n", "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n", Err(HandshakeError::Accept)),
+        ("\r\n\r\n", "\r\nSec-WebSocket-Protocol: soap\r\n\r\n", Err(HandshakeError::Subprotocol)),
+        ("\r\n\r\n", "\r\nSec-WebSocket-Protocol: CHAT\r\n\r\n", Err(HandshakeError::Subprotocol)),
+        ("\r\n\r\n", "\r\nSec-WebSocket-Protocol: chat, mqtt\r\n\r\n", Err(HandshakeError::Subprotocol)),
+        ("\r\n\r\n", "\r\nSec-WebSocket-Protocol:\r\n\r\n", Err(HandshakeError::Subprotocol)),
+        (
+            "\r\n\r\n",
+            "\r\nSec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat\r\n\r\n",
+            Err(HandshakeError::Subprotocol),
+        ),
+        ("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n", Err(HandshakeError::Extension)),
+    ];
+    for (from, to, expected) in rows {
+        let text = SWITCH.replacen(from, to, 1);
+        let input = [text.as_bytes(), b"\x81\x00"].concat();
+        let found = match read_bytewise(direct(), &input) {
+            Step::Open { taken, response } => {
+                assert_eq!((taken, response.status), (text.len(), 101), "{text}");
+                Ok(response.subprotocol)
+            }
+            Step::Failed { error, response } => {
+                assert!(response.is_some_and(|response| response.subprotocol.is_none()), "{text}");
+                Err(error)
+            }
+            step => panic!("{text}: {step:?}"),
+        };
+        assert_eq!(found, *expected, "{text}");
+        // It comes through a tunnel all the same.
+        let mut tunnelled = proxied();
+        assert!(matches!(tunnelled.read(TUNNEL.as_bytes()), Step::Send { .. }));
+        assert_eq!(tunnelled.read(&input), direct().read(&input));
+    }
+}
+
+#[test]
+fn what_is_no_response_fails_at_once() {
+    let rows: &[&[u8]] = &[
+        b"\r",
+        b" HTTP/1.1 101 ",
+        b"SSH-2.0",
+        b"HTTP/2",
+        b"HTTP/1.1  ",
+        b"HTTP/1.1 0",
+        b"HTTP/1.1 10x",
+        b"HTTP/1.1 1011",
+        b"HTTP/1.1 101 \n",
+        b"HTTP/1.1 101 \0",
+        b"HTTP/1.1 101 OK\r\n ",
+        b"HTTP/1.1 101 OK\r\nA: b\n",
+        b"\x15\x03\x01",
+    ];
+    for input in rows {
+        assert!(
+            matches!(
+                read_bytewise(direct(), input),
+                Step::Failed { error: HandshakeError::Malformed(_), response: None }
+            ),
+            "{}",
+            input.escape_ascii()
+        );
+        assert!(
+            matches!(
+                read_bytewise(proxied(), input),
+                Step::Failed { error: HandshakeError::ProxyMalformed(_), response: None }
+            ),
+            "{}",
+            input.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn a_refusal_comes_with_its_headers() {
+    let rows = [
+        (200, "Content-Length: 5\r\nX: caf\u{e9}\r\n"),
+        (302, "Location: http://b/c\r\nlocation:\t/d \r\n"),
+        (401, "WWW-Authenticate: Basic realm=\"a\"\r\n"),
+        (503, "Retry-After: 120\r\n"),
+    ];
+    for (status, lines) in rows {
+        let text = format!("HTTP/1.1 100 \r\nZ: z\r\n\r\nHTTP/1.1 {status} \r\n{lines}\r\nbody");
+        let Step::Failed { error, response: Some(response) } = read_bytewise(direct(), text.as_bytes()) else {
+            panic!("{text}");
+        };
+        assert_eq!((error, response.status, &response.subprotocol), (HandshakeError::Status(status), status, &None));
+        let found: Vec<String> = response
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)))
+            .collect();
+        let expected: Vec<String> = lines
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| format!("{name}: {}", value.trim()))
+            .collect();
+        assert_eq!(found, expected);
+        assert_eq!(response.all("LOCATION").count(), if status == 302 { 2 } else { 0 });
+    }
+}
+
+#[test]
+fn proxies_open_a_tunnel_or_refuse() {
+    // The heads, what comes behind them, and what becomes of it.
+    let rows: &[(&str, &str, Result<(), HandshakeError>)] = &[
+        (TUNNEL, "", Ok(())),
+        ("HTTP/1.0 200 OK\r\nProxy-Agent: a\r\n\r\n", "", Ok(())),
+        ("HTTP/1.1 100 \r\n\r\nHTTP/1.1 204 \r\n\r\n", "", Ok(())),
+        // The lengths mean nothing: what follows comes through the tunnel.
+        ("HTTP/1.1 200 \r\nContent-Length: 5\r\n\r\n", "hello", Ok(())),
+        ("HTTP/1.1 299 \r\nTransfer-Encoding: chunked\r\n\r\n", "0\r\n\r\n", Ok(())),
+        (TUNNEL, "HTTP/1.1 503 \r\n\r\n", Ok(())),
+        (SWITCH, "", Err(HandshakeError::Proxy(101))),
+        ("HTTP/1.1 301 \r\nLocation: /\r\n\r\n", "", Err(HandshakeError::Proxy(301))),
+        ("HTTP/1.1 403 \r\n\r\n", "", Err(HandshakeError::Proxy(403))),
+        ("HTTP/1.1 407 \r\nProxy-Authenticate: Basic\r\n\r\n", "", Err(HandshakeError::Proxy(407))),
+        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "<html>", Err(HandshakeError::Proxy(502))),
+    ];
+    for (head, behind, expected) in rows {
+        match (read_bytewise(proxied(), format!("{head}{behind}").as_bytes()), expected) {
+            (Step::Send { taken, bytes }, Ok(())) => {
+                assert_eq!(taken, head.len(), "{head}");
+                assert_eq!(bytes, start("ws://example.com/chat", "").unwrap().1.as_bytes());
+            }
+            (Step::Failed { error, response: Some(response) }, Err(expected)) => {
+                assert_eq!((error, HandshakeError::Proxy(response.status)), (*expected, *expected), "{head}");
+            }
+            (step, _) => panic!("{head}: {step:?}"),
+        }
+    }
+    // A refusal that the server has sent unasked is behind the head of the proxy's response; so would be a 101 of an attacker
+    // who does not know the key.
+    let early = format!("{TUNNEL}HTTP/1.1 503 \r\n\r\n");
+    let mut negotiation = proxied();
+    let Step::Send { taken, .. } = negotiation.read(early.as_bytes()) else { panic!() };
+    let step = negotiation.read(&early.as_bytes()[taken..]);
+    assert!(matches!(step, Step::Failed { error: HandshakeError::Status(503), response: Some(_) }));
+}
+
+#[test]
+fn heads_have_a_limit_of_their_own_each() {
+    let padded = |text: &str, length: usize| {
+        let padding = "a".repeat(length - text.len() - "X: \r\n".len());
+        format!("{}X: {padding}\r\n\r\n", text.strip_suffix("\r\n").unwrap())
+    };
+    let too_large = Step::Failed { error: HandshakeError::HeadTooLarge, response: None };
+    for limit in [256, 8192] {
+        let upgrade = Upgrade { max_head: limit, ..upgrade("") };
+        let (url, proxy) = (url("ws://example.com/chat"), proxy("http://p:3128"));
+        let (direct, _) = Negotiation::start(&url, None, &upgrade, true, NONCE).unwrap();
+        let (mut tunnelled, _) = Negotiation::start(&url, Some(&proxy), &upgrade, true, NONCE).unwrap();
+        let (fits, exceeds) = (padded(SWITCH, limit), padded(SWITCH, limit + 1));
+        assert!(matches!(read_bytewise(direct.clone(), fits.as_bytes()), Step::Open { taken, .. } if taken == limit));
+        assert_eq!(read_bytewise(direct.clone(), exceeds.as_bytes()), too_large);
+        assert_eq!(read_bytewise(tunnelled.clone(), padded(TUNNEL, limit + 1).as_bytes()), too_large);
+        assert!(matches!(tunnelled.read(padded(TUNNEL, limit).as_bytes()), Step::Send { taken, .. } if taken == limit));
+        assert!(matches!(tunnelled.read(fits.as_bytes()), Step::Open { taken, .. } if taken == limit));
+        // Frames behind the head do not count.
+        let flooded = [fits.as_bytes(), &[0; 10_000]].concat();
+        assert!(matches!(direct.clone().read(&flooded), Step::Open { taken, .. } if taken == limit));
+        let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(limit / 25 + 1);
+        assert_eq!(read_bytewise(direct, interim.as_bytes()), too_large);
+    }
+    let many = format!("HTTP/1.1 200 \r\n{}\r\n", "A: b\r\n".repeat(101));
+    assert_eq!(read_bytewise(direct(), many.as_bytes()), too_large);
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_do_no_harm(input in vec(any::<u8>(), 0..300), status in 0..1000u16) {
+        let response = [format!("HTTP/1.1 {status:03} \r\n").as_bytes(), &input].concat();
+        for bytes in [&input, &response] {
+            for negotiation in [direct(), proxied()] {
+                let opens = matches!(read_bytewise(negotiation, bytes), Step::Open { .. });
+                prop_assert!(!opens);
+            }
+        }
+    }
+
+    #[test]
+    fn our_client_and_our_server_agree(
+        nonce in any::<[u8; 16]>(),
+        subprotocols in proptest::collection::btree_set("[a-z.]{1,6}", 0..4),
+        chosen in any::<Option<Index>>(),
+        wrong in any::<Index>(),
+        frames in vec(any::<u8>(), 0..9),
+    ) {
+        let offered: Vec<String> = subprotocols.into_iter().collect();
+        let asked = Upgrade { subprotocols: offered.clone(), ..upgrade("Origin: http://example.com\r\n") };
+        let url = url("ws://user:secret@[::1]:9502/chat?room=1");
+        let (negotiation, bytes) = Negotiation::start(&url, None, &asked, true, &nonce).unwrap();
+        let HeadStatus::Complete { request, length } = read_request(&bytes, &HeadLimits::default()) else {
+            return Err(TestCaseError::fail("the server does not understand the client"));
+        };
+        prop_assert_eq!(length, bytes.len());
+        let Judgement::Upgrade(upgrade) = judge(&request) else {
+            return Err(TestCaseError::fail(format!("{:?}", judge(&request))));
+        };
+        prop_assert_eq!(upgrade.subprotocols(), &offered);
+        let chosen = chosen.filter(|_| !offered.is_empty()).map(|index| index.get(&offered).as_str());
+        let response = upgrade.response(chosen, "Set-Cookie: a=b\r\n").unwrap();
+        let input = [response.as_slice(), &frames].concat();
+        let Step::Open { taken, response: seen } = read_bytewise(negotiation, &input) else {
+            return Err(TestCaseError::fail("the client does not understand the server"));
+        };
+        prop_assert_eq!((taken, seen.subprotocol.as_deref()), (response.len(), chosen));
+        prop_assert_eq!(seen.all("set-cookie").collect::<Vec<_>>(), [b"a=b"]);
+
+        // The answer to another key is no answer.
+        let mut other = nonce;
+        other[wrong.index(16)] ^= 1;
+        let (mut negotiation, _) = Negotiation::start(&url, None, &asked, true, &other).unwrap();
+        let failed = matches!(negotiation.read(&input), Step::Failed { error: HandshakeError::Accept, response: Some(_) });
+        prop_assert!(failed);
+    }
+}
