@@ -7,6 +7,7 @@
 //! to the host's.
 
 pub mod answers;
+pub mod backoff;
 pub mod batch;
 pub mod census;
 pub mod commands;

@@ -22,6 +22,7 @@ mod invalid;
 pub(in crate::protocol) mod reply;
 pub(in crate::protocol) mod request;
 pub(in crate::protocol) mod response;
+mod retry_after;
 pub(in crate::protocol) mod target;
 pub(in crate::protocol) mod tokens;
 
@@ -30,3 +31,4 @@ pub use headers::Headers;
 pub use invalid::InvalidHead;
 pub use request::{HeadLimits, HeadStatus, RequestHead, RequestReader, Version, read_request};
 pub use response::{Persistence, Refusal, ResponseHead, reason_phrase};
+pub use retry_after::{MAX_RETRY_AFTER, retry_after};
