@@ -9,7 +9,8 @@ import signal
 import sys
 
 from . import machine, measure, picture, report
-from .rows import IDLE, REACTORS, rows
+from .clients import BARE_CLIENT, CLIENTS
+from .rows import IDLE, REACTORS, client_rows, rows
 from .servers import BARE, SERVERS, build, versions
 
 
@@ -33,6 +34,7 @@ def parse(text):
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="", help="some of: " + ", ".join(row_names()))
     parser.add_argument("--servers", default="", help="some of: " + ", ".join(SERVERS))
+    parser.add_argument("--clients", default="", help="some of: " + ", ".join(CLIENTS))
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", "40")))
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("DURATION", "0.1")), help="of a slice")
     parser.add_argument("--connections", type=int, default=10000, help="of fan-out, accept and idle")
@@ -44,7 +46,7 @@ def parse(text):
 
 
 def row_names():
-    return [*(row.id for row in rows(0)), IDLE, REACTORS]
+    return [*(row.id for row in rows(0)), *(row.id for row in client_rows()), IDLE, REACTORS]
 
 
 def chosen(text, known, what):
@@ -65,6 +67,7 @@ def measure_all(arguments):
     others = [server for server in servers if server is not BARE]
     if not others:
         sys.exit(f"nothing to measure beside {BARE.title}")
+    clients, their_versions = clients_of(arguments, wanted)
     rounds, seconds = arguments.rounds, arguments.seconds
     return {
         "command": command(),
@@ -74,9 +77,20 @@ def measure_all(arguments):
         "machine": machine.description(),
         "versions": found,
         "rows": measure.rows([row for row in rows(connections) if row.id in wanted], others, rounds, seconds),
+        "client_versions": their_versions,
+        "clients": measure.clients([row for row in client_rows() if row.id in wanted], clients, rounds, seconds),
         "idle": measure.idle(servers, connections, seconds) if IDLE in wanted else {},
         "reactors": measure.reactors(rounds, seconds) if REACTORS in wanted else [],
     }
+
+
+def clients_of(arguments, wanted):
+    """The clients to measure, and the versions of all; nobody's if no row of theirs is wanted."""
+    if not any(row.id in wanted for row in client_rows()):
+        return [], {}
+    names = chosen(arguments.clients, CLIENTS, "client")
+    found = versions([client for client in CLIENTS.values() if client.name in names or client is BARE_CLIENT])
+    return [CLIENTS[name] for name in found if name != BARE_CLIENT.name], found
 
 
 def command():
@@ -89,6 +103,8 @@ def incomplete(run):
     """Whether a figure of ours, or of the baseline, is missing."""
     ours = [name for name in run["versions"] if not SERVERS[name].peer]
     pairs = [pair for by_server in run["rows"].values() for name in ours for pair in by_server.get(name, [])]
+    pairs += [pair for by_client in run.get("clients", {}).values() for name, all_pairs in by_client.items()
+              if not CLIENTS[name].peer for pair in all_pairs]
     idle = [run["idle"][name] for name in ours if name in run["idle"]]
     return len(report.whole(pairs)) < len(pairs) or any("error" in figures for figures in idle) \
         or len(report.whole(run["reactors"])) < len(run["reactors"])

@@ -1,4 +1,4 @@
-"""How it is measured: servers side by side, in short slices that alternate.
+"""How it is measured: servers, or clients, side by side, in short slices that alternate.
 
 All servers of a row run at the same time; idle ones cost nothing. A round gives each a slice of a fraction of a second,
 the bare TCP server between every two others, and the order is the other way round every other time. A ratio is taken
@@ -6,11 +6,14 @@ only between neighbours, so that what else the machine does hits both; the media
 the figures themselves are not. Many short slices are better than few long ones: a server measured beside itself shows
 that a slice of half a second strays as far as one of a tenth, for it is where the scheduler puts things that differs.
 """
+import collections
 import subprocess
 import sys
 
-from .rows import REACTORS_LOAD, idle_load
-from .servers import AGAIN, BARE, BUILD, Process, ServerFailed, with_reactors
+from .clients import BARE_CLIENT
+from .places import BUILD, ROOT
+from .rows import ECHO, REACTORS_LOAD, idle_load
+from .servers import AGAIN, BARE, WSPUSH_C, Process, ServerFailed, environment, with_reactors
 
 GIVE_UP_AFTER = 3  # failures of one server in one row
 PEER_ROUNDS = 5  # peers are here for comparison, and need no second digit
@@ -45,7 +48,7 @@ class Lineup:
         if process is None:
             return {"error": "given up"}
         try:
-            figures = run(load, seconds, process)
+            figures = run(load_command(load, seconds, process), seconds, process)
             if load.heavy:
                 process.wait_until_idle()
             return figures
@@ -72,15 +75,50 @@ class Lineup:
         self.wait_for(self.processes[name])
 
 
-def run(load, seconds, process):
-    """Runs a load program against a server once; what it printed, as a dict of numbers and words."""
+class Turns:
+    """As Lineup, for clients: they take turns at one echo server, and the bare one at the bare server."""
+
+    def __init__(self):
+        self.lineup = Lineup([BARE, WSPUSH_C], ECHO)
+        self.failures = collections.Counter()
+
+    def __enter__(self):
+        self.lineup.__enter__()
+        return self
+
+    def __exit__(self, *_):
+        self.lineup.__exit__()
+
+    def slice(self, client, exchange, seconds):
+        server = BARE if client.raw else WSPUSH_C
+        process = self.lineup.processes.get(server.name)
+        if process is None or self.failures[client.name] >= GIVE_UP_AFTER:
+            return {"error": "given up"}
+        try:
+            figures = run(client.command(exchange, process.port, seconds), seconds, process)
+        except ServerFailed as error:
+            print(f"    {client.title}, a client: {error}", file=sys.stderr)
+            self.failures[client.name] += 1
+            if process.popen.poll() is not None:
+                self.lineup.failed(process, error)
+            return {"error": str(error)}
+        if figures["messages_per_second"] > 0:
+            figures["client_cpu_us_per_message"] = figures["load_cpu"] / figures["messages_per_second"] * 1e6
+        return figures
+
+
+def load_command(load, seconds, process):
     raw = ("--raw",) if process.server.raw else ()
-    command = [str(BUILD / load.program), *load.options, load.time, str(seconds), *raw,
-               "--pid", str(process.pid), "127.0.0.1", str(process.port)]
+    return [str(BUILD / load.program), *load.options, load.time, str(seconds), *raw,
+            "--pid", str(process.pid), "127.0.0.1", str(process.port)]
+
+
+def run(command, seconds, process):
+    """Runs a load program or a client against a server once; what it printed, as a dict of numbers and words."""
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=seconds * 4 + 60)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=seconds * 4 + 60, cwd=ROOT, env=environment())
     except subprocess.TimeoutExpired:
-        raise ServerFailed(f"{load.program} did not end; the server {process.last_words()}") from None
+        raise ServerFailed(f"{command[0]} did not end; the server {process.last_words()}") from None
     if result.returncode != 0:
         raise ServerFailed(f"{result.stderr.strip()}; the server {process.last_words()}")
     return {key: number(value) for key, value in (pair.split("=", 1) for pair in result.stdout.split())}
@@ -99,10 +137,10 @@ def neighbours(baseline, others, turn):
     return [group[::-1] for group in groups[::-1]] if turn % 2 else groups
 
 
-def contest(baseline, others, load, rounds, seconds):
+def contest(lineup, baseline, others, load, rounds, seconds):
     """Pairs of slices, each server's beside the baseline's: {name: [{"ours": figures, "bare": figures}]}."""
     pairs = {server.name: [] for server in others}
-    with Lineup([baseline, *others], load.mode) as lineup:
+    with lineup:
         if not load.heavy:
             for server in (baseline, *others):
                 lineup.slice(server, load, seconds)  # does not count: compilers warm up, and memory comes from the system
@@ -121,8 +159,17 @@ def rows(wanted, others, rounds, seconds):
     results = {}
     for load in dict.fromkeys(row.load for row in wanted):
         print("; ".join(row.title for row in wanted if row.load == load), file=sys.stderr, flush=True)
-        results[load] = contest(BARE, others, load, *load.plan(rounds, seconds))
+        results[load] = contest(Lineup([BARE, *others], load.mode), BARE, others, load, *load.plan(rounds, seconds))
     return {row.id: results[row.load] for row in wanted}
+
+
+def clients(wanted, others, rounds, seconds):
+    """The figures of the clients' table, in the same form."""
+    results = {}
+    for row in wanted:
+        print(row.title, file=sys.stderr, flush=True)
+        results[row.id] = contest(Turns(), BARE_CLIENT, others, row.load, rounds, seconds)
+    return results
 
 
 def idle(servers, connections, seconds):
@@ -140,5 +187,5 @@ def idle(servers, connections, seconds):
 def reactors(rounds, seconds):
     """wspush with two reactors beside wspush with one."""
     print("two reactors", file=sys.stderr, flush=True)
-    two = with_reactors(2)
-    return contest(with_reactors(1), [two], REACTORS_LOAD, rounds, seconds)[two.name]
+    one, two = with_reactors(1), with_reactors(2)
+    return contest(Lineup([one, two], REACTORS_LOAD.mode), one, [two], REACTORS_LOAD, rounds, seconds)[two.name]

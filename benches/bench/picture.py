@@ -2,14 +2,14 @@
 
 Bars are speed relative to the bare TCP server, which is the line at 1, so that longer is better everywhere; where the
 figure is a time, its inverse is drawn and the time's ratio written. A floor is a notch across the bar that it is for.
-Colours belong to servers, and the style sheet inside has a light and a dark half.
+Colours belong to servers and clients of one kind, and the style sheet inside has a light and a dark half.
 """
 from dataclasses import dataclass
 from html import escape
 
-from .report import absolute, bare, measured_rows, quartiles, ratios, rounds
+from .report import absolute, client_table, quartiles, ratios, rounds, server_table
 from .rows import IDLE_FLOOR
-from .servers import BARE, SERVERS
+from .servers import BARE
 
 WIDTH, MARGIN, GUTTER = 880, 24, 28
 PANEL = (WIDTH - 2 * MARGIN - GUTTER) / 2
@@ -20,7 +20,7 @@ SCALE = 1.12  # the ratio at which bars end
 
 COLOURS = {
     "wspush-c": "#e8590c", "wspush-php": "#f59f00", "uwebsockets": "#4263eb", "libwebsockets": "#7048e8",
-    "picows": "#0ca678", "ws": "#74b816", "socketify": "#1c93d6", "websockets": "#a0785a",
+    "picows": "#0ca678", "ws": "#74b816", "socketify": "#1c93d6", "websockets": "#a0785a", "tungstenite": "#e64980",
 }
 
 STYLE = """
@@ -47,16 +47,19 @@ class Bar:
     label: str = "–"
 
 
-def drawn_servers(run):
-    return [SERVERS[name] for name in COLOURS if name in run["versions"]]
+def drawn(table):
+    """Those who took part, in the order of the colours."""
+    return sorted((entrant for entrant in table.entrants if entrant.name in COLOURS), key=lambda one: [*COLOURS].index(one.name))
 
 
 def draw(run):
-    panels = [(row.title, beside(row, run), bars_of(row, run), 1 / SCALE) for row in measured_rows(run)]
+    panels = [(row.title, beside(row, table), bars_of(row, table), 1 / SCALE)
+              for table in (server_table(run), client_table(run)) for row in table.rows]
     if run["idle"]:
         aside = f"user space each; at most {IDLE_FLOOR} B"
         panels.append((f"{run['connections']:,} idle connections", aside, idle_bars(run), None))
-    height_of_one = TITLE + STEP * len(drawn_servers(run)) + AFTER
+    most = max(len(drawn(table)) for table in (server_table(run), client_table(run)))
+    height_of_one = TITLE + STEP * most + AFTER
     height = HEAD + -(-len(panels) // 2) * height_of_one + FOOT
     body = [text(MARGIN, 38, "wspush and its peers beside a bare TCP server", "title"), *subtitle(run)]
     for i, panel in enumerate(panels):
@@ -81,19 +84,19 @@ def subtitle(run):
     yield text(x + 221, 38, "quartiles", "quiet")
 
 
-def beside(row, run):
-    return f"{BARE.title} {absolute(bare(row, run), row.unit)}"
+def beside(row, table):
+    return f"{BARE.title} {absolute(table.bare(row), row.unit)}"
 
 
-def bars_of(row, run):
-    for server in drawn_servers(run):
-        values = ratios(run["rows"][row.id].get(server.name, []), row.figure)
+def bars_of(row, table):
+    for entrant in drawn(table):
+        values = ratios(table.of(row, entrant), row.figure)
         if not values:
-            yield Bar(server)
+            yield Bar(entrant)
             continue
         low, middle, high = (speed(row, value) for value in quartiles(values))
-        floor = row.floors.get(server.name)
-        yield Bar(server, middle, (low, high), floor and speed(row, floor), written(row, quartiles(values)[1]))
+        floor = row.floors.get(entrant.name)
+        yield Bar(entrant, middle, (low, high), floor and speed(row, floor), written(row, quartiles(values)[1]))
 
 
 def written(row, ratio):
@@ -107,7 +110,7 @@ def speed(row, ratio):
 def idle_bars(run):
     each = {name: figures.get("user_bytes_per_connection") for name, figures in run["idle"].items()}
     most = max((value for value in each.values() if value), default=1)
-    for server in drawn_servers(run):
+    for server in drawn(server_table(run)):
         value = each.get(server.name)
         if value is None:
             yield Bar(server)

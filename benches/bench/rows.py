@@ -1,6 +1,6 @@
 """What is measured: the rows of the table, each with the load that it takes and the floors that the design sets.
 
-Rows with the same load are taken from the same slices.
+Rows with the same load are taken from the same slices. The rows of clients are a table of their own.
 """
 from dataclasses import dataclass, field
 
@@ -32,6 +32,7 @@ class Row:
     floors: dict = field(default_factory=dict)
     less_is_better: bool = False
     uses_set_up: bool = False  # it is about what comes before the clock that processor time is taken by
+    ahead: bool = False  # ours must be ahead of each peer
 
     def reaches(self, server, ratio):
         """Whether a ratio is at its floor or past it; None where there is no floor."""
@@ -66,6 +67,26 @@ def rows(crowd):
         Row("fan-out", f"64 B to {crowd:,} subscribers", spread, "deliveries_per_second", "/s", floors(0.90)),
         Row("stalled", f"64 B to {crowd:,}, of which one never reads", stalled, "deliveries_per_second", "/s", floors(0.90)),
         Row("accept", f"{crowd:,} connections accepted", spread, "accepted_per_second", "/s", uses_set_up=True),
+    ]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What a client does in a slice: each connection keeps so many messages in flight."""
+
+    size: str
+    in_flight: int = 1
+    connections: int = 64
+    heavy = False
+
+
+def client_rows():
+    """The rows in which clients take turns at one echo server."""
+    rate, rates = "messages_per_second", "/s"
+    return [
+        Row("client-20x1", "clients: 20 B, one in flight", Exchange("20"), rate, rates, ahead=True),
+        Row("client-20x32", "clients: 20 B, 32 in flight", Exchange("20", 32), rate, rates, ahead=True),
+        Row("client-512", "clients: 512 B, one in flight", Exchange("512"), rate, rates, ahead=True),
     ]
 
 

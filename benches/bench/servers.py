@@ -14,11 +14,9 @@ import time
 from dataclasses import dataclass
 
 from .machine import loudly
+from .places import BENCHES, BUILD, DEPS, PYTHON, ROOT
 from .rows import BROADCAST, ECHO, PUBLISH
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-BENCHES, BUILD, DEPS = ROOT / "benches", ROOT / "build/benches", ROOT / ".deps/bench"
-PYTHON = str(DEPS / "python/bin/python")
 START_DEADLINE = 20
 
 
@@ -31,6 +29,11 @@ class Server:
     product: str = ""  # whose version that is
     peer: bool = True
     raw: bool = False  # plain TCP
+
+    @property
+    def words(self):
+        """A command of it, for whether it is here."""
+        return self.commands[ECHO]
 
     def command(self, mode):
         """Who has no way of its own to publish sends to all."""
@@ -45,10 +48,17 @@ def both(*command):
     return {mode: (*command, "{port}", mode) for mode in (ECHO, BROADCAST)}
 
 
+def python_version(name, *others):
+    """A command that prints the version of a package, and ends badly without others that its program takes as well."""
+    return (PYTHON, "-c", f"import {', '.join([name, *others])}, platform, importlib.metadata as packages; "
+                          f"print(packages.version('{name}'), 'on Python', platform.python_version())")
+
+
 def of_python(name):
-    version = (f"import {name}, platform, importlib.metadata as packages; "
-               f"print(packages.version('{name}'), 'on Python', platform.python_version())")
-    return Server(name, name, both(PYTHON, str(BENCHES / f"peers/{name}_server.py")), (PYTHON, "-c", version), name)
+    return Server(name, name, both(PYTHON, str(BENCHES / f"peers/{name}_server.py")), python_version(name), name)
+
+
+WS_VERSION = ("node", "-p", "require('ws/package.json').version + ' on Node ' + process.versions.node")
 
 
 BARE = Server("tcp_echo", "bare TCP", both(program("tcp_echo")), peer=False, raw=True)
@@ -71,8 +81,7 @@ PEERS = [
     Server("libwebsockets", "libwebsockets, C", both(program("libwebsockets_server")),
            (program("libwebsockets_server"), "version"), "libwebsockets"),
     of_python("picows"),
-    Server("ws", "ws, Node", both("node", str(BENCHES / "peers/ws_server.cjs")),
-           ("node", "-p", "require('ws/package.json').version + ' on Node ' + process.versions.node"), "ws"),
+    Server("ws", "ws, Node", both("node", str(BENCHES / "peers/ws_server.cjs")), WS_VERSION, "ws"),
     SOCKETIFY,
     of_python("websockets"),
 ]
@@ -114,10 +123,10 @@ def compile_c(source, *options, must=True):
 
 
 def versions(servers):
-    """What each server says its version is, by name. A peer that is not here is left out, loudly; ours must be here."""
+    """What each server or client says its version is, by name. A peer that is not here is left out, loudly; ours must be here."""
     found = {}
     for server in servers:
-        missing = [word for word in server.commands[ECHO][:2] if word.startswith("/") and not os.path.exists(word)]
+        missing = [word for word in server.words[:2] if word.startswith("/") and not os.path.exists(word)]
         said = run_version(server.version) if server.version and not missing else ""
         if missing or said is None:
             why = f"there is no {missing[0]}" if missing else f"it does not answer {' '.join(server.version)}"

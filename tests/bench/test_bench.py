@@ -1,6 +1,7 @@
 """The benchmarks: that they run and that what they print is what they measured. How fast anything is, is not asked here."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -14,9 +15,10 @@ import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "benches"))
-from bench import main, measure, picture, report, rows, servers  # noqa: E402
+from bench import clients, main, measure, picture, report, rows, servers  # noqa: E402
 
 OURS = ["wspush-c", "wspush-php"]
+OUR_CLIENTS = [client.name for client in clients.CLIENTS.values() if not client.peer and client is not clients.BARE_CLIENT]
 
 
 class ShortRun(unittest.TestCase):
@@ -27,7 +29,7 @@ class ShortRun(unittest.TestCase):
         cls.directory = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.directory.cleanup)
         cls.files = {kind: os.path.join(cls.directory.name, f"speed.{kind}") for kind in ("json", "svg")}
-        cls.done = run_benches("--servers", ",".join(OURS), "--connections", "200", "--json", cls.files["json"],
+        cls.done = run_benches("--servers", ",".join(OURS), "--clients", ",".join(OUR_CLIENTS), "--connections", "200", "--json", cls.files["json"],
                                "--svg", cls.files["svg"])
         if cls.done.returncode == 0:
             cls.figures = json.loads(pathlib.Path(cls.files["json"]).read_text())
@@ -37,11 +39,20 @@ class ShortRun(unittest.TestCase):
 
     def test_every_row_has_a_figure_of_every_server(self):
         self.assertEqual(list(self.figures["rows"]), [row.id for row in rows.rows(200)])
-        for row in report.measured_rows(self.figures):
+        for row in report.server_table(self.figures).rows:
             for name in OURS:
                 with self.subTest(row=row.id, server=name):
                     ratio, = report.ratios(self.figures["rows"][row.id][name], row.figure)
                     self.assertGreater(ratio, 0)
+
+    def test_every_row_of_clients_has_a_figure_of_every_client(self):
+        self.assertEqual(list(self.figures["clients"]), [row.id for row in rows.client_rows()])
+        for row in report.client_table(self.figures).rows:
+            for name in OUR_CLIENTS:
+                for figure in (row.figure, report.CLIENT_CPU):
+                    with self.subTest(row=row.id, client=name, figure=figure):
+                        ratio, = report.ratios(self.figures["clients"][row.id][name], figure)
+                        self.assertGreater(ratio, 0)
 
     def test_idle_connections_and_two_reactors_have_figures(self):
         self.assertEqual(list(self.figures["idle"]), ["tcp_echo", *OURS])
@@ -52,21 +63,24 @@ class ShortRun(unittest.TestCase):
 
     def test_what_is_printed_has_every_row_and_says_where_it_was_measured(self):
         self.assertNotIn("failed", self.done.stdout)
-        for words in [row.title for row in rows.rows(200)] + ["200 idle connections", "reactors=2", "TCP", "Linux", "PHP"]:
+        for words in [row.title for row in rows.rows(200) + rows.client_rows()] + ["200 idle connections", "reactors=2", "TCP", "Linux", "PHP"]:
             self.assertIn(words, self.done.stdout)
 
     def test_a_run_that_was_kept_is_shown_again_for_the_readme(self):
         shown = run_benches("--read", self.files["json"], "--markdown")
         self.assertEqual(shown.returncode, 0, shown.stderr)
         table = [line for line in shown.stdout.splitlines() if line.startswith("|")]
-        self.assertEqual(len(table), 2 + len(rows.rows(200)) + 1)
-        self.assertEqual({line.count("|") for line in table}, {5})
+        servers_lines = 2 + len(rows.rows(200)) + 1
+        self.assertEqual({line.count("|") for line in table[:servers_lines]}, {2 + 1 + len(OURS)})
+        self.assertEqual(len(table[servers_lines:]), 2 + len(rows.client_rows()))
+        self.assertEqual({line.count("|") for line in table[servers_lines:]}, {2 + 1 + len(OUR_CLIENTS)})
 
     def test_the_picture_is_a_drawing_with_a_bar_for_each_figure(self):
         svg = xml.etree.ElementTree.parse(self.files["svg"]).getroot()
         colours = [element.get("fill") for element in svg.iter("{http://www.w3.org/2000/svg}rect")]
         for name in OURS:
-            self.assertEqual(colours.count(picture.COLOURS[name]), len(rows.rows(200)) + 1)
+            of_clients = len(rows.client_rows()) if name in OUR_CLIENTS else 0
+            self.assertEqual(colours.count(picture.COLOURS[name]), len(rows.rows(200)) + 1 + of_clients)
 
 
 class Rounds(unittest.TestCase):
@@ -123,9 +137,21 @@ class Failures(unittest.TestCase):
         bad = {"ours": {"error": "gone"}, "bare": good["bare"]}
         run = {"rows": {row.id: {"wspush-c": [good, bad]}}, "idle": {}, "reactors": [], "versions": {"wspush-c": "1"}}
         self.assertEqual(report.ratios([good, bad], row.figure), [0.5])
-        self.assertIn("1 of 2 slices failed", report.cell(row, servers.WSPUSH_C, [good, bad]))
-        self.assertEqual(report.cell(row, servers.WSPUSH_C, [bad]), "failed")
+        whole = {**run, "connections": 10}
+        self.assertIn("1 of 2 slices failed", report.cell(row, servers.WSPUSH_C, report.server_table(whole)))
+        whole["rows"] = {row.id: {"wspush-c": [bad]}}
+        self.assertEqual(report.cell(row, servers.WSPUSH_C, report.server_table(whole)), "failed")
         self.assertTrue(main.incomplete(run))
+
+    def test_a_client_that_fails_is_told_and_given_up_and_the_server_goes_on(self):
+        broken = clients.Client("broken", "broken", ("sh", "-c", "echo no such thing >&2; exit 3"))
+        exchange = rows.Exchange("20", connections=1)
+        with contextlib.redirect_stderr(io.StringIO()) as said, measure.Turns() as turns:
+            for _ in range(measure.GIVE_UP_AFTER):
+                self.assertIn("no such thing", turns.slice(broken, exchange, 0.05)["error"])
+            self.assertEqual(turns.slice(broken, exchange, 0.05), {"error": "given up"})
+            self.assertGreater(turns.slice(clients.BARE_CLIENT, exchange, 0.05)["messages_per_second"], 0)
+        self.assertIn("broken, a client: no such thing", said.getvalue())
 
 
 class Floors(unittest.TestCase):
@@ -134,6 +160,48 @@ class Floors(unittest.TestCase):
         self.assertEqual([by_id["20x1"].reaches("wspush-c", ratio) for ratio in (0.97, 0.98, 1.2)], [False, True, True])
         self.assertEqual([by_id["p99"].reaches("wspush-php", ratio) for ratio in (0.9, 1.5, 1.51)], [True, True, False])
         self.assertIsNone(by_id["20x1"].reaches("picows", 0.1))
+
+
+class Places(unittest.TestCase):
+    """Whether ours is ahead of each peer that was measured."""
+
+    def setUp(self):
+        self.row = rows.client_rows()[0]
+        self.ours = clients.Client("ours", "ours", (), peer=False)
+        self.peers = [clients.Client(name, name, ()) for name in ("slow", "fast")]
+
+    def said(self, **rates):
+        pair = {name: [{"ours": {self.row.figure: rate}, "bare": {self.row.figure: 1.0}}] for name, rate in rates.items()}
+        table = report.Table([self.row], [self.ours, *self.peers], {self.row.id: pair}, report.CLIENT_CPU)
+        return report.verdict(self.row, self.ours, table)
+
+    def test_ahead_is_ahead_of_each(self):
+        self.assertEqual(self.said(ours=0.9, slow=0.5, fast=0.8), "ahead of each")
+        self.assertEqual(self.said(ours=0.7, slow=0.5, fast=0.8), "NOT AHEAD of fast")
+        self.assertEqual(self.said(ours=0.4, slow=0.5, fast=0.8), "NOT AHEAD of slow, fast")
+
+    def test_level_is_not_ahead(self):
+        self.assertEqual(self.said(ours=0.8, slow=0.5, fast=0.8), "NOT AHEAD of fast")
+
+    def test_who_was_not_measured_is_no_rival(self):
+        self.assertEqual(self.said(ours=0.8, slow=0.5), "ahead of each")
+        self.assertEqual(self.said(ours=0.8), "")
+
+
+class Peers(unittest.TestCase):
+    """The clients of others, where they are installed: that each exchanges messages, and says so."""
+
+    def test_each_that_is_here_counts(self):
+        with contextlib.redirect_stderr(io.StringIO()):
+            here = servers.versions(clients.PEERS)
+        if not here:
+            self.skipTest("none is (scripts/setup bench)")
+        with measure.Turns() as turns:
+            for name in here:
+                for exchange in (rows.Exchange("20", connections=2), rows.Exchange("512", 32, connections=2)):
+                    with self.subTest(client=name, exchange=exchange):
+                        figures = turns.slice(dataclasses.replace(clients.CLIENTS[name], warm_up=0.1), exchange, 0.1)
+                        self.assertGreater(figures.get("messages_per_second", 0), 0, figures)
 
 
 def run_benches(*arguments):
