@@ -1,5 +1,7 @@
-//! The options of a server, set by name as text, and the table that documents them.
+//! The options of a server and those of a client, set by name as text, and the tables that document them.
 
+mod client;
+mod row;
 mod table;
 mod values;
 
@@ -9,10 +11,12 @@ use crate::protocol::handshake::Admission;
 use std::time::Duration;
 use values::{G, K, M};
 
-pub use table::{Row, TABLE};
+pub use client::{CLIENT_TABLE, ClientOptions};
+pub use row::Row;
+pub use table::TABLE;
 
 /// Everything about a server that can be set before it starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "documented in TABLE, under the same names")]
 pub struct Options {
     pub reactors: u64,
@@ -56,7 +60,7 @@ pub struct Options {
 }
 
 /// What becomes of a message that would exceed `max_queued_bytes` of its connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SlowClient {
     /// It is refused, and whoever pushed it is told.
     Refuse,
@@ -122,15 +126,7 @@ impl Options {
     /// # Errors
     /// `WS_ERR_OPTION` for a name that is not in [`TABLE`], `WS_ERR_VALUE` for a value out of its range or form.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let Some(row) = TABLE.iter().find(|row| row.name == name) else {
-            let names: Vec<_> = TABLE.iter().map(|row| row.name).collect();
-            let detail = format!("no option \"{name}\"; there are {}", names.join(", "));
-            return Err(Error::new(Status::WS_ERR_OPTION, detail));
-        };
-        row.set(self, value).ok_or_else(|| {
-            let detail = format!("option {name} = \"{value}\": it takes {}", row.range());
-            Error::new(Status::WS_ERR_VALUE, detail)
-        })
+        row::set(TABLE, self, name, value)
     }
 
     /// Fills in what follows from other options, and checks that they go together.

@@ -1,37 +1,14 @@
-//! Every option: its name, its default, the values it takes, and what it means. README.md has the same table.
+//! Every option of a server: its name, its default, the values it takes, and what it means. README.md has the same table.
 
-use super::values::{DAY_MS, G, K, LIST_MAX, bytes, in_bytes, list, milliseconds, number, switch};
+use super::row::{Field, Row};
+use super::values::{DAY_MS, G, K};
 use super::{Options, SlowClient};
 use crate::engine::log::Level;
 use crate::protocol::handshake::{is_origin, is_path, is_subprotocol};
 use crate::protocol::networks::is_network;
-use std::time::Duration;
-
-/// One row of the table of options.
-pub struct Row {
-    /// The name, as given to `ws_server_set`.
-    pub name: &'static str,
-    /// Its value when it is not set, as it would be written.
-    pub default: &'static str,
-    /// What it means.
-    pub meaning: &'static str,
-    field: Field,
-}
-
-/// The kind of value of an option: where it goes, and the range it must lie in.
-enum Field {
-    Count(fn(&mut Options) -> &mut u64, u64, u64),
-    Bytes(fn(&mut Options) -> &mut u64, u64, u64),
-    Time(fn(&mut Options) -> &mut Duration, u64, u64),
-    Switch(fn(&mut Options) -> &mut bool),
-    /// One of these names; the function is given its place among them.
-    Choice(&'static [&'static str], fn(&mut Options, usize)),
-    List(fn(&mut Options) -> &mut Vec<String>, fn(&str) -> bool, &'static str),
-    Text(fn(&mut Options) -> &mut String, fn(&str) -> bool, &'static str),
-}
 
 /// Every option.
-pub const TABLE: &[Row] = &[
+pub const TABLE: &[Row<Options>] = &[
     Row {
         name: "reactors",
         default: "1",
@@ -306,40 +283,3 @@ pub const TABLE: &[Row] = &[
         field: Field::Switch(|o| &mut o.reuse_port),
     },
 ];
-
-impl Row {
-    /// The values it takes, in words.
-    #[must_use]
-    pub fn range(&self) -> String {
-        match self.field {
-            Field::Count(_, least, most) => format!("a number from {least} to {most}"),
-            Field::Bytes(_, least, most) => format!("bytes, or K, M, G: {} to {}", in_bytes(least), in_bytes(most)),
-            Field::Time(_, 0, most) => format!("seconds, or ms, s, m, h: 0 or 1ms to {}h", most / 3_600_000),
-            Field::Time(_, least, most) => format!("seconds, or ms, s, m, h: {least}ms to {}h", most / 3_600_000),
-            Field::Switch(_) => "on or off".to_owned(),
-            Field::Choice([names @ .., last], _) => format!("{} or {last}", names.join(", ")),
-            Field::Choice([], _) => String::new(),
-            Field::List(_, _, what) => format!("at most {LIST_MAX} {what}, with commas between them"),
-            Field::Text(_, _, what) => what.to_owned(),
-        }
-    }
-
-    /// Sets it. `None` if it does not take this value.
-    pub(super) fn set(&self, options: &mut Options, value: &str) -> Option<()> {
-        match self.field {
-            Field::Count(field, least, most) => number(value, least, most).map(|n| *field(options) = n),
-            Field::Bytes(field, least, most) => bytes(value, least, most).map(|n| *field(options) = n),
-            Field::Time(field, least, most) => {
-                milliseconds(value, least, most).map(|ms| *field(options) = Duration::from_millis(ms))
-            }
-            Field::Switch(field) => switch(value).map(|on| *field(options) = on),
-            Field::Choice(names, set) => {
-                names.iter().position(|name| *name == value.trim()).map(|index| set(options, index))
-            }
-            Field::List(field, is_one, _) => list(value, is_one).map(|list| *field(options) = list),
-            Field::Text(field, is_one, _) => {
-                (value.is_empty() || is_one(value)).then(|| *field(options) = value.to_owned())
-            }
-        }
-    }
-}

@@ -8,7 +8,7 @@ use crate::protocol::http::target::is_authority;
 use crate::protocol::http::tokens::is_token;
 
 /// The rules. An empty list rules nothing out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Admission {
     /// Paths that take upgrades, as they are sent.
     pub paths: Vec<String>,

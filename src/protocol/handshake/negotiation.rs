@@ -5,7 +5,7 @@
 //! Here it is decided who gets to see which credentials. The user info of the proxy's URL, or a header Proxy-Authorization,
 //! goes to the proxy and never through the tunnel; that of the server's URL, Authorization and Cookie go to the server, unless a redirect has led to another one.
 
-use super::client::{Expected, UpgradeRequest};
+use super::client::{Expected, UpgradeRequest, is_reserved};
 use crate::protocol::http::reply::{Reply, ReplyReader, ReplyStatus};
 use crate::protocol::http::{HeadLimits, InvalidHead, headers};
 use crate::protocol::url::{Scheme, Url};
@@ -215,6 +215,12 @@ impl Response {
             .filter(move |(other, _)| other.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_slice())
     }
+}
+
+/// What is wrong with a header that somebody wants to add to the request for an upgrade; `None` if nothing is.
+#[must_use]
+pub fn header_fault(name: &str, value: &str) -> Option<&'static str> {
+    headers::line_fault(name, value, is_reserved)
 }
 
 /// The request for a tunnel.

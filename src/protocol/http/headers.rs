@@ -71,19 +71,32 @@ pub(in crate::protocol) fn append(
     for (index, line) in lines.split("\r\n").enumerate() {
         let fault = |fault| InvalidHead::Header { line: index + 1, fault };
         let (name, value) = line.split_once(':').ok_or(fault("there is no colon"))?;
-        if !is_token(name.as_bytes()) {
-            return Err(fault("the name is not a token"));
-        }
-        if !value.bytes().all(is_field_byte) {
-            return Err(fault("a control character in the value"));
-        }
-        if reserved(name) {
-            return Err(fault("this header is set by the engine"));
+        if let Some(found) = line_fault(name, value, reserved) {
+            return Err(fault(found));
         }
         head.extend_from_slice(line.as_bytes());
         head.extend_from_slice(b"\r\n");
     }
     Ok(())
+}
+
+/// What is wrong with a header that a host wants in a head.
+pub(in crate::protocol) fn line_fault(name: &str, value: &str, reserved: fn(&str) -> bool) -> Option<&'static str> {
+    if !is_token(name.as_bytes()) {
+        Some("the name is not a token")
+    } else if !is_field_value(value) {
+        Some("a control character in the value")
+    } else if reserved(name) {
+        Some("this header is set by the engine")
+    } else {
+        None
+    }
+}
+
+/// Whether a header can have this value: there is no control character in it but the tab.
+#[must_use]
+pub fn is_field_value(text: &str) -> bool {
+    text.bytes().all(is_field_byte)
 }
 
 /// Whether `name` starts with `Sec-WebSocket-`, in any case.

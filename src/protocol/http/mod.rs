@@ -27,7 +27,7 @@ pub(in crate::protocol) mod target;
 pub(in crate::protocol) mod tokens;
 
 pub use body::{Body, BodyReader};
-pub use headers::Headers;
+pub use headers::{Headers, is_field_value};
 pub use invalid::InvalidHead;
 pub use request::{HeadLimits, HeadStatus, RequestHead, RequestReader, Version, read_request};
 pub use response::{Persistence, Refusal, ResponseHead, reason_phrase};
