@@ -104,6 +104,8 @@ pub enum UrlError {
     Port,
     /// A name or a password that cannot be sent.
     UserInfo,
+    /// A redirect from TLS to a connection that anybody can read.
+    RedirectDowngrade,
     /// A redirect that brings a name and a password.
     RedirectUserInfo,
     /// A fragment.
@@ -136,6 +138,7 @@ impl fmt::Display for UrlError {
                 "the name and the password before the @ must be percent-encoded UTF-8 without control characters, and the \
                  name must have no colon"
             }
+            Self::RedirectDowngrade => "a redirect must not lead from wss to ws",
             Self::RedirectUserInfo => "a redirect must not bring a name and a password",
             Self::Fragment => "there must be no fragment (RFC 6455 section 3); write # as %23",
             Self::UnixPath => {

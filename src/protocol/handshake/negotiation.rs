@@ -3,7 +3,8 @@
 //! out, what was received goes in.
 //!
 //! Here it is decided who gets to see which credentials. The user info of the proxy's URL, or a header Proxy-Authorization,
-//! goes to the proxy and never through the tunnel; that of the server's URL, Authorization and Cookie go to the server, unless a redirect has led to another one.
+//! goes to the proxy and never through the tunnel; that of the server's URL, Authorization and Cookie go to the server, unless a
+//! redirect has led to another one.
 
 use super::client::{Expected, UpgradeRequest, is_reserved};
 use crate::protocol::http::reply::{Reply, ReplyReader, ReplyStatus};

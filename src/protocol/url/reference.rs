@@ -8,8 +8,8 @@ impl Url {
     /// leads to the same server.
     ///
     /// # Errors
-    /// What is wrong with it. Nothing leads to a Unix socket but a path to the one that it comes from, and nothing brings a
-    /// name and a password with it (RFC 9110 section 4.2.4).
+    /// What is wrong with it. Nothing leads to a Unix socket but a path to the one that it comes from, nothing from `wss` to
+    /// `ws`, and nothing brings a name and a password with it (RFC 9110 section 4.2.4).
     pub fn join(&self, location: &str) -> Result<Self, UrlError> {
         // A colon behind a slash or a question mark does not end a scheme.
         let first = location.split(['/', '?', '#']).next().unwrap_or_default();
@@ -23,6 +23,9 @@ impl Url {
             _ if location.starts_with("//") => (self.scheme, location),
             _ => return Ok(Self { target: self.resolve(location)?, ..self.clone() }),
         };
+        if (self.scheme, scheme) == (Scheme::Wss, Scheme::Ws) {
+            return Err(UrlError::RedirectDowngrade);
+        }
         let authority = rest.get(2..).unwrap_or_default().split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
             return Err(UrlError::RedirectUserInfo);
