@@ -13,6 +13,7 @@ pub mod census;
 pub mod commands;
 pub mod connection;
 pub mod delivery;
+pub mod dialer;
 pub mod events;
 pub mod facts;
 pub mod http;

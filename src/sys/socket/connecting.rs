@@ -62,6 +62,12 @@ impl Socket {
     }
 }
 
+/// Whether an error is about this machine and no other: there are no descriptors or no memory left.
+#[must_use]
+pub fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
 /// Connects without waiting. A Unix socket is connected at once or not at all.
 pub(super) fn connect_unix(path: &Path) -> io::Result<OwnedFd> {
     let (storage, length) = to_raw_unix(path)?;

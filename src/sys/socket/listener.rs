@@ -1,6 +1,6 @@
 //! Sockets that accept connections.
 
-use super::connecting::connect_unix;
+use super::connecting::{connect_unix, is_shortage};
 use super::raw::{address_of, open, set_flag, to_raw, to_raw_unix};
 use super::{Address, Socket, shut_down};
 use crate::sys::check;
@@ -109,7 +109,7 @@ impl AsFd for Listener {
 /// use: there are no descriptors or no memory left, or somebody has shut an inherited listener down (`EINVAL`).
 #[must_use]
 pub fn is_lasting(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EINVAL))
+    is_shortage(error) || error.raw_os_error() == Some(libc::EINVAL)
 }
 
 fn bind_and_listen(fd: &OwnedFd, address: *const libc::sockaddr, length: usize, backlog: i32) -> io::Result<()> {

@@ -1,0 +1,343 @@
+//! One call: where it stands between being asked for and frames that flow.
+//!
+//! It moves down its stages: delayed, resolving, queued for a place among those that connect, connecting, talking; only a
+//! redirect leads back. Whatever happens, it is told on the dialer's thread, and what follows is either to wait for more, or
+//! the end.
+
+use super::connecting::{Race, Standing, Track, Winner, hang_up, in_order};
+use super::failures::{Place, name, shown};
+use super::network::{Network, known};
+use super::resolver::{Found, Resolver};
+use super::talking::{News, Party, Talk};
+use super::{CallId, Caller, Connected, Failure, Plan};
+use crate::engine::request::Request;
+use crate::protocol::handshake::negotiation::Response;
+use crate::protocol::handshake::{HandshakeError, Negotiation};
+use crate::protocol::url::{Scheme, Url};
+use crate::sys::epoll::{Epoll, Ready};
+use crate::sys::random;
+use crate::sys::socket::{Address, Peer, Socket};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What calls work with.
+pub struct Desk {
+    pub epoll: Epoll,
+    pub network: Arc<dyn Network>,
+    pub resolver: Resolver,
+    /// How many calls are connecting.
+    pub connecting: Rc<Cell<usize>>,
+    /// The time of this round.
+    pub now: Instant,
+    /// The last token that was given out.
+    pub tokens: u64,
+}
+
+/// What an event leads to: `Ok(None)` is to wait for more.
+pub type Progress = Result<Option<Connected>, Failure>;
+
+/// A call.
+pub struct Call {
+    pub caller: Arc<dyn Caller>,
+    id: CallId,
+    plan: Arc<Plan>,
+    /// Where it leads now.
+    url: Url,
+    with_credentials: bool,
+    redirects: u32,
+    stage: Stage,
+}
+
+enum Stage {
+    Delayed { until: Instant },
+    Resolving { host: Arc<str>, deadline: Instant },
+    Queued { addresses: Vec<Address>, left: Duration },
+    Connecting { race: Race, deadline: Instant, _seat: Seat },
+    Talking(Talk),
+}
+
+/// One of the places for calls that connect, taken as long as this lives.
+struct Seat(Rc<Cell<usize>>);
+
+impl Seat {
+    fn take(places: &Rc<Cell<usize>>) -> Self {
+        places.set(places.get() + 1);
+        Self(Rc::clone(places))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Call {
+    /// A call that begins at this time.
+    pub fn new(id: CallId, until: Instant, plan: Arc<Plan>, caller: Arc<dyn Caller>) -> Self {
+        let url = plan.url.clone();
+        Self { id, caller, plan, url, with_credentials: true, redirects: 0, stage: Stage::Delayed { until } }
+    }
+
+    /// When to look at it again even if nothing happens.
+    pub fn alarm(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Delayed { until: time } | Stage::Resolving { deadline: time, .. } => Some(*time),
+            Stage::Queued { .. } => None,
+            Stage::Connecting { race, deadline, .. } => {
+                Some(race.alarm().map_or(*deadline, |next| next.min(*deadline)))
+            }
+            Stage::Talking(talk) => Some(talk.deadline),
+        }
+    }
+
+    /// Whether it has not begun.
+    pub fn is_delayed(&self) -> bool {
+        matches!(self.stage, Stage::Delayed { .. })
+    }
+
+    /// Whether it waits for a place.
+    pub fn is_queued(&self) -> bool {
+        matches!(self.stage, Stage::Queued { .. })
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { url: &self.url, proxy: self.proxy() }
+    }
+
+    /// The proxy that it goes through. None leads to a Unix socket.
+    fn proxy(&self) -> Option<&Url> {
+        self.plan.proxy.as_ref().filter(|_| self.url.scheme != Scheme::Unix)
+    }
+
+    /// Begins, or begins anew elsewhere.
+    pub fn begin(&mut self, desk: &mut Desk) -> Progress {
+        let left = self.plan.connect_timeout;
+        match self.url.scheme {
+            Scheme::Wss => return Err(self.place().no_tls()),
+            Scheme::Unix => {
+                let addresses = vec![Address::Unix(self.url.host.clone().into())];
+                self.stage = Stage::Queued { addresses, left };
+                return Ok(None);
+            }
+            Scheme::Ws | Scheme::Http => {}
+        }
+        let Url { host, port, .. } = self.proxy().unwrap_or(&self.url);
+        self.stage = match known(host) {
+            Some(addresses) => Stage::Queued { addresses: in_order(&addresses, *port), left },
+            None => {
+                let host: Arc<str> = host.as_str().into();
+                desk.resolver.ask(&host, self.id);
+                Stage::Resolving { host, deadline: desk.now + left }
+            }
+        };
+        Ok(None)
+    }
+
+    /// The name that it waited for was looked up.
+    pub fn found(&mut self, found: &Found, desk: &Desk) -> Progress {
+        let Stage::Resolving { host, deadline } = &self.stage else { return Ok(None) };
+        let port = self.proxy().unwrap_or(&self.url).port;
+        let addresses = found.as_ref().map_err(|why| self.place().not_found(host, why))?;
+        let left = deadline.saturating_duration_since(desk.now);
+        self.stage = Stage::Queued { addresses: in_order(addresses, port), left };
+        Ok(None)
+    }
+
+    /// There is a place for it.
+    pub fn connect(&mut self, desk: &mut Desk) -> Progress {
+        let Stage::Queued { addresses, left } = &mut self.stage else { return Ok(None) };
+        let race = Race::new(std::mem::take(addresses), desk.now);
+        let deadline = desk.now + *left;
+        self.stage = Stage::Connecting { race, deadline, _seat: Seat::take(&desk.connecting) };
+        self.race(desk, Race::go_on)
+    }
+
+    /// Something has happened to one of its sockets.
+    pub fn ready(&mut self, ready: Ready, desk: &mut Desk) -> Progress {
+        match &self.stage {
+            Stage::Connecting { .. } => self.race(desk, |race, now, track| race.ready(ready, now, track)),
+            Stage::Talking(talk) if talk.token == ready.token => self.talk(desk),
+            _ => Ok(None),
+        }
+    }
+
+    /// The time has come that [`Call::alarm`] told.
+    pub fn on_alarm(&mut self, desk: &mut Desk) -> Progress {
+        let Plan { connect_timeout, handshake_timeout, .. } = *self.plan;
+        match &self.stage {
+            Stage::Delayed { .. } => self.begin(desk),
+            Stage::Resolving { host, .. } => Err(self.place().lookup_took_too_long(host, connect_timeout)),
+            Stage::Queued { .. } => Ok(None),
+            Stage::Connecting { race, deadline, .. } if *deadline <= desk.now => {
+                Err(self.place().connecting_took_too_long(race, connect_timeout))
+            }
+            Stage::Connecting { .. } => self.race(desk, Race::go_on),
+            Stage::Talking(talk) => Err(self.place().answer_took_too_long(talk, connect_timeout, handshake_timeout)),
+        }
+    }
+
+    fn race(
+        &mut self,
+        desk: &mut Desk,
+        action: impl FnOnce(&mut Race, Instant, &mut Track<'_>) -> Standing,
+    ) -> Progress {
+        let Stage::Connecting { race, deadline, .. } = &mut self.stage else { return Ok(None) };
+        let deadline = *deadline;
+        let id = self.id;
+        let last = &mut desk.tokens;
+        let mut tokens = || {
+            *last = last.wrapping_add(1);
+            token(id, *last)
+        };
+        let mut track = Track { epoll: &desk.epoll, network: &*desk.network, tokens: &mut tokens };
+        match action(race, desk.now, &mut track) {
+            Standing::Open => Ok(None),
+            Standing::Lost => {
+                let Stage::Connecting { race, .. } = &self.stage else { return Ok(None) };
+                Err(self.place().not_connected(race))
+            }
+            Standing::Won(winner) => self.begin_talk(winner, deadline, desk),
+        }
+    }
+
+    fn begin_talk(&mut self, Winner { token, to, socket }: Winner, deadline: Instant, desk: &mut Desk) -> Progress {
+        let mut nonce = [0; 16];
+        random::fill(&mut nonce);
+        let started = Negotiation::start(&self.url, self.proxy(), &self.plan.upgrade, self.with_credentials, &nonce);
+        let started = match started {
+            Ok(started) => started,
+            Err(invalid) => {
+                hang_up(socket, &desk.epoll);
+                return Err(self.place().not_to_be_sent(&invalid));
+            }
+        };
+        let (with, deadline) = match self.proxy() {
+            Some(_) => (Party::Proxy, deadline),
+            None => (Party::Server, desk.now + self.plan.handshake_timeout),
+        };
+        self.stage = Stage::Talking(Talk::new((socket, token, to), started, with, deadline));
+        self.talk(desk)
+    }
+
+    fn talk(&mut self, desk: &mut Desk) -> Progress {
+        loop {
+            let Stage::Talking(talk) = &mut self.stage else { return Ok(None) };
+            let with = talk.with;
+            match talk.go_on() {
+                News::Nothing => return Ok(None),
+                News::Tunnel => talk.deadline = desk.now + self.plan.handshake_timeout,
+                News::Open(response) => return Ok(self.end_talk(&response, desk)),
+                News::Ended => return Err(self.failed_talk(|place, talk| place.ended(talk))),
+                News::Broken(error) => return Err(self.failed_talk(|place, talk| place.broken(talk, &error))),
+                News::Refused(error, response) => return self.refused(with, error, response.as_ref(), desk),
+            }
+        }
+    }
+
+    fn failed_talk(&self, failure: impl FnOnce(Place<'_>, &Talk) -> Failure) -> Failure {
+        match &self.stage {
+            Stage::Talking(talk) => failure(self.place(), talk),
+            _ => Failure::new(crate::error::Status::WS_ERR_PANIC, "a fault inside wspush; please report it"),
+        }
+    }
+
+    /// Frames flow from here on.
+    fn end_talk(&mut self, response: &Response, desk: &Desk) -> Option<Connected> {
+        let request = self.told(response)?;
+        let over = Stage::Delayed { until: desk.now };
+        let Stage::Talking(mut talk) = std::mem::replace(&mut self.stage, over) else { return None };
+        desk.epoll.remove(std::os::fd::AsFd::as_fd(&talk.socket));
+        let received = talk.take_received();
+        Some(Connected { socket: talk.socket, received, request })
+    }
+
+    /// The response as hosts see it.
+    fn told(&self, response: &Response) -> Option<Arc<Request>> {
+        let Stage::Talking(talk) = &self.stage else { return None };
+        let remote = match talk.to {
+            Address::Tcp(address) => Peer::Tcp(address),
+            _ => Peer::Unix,
+        };
+        let headers = response.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        let told = Request::answered(&self.url.target, response.status, headers, remote, Socket::local(&talk.socket));
+        let subprotocol = response.subprotocol.as_deref().unwrap_or_default();
+        Some(Arc::new(told.with_subprotocol(subprotocol)))
+    }
+
+    fn refused(
+        &mut self,
+        with: Party,
+        error: HandshakeError,
+        response: Option<&Response>,
+        desk: &mut Desk,
+    ) -> Progress {
+        let told = response.and_then(|response| self.told(response));
+        if let (HandshakeError::Status(301 | 302 | 303 | 307 | 308), Some(response)) = (error, response) {
+            let to = self.redirection(response).map_err(|failure| failure.with_response(told))?;
+            self.with_credentials &= to.same_origin(&self.url);
+            self.url = to;
+            self.redirects += 1;
+            self.hang_up(desk);
+            return self.begin(desk);
+        }
+        Err(self.place().refused(with, error, response).with_response(told))
+    }
+
+    /// Where a redirection leads, if it is to be followed.
+    fn redirection(&self, response: &Response) -> Result<Url, Failure> {
+        let place = self.place();
+        let mut fields = response.all("location");
+        let (Some(location), None) = (fields.next(), fields.next()) else {
+            let why = format!("it answered with status {} and without exactly one Location", response.status);
+            return Err(place.not_redirected(&why));
+        };
+        let location = String::from_utf8_lossy(location);
+        let most = self.plan.max_redirects;
+        if self.redirects >= most {
+            let why = match most {
+                0 => "redirects are not followed unless max_redirects allows it".to_owned(),
+                _ => format!("that is one redirect more than {most} (max_redirects)"),
+            };
+            return Err(place.not_redirected(&format!("it redirects to {}, and {why}", shown(&location))));
+        }
+        let to = self.url.join(&location);
+        let to = to.map_err(|why| place.not_redirected(&format!("it redirects to {}, but {why}", shown(&location))))?;
+        if to.scheme == Scheme::Wss {
+            return Err(place.redirected_to_tls(&to));
+        }
+        Ok(to)
+    }
+
+    /// Gives up what it has.
+    pub fn hang_up(&mut self, desk: &mut Desk) {
+        let over = Stage::Delayed { until: desk.now };
+        match std::mem::replace(&mut self.stage, over) {
+            Stage::Resolving { host, .. } => desk.resolver.forget(&host, self.id),
+            Stage::Connecting { mut race, .. } => race.hang_up(&desk.epoll),
+            Stage::Talking(talk) => hang_up(talk.socket, &desk.epoll),
+            Stage::Delayed { .. } | Stage::Queued { .. } => {}
+        }
+    }
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "call {} to {}", self.id, name(&self.url))
+    }
+}
+
+/// Bits of a token that tell the sockets of one call apart.
+const SOCKETS: u32 = 16;
+
+/// A token for a socket of a call.
+pub const fn token(call: CallId, number: u64) -> u64 {
+    call << SOCKETS | number & ((1 << SOCKETS) - 1)
+}
+
+/// The call that a token is of.
+pub const fn call_of(token: u64) -> CallId {
+    token >> SOCKETS
+}

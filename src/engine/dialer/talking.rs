@@ -1,0 +1,130 @@
+//! The talk over a connection that was just made, until it is a WebSocket or never will be one: what the negotiation wants to
+//! be sent is sent, and what arrives is shown to it.
+//!
+//! TLS will stand between the socket and the negotiation, here and nowhere else in the dialer: in its own handshake before the
+//! first byte of the upgrade (behind the answer of the proxy, if there is one), and then in [`Talk::send`] and
+//! [`Talk::receive`].
+
+use crate::protocol::handshake::negotiation::{Response, Step};
+use crate::protocol::handshake::{HandshakeError, Negotiation};
+use crate::sys::socket::{Address, Socket};
+use std::io;
+use std::time::Instant;
+
+/// Bytes received at a time, and so the most that can have been received behind a response.
+const READ: usize = 4096;
+
+/// A talk.
+pub struct Talk {
+    /// The connection.
+    pub socket: Socket,
+    /// The token that it is watched by.
+    pub token: u64,
+    /// Where it leads: to the server, or to the proxy.
+    pub to: Address,
+    /// When the answer must be there.
+    pub deadline: Instant,
+    /// Whom we are talking to.
+    pub with: Party,
+    negotiation: Negotiation,
+    out: Vec<u8>,
+    sent: usize,
+    received: Vec<u8>,
+}
+
+/// Who is to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Party {
+    /// The proxy, to CONNECT.
+    Proxy,
+    /// The server, to the upgrade.
+    Server,
+}
+
+/// How a talk stands.
+pub enum News {
+    /// The answer is not there yet.
+    Nothing,
+    /// The proxy has let us through. From here on the server is talked to, and has its own time for that.
+    Tunnel,
+    /// The connection is a WebSocket.
+    Open(Response),
+    /// It is none.
+    Refused(HandshakeError, Option<Response>),
+    /// The other side has ended it before its answer was whole.
+    Ended,
+    /// It is broken.
+    Broken(io::Error),
+}
+
+impl Talk {
+    /// A talk that begins with these bytes.
+    pub fn new(
+        (socket, token, to): (Socket, u64, Address),
+        (negotiation, out): (Negotiation, Vec<u8>),
+        with: Party,
+        deadline: Instant,
+    ) -> Self {
+        Self { socket, token, to, deadline, with, negotiation, out, sent: 0, received: Vec::new() }
+    }
+
+    /// How many bytes of the answer have come.
+    pub fn count(&self) -> usize {
+        self.received.len()
+    }
+
+    /// What has come behind the answer.
+    pub fn take_received(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.received)
+    }
+
+    /// Sends and receives what can be.
+    pub fn go_on(&mut self) -> News {
+        let sent = self.send();
+        // What has come before the connection broke may say why it did.
+        match (self.receive(), sent) {
+            (News::Nothing, Err(error)) => News::Broken(error),
+            (news, _) => news,
+        }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        while self.sent < self.out.len() {
+            match self.socket.send(&self.out[self.sent..]) {
+                Ok(count) => self.sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> News {
+        loop {
+            self.received.reserve(READ);
+            match self.socket.receive_appending(&mut self.received, READ) {
+                Ok(0) => return News::Ended,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return News::Nothing,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return News::Broken(error),
+            }
+            match self.negotiation.read(&self.received) {
+                Step::More => {}
+                Step::Send { taken, bytes } => {
+                    self.received.drain(..taken);
+                    self.out = bytes;
+                    self.sent = 0;
+                    self.with = Party::Server;
+                    return News::Tunnel;
+                }
+                Step::Open { taken, response } => {
+                    self.received.drain(..taken);
+                    return News::Open(response);
+                }
+                Step::Failed { error, response } => return News::Refused(error, response),
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Many at once.
+
+use super::super::operator::PLACES;
+use super::*;
+use std::collections::HashSet;
+use std::sync::atomic::AtomicUsize;
+
+/// How many calls fit the descriptors that this process may have: client, server and what else is open.
+fn crowd() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let most = line.split_whitespace().nth(3).unwrap().parse().unwrap_or(usize::MAX);
+    2000.min(most / 4)
+}
+
+#[test]
+fn a_crowd_gets_in() {
+    let crowd = crowd();
+    let (sender, heads) = channel();
+    let address = server(move |mut stream| {
+        let head = read_head(&mut stream);
+        stream.write_all(switch(&head, "").as_bytes()).unwrap();
+        let key = head.lines().find(|line| line.starts_with("Sec-WebSocket-Key")).map(str::to_owned);
+        sender.send((key, stream)).unwrap();
+    });
+    let looked_up = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&looked_up);
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let look_up = move |_: &str| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        let _ = wait.lock().unwrap().recv();
+        Ok(vec!["127.0.0.1".parse().unwrap()])
+    };
+    let stage = world(look_up, &[]);
+    let url = format!("ws://chat.example:{}/", address.port());
+    let calls: Vec<Dialled> = (0..crowd).map(|_| dial(&stage.dialer, plan(&url))).collect();
+    // All have been taken in before the one that is dialled last.
+    assert_failure(&dial(&stage.dialer, plan("wss://chat.example/")).failed(), Status::WS_ERR_UNSUPPORTED, "TLS");
+    drop(go);
+    let open: Vec<Connected> = calls.iter().map(Dialled::connected).collect();
+    assert_eq!(looked_up.load(Ordering::SeqCst), 1);
+    let ports: HashSet<u16> = open.iter().map(|connected| connected.socket.local().port()).collect();
+    assert_eq!(ports.len(), crowd);
+    let keys: HashSet<_> = heads.iter().take(crowd).map(|(key, _)| key.expect("a key")).collect();
+    assert_eq!(keys.len(), crowd, "no key is used twice");
+}
+
+#[test]
+fn places_are_given_in_order_and_given_back() {
+    let dead: Vec<String> = (0..PLACES + 2).map(|at| format!("10.0.{}.{}", at / 200, at % 200)).collect();
+    let fates: Vec<(&str, Fate)> = dead.iter().map(|ip| (ip.as_str(), Fate::Dead)).collect();
+    if crowd() < 2 * PLACES {
+        return;
+    }
+    let stage = world(named(&[]), &fates);
+    let calls: Vec<Dialled> = dead.iter().map(|ip| dial(&stage.dialer, plan(&format!("ws://{ip}/")))).collect();
+    let mut begun = Vec::new();
+    let mut begin = || {
+        begun.push(stage.dead.recv_timeout(LONG).unwrap());
+        begun.last().unwrap().0.to_string()
+    };
+    for ip in &dead[..PLACES] {
+        assert_eq!(begin(), *ip);
+    }
+    // No more have begun when this one, which needs no place, is done.
+    let settle = || dial(&stage.dialer, plan("wss://chat.example/")).failed();
+    settle();
+    assert_eq!(stage.tried.lock().unwrap().len(), PLACES);
+    // One that waits leaves the queue, and one that connects makes room for the next.
+    stage.dialer.cancel(calls[PLACES].id);
+    calls[PLACES].is_gone();
+    settle();
+    assert_eq!(stage.tried.lock().unwrap().len(), PLACES);
+    stage.dialer.cancel(calls[3].id);
+    assert_eq!(begin(), dead[PLACES + 1]);
+}
+
+#[test]
+fn names_that_hang_cost_nobody_else() {
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let look_up = move |name: &str| {
+        if name.starts_with("hangs") {
+            let _ = wait.lock().unwrap().recv();
+        }
+        Ok(vec!["127.0.0.1".parse().unwrap()])
+    };
+    let stage = world(look_up, &[]);
+    let soon = Duration::from_millis(20);
+    let url = |name: &str| format!("ws://{name}.example/");
+    // More than there are threads for; nobody waits for long, and the names are still being looked up then.
+    for number in 0..10 {
+        let name = format!("hangs{number}");
+        let failure = dial(&stage.dialer, Plan { connect_timeout: soon, ..plan(&url(&name)) }).failed();
+        assert_failure(
+            &failure,
+            Status::WS_ERR_CONNECT_TIMEOUT,
+            &format!("look up {name}.example: no answer within 20ms"),
+        );
+    }
+    let port = welcoming().port();
+    dial(&stage.dialer, plan(&format!("ws://quick.example:{port}/"))).connected();
+    drop(go);
+}
