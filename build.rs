@@ -10,7 +10,7 @@ use std::path::Path;
 const SONAME: &str = "libwspush.so.0";
 
 /// What is in the headers, in this order.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 14] = [
     "error.rs",
     "ffi/error.rs",
     "ffi/handle.rs",
@@ -23,6 +23,8 @@ const SOURCES: [&str; 12] = [
     "ffi/request.rs",
     "ffi/response.rs",
     "ffi/stats.rs",
+    "ffi/client.rs",
+    "ffi/looping.rs",
 ];
 
 fn main() {

@@ -226,6 +226,20 @@ typedef enum {
    * `log_events`. It is UTF-8, in one line.
    */
   WS_EVENT_LOG = 7,
+  /**
+   * An attempt of a client to connect failed: why in `code`, a status, and in `data`, a sentence; with the response in
+   * `request`, if there was one.
+   */
+  WS_EVENT_ERROR = 8,
+  /**
+   * Behind CLOSE or ERROR of a client: another attempt follows, in `code` milliseconds.
+   */
+  WS_EVENT_RETRY = 9,
+  /**
+   * Behind CLOSE or ERROR of a client, or when it was closed before it opened: there is no other attempt. The last event of
+   * it.
+   */
+  WS_EVENT_END = 10,
 } ws_event_type;
 
 /**
@@ -253,6 +267,17 @@ typedef enum {
    */
   WS_LOG_DEBUG = 7,
 } ws_log_level;
+
+/**
+ * A client. Opaque, and checked as a `ws_server` is.
+ */
+typedef struct ws_client ws_client;
+
+/**
+ * What several clients that are polled have in common: one thread, and one queue of events. Opaque, and checked as a
+ * `ws_server` is.
+ */
+typedef struct ws_loop ws_loop;
 
 /**
  * The HTTP request of an open or request event; in the events of a client the response of the server, with the header fields
@@ -396,11 +421,15 @@ typedef struct {
  */
 typedef struct {
   /**
-   * Which connection; LOG: 0.
+   * Which connection; LOG, ERROR, RETRY, END: 0.
    */
   ws_conn conn;
   /**
-   * MESSAGE: the payload; CLOSE: the reason; LOG: the message; otherwise NULL. Not NUL-terminated.
+   * Which client; NULL in the events of a server.
+   */
+  ws_client *client;
+  /**
+   * MESSAGE: the payload; CLOSE: the reason; LOG, ERROR: the message; otherwise NULL. Not NUL-terminated.
    */
   const void *data;
   /**
@@ -408,7 +437,8 @@ typedef struct {
    */
   size_t length;
   /**
-   * OPEN, REQUEST and HANDSHAKE: the request; otherwise NULL.
+   * OPEN, REQUEST and HANDSHAKE: the request; OPEN and ERROR of a client: the response, NULL if an ERROR has none;
+   * otherwise NULL.
    */
   const ws_request *request;
   /**
@@ -417,7 +447,7 @@ typedef struct {
   int32_t type;
   /**
    * MESSAGE: `WS_TEXT` or `WS_BINARY`. CLOSE: the close code of RFC 6455 section 7.4; 1005 if the peer gave none, 1006
-   * if the connection was lost without a Close frame. LOG: the level.
+   * if the connection was lost without a Close frame. LOG: the level. ERROR: the status. RETRY: milliseconds.
    */
   int32_t code;
 } ws_event;
@@ -723,6 +753,52 @@ typedef struct {
    */
   uint64_t closed_other;
 } ws_stats;
+
+/**
+ * Called when the connection of a client has opened. `response` is what the server answered, with status 101; it is valid
+ * until the callback returns.
+ */
+typedef void (*ws_client_open_fn)(ws_client *client, const ws_request *response, void *user_data);
+
+/**
+ * Called for each message. `data` is not NUL-terminated and valid until the callback returns; `opcode` is `WS_TEXT`, and
+ * then `data` is UTF-8, or `WS_BINARY`.
+ */
+typedef void (*ws_client_message_fn)(ws_client *client, const void *data, size_t length, int opcode, void *user_data);
+
+/**
+ * Called when there is room again for what is pushed: see `ws_server_on_drain`.
+ */
+typedef void (*ws_client_drain_fn)(ws_client *client, void *user_data);
+
+/**
+ * Called once for each connection that was told as open, when it has closed. `code` is the close code: the server's, or ours
+ * if we failed the connection; 1005 if the Close frame had none, 1006 if the connection was lost without one. `reason` is
+ * UTF-8, not NUL-terminated, and valid until the callback returns.
+ */
+typedef void (*ws_client_close_fn)(ws_client *client, int code, const void *reason, size_t length, void *user_data);
+
+/**
+ * Called when an attempt to connect has failed. `status` is a `ws_status`, `detail` says what was tried, on what, and what to
+ * do about it; it is UTF-8 and NUL-terminated. `response` is what the server or the proxy answered, NULL if that was nothing.
+ * Both are valid until the callback returns.
+ */
+typedef void (*ws_client_error_fn)(ws_client *client,
+                                   int status,
+                                   const char *detail,
+                                   const ws_request *response,
+                                   void *user_data);
+
+/**
+ * Called behind a close or an error: another attempt to connect follows, in `delay_ms` milliseconds.
+ */
+typedef void (*ws_client_retry_fn)(ws_client *client, int delay_ms, void *user_data);
+
+/**
+ * Called behind a close or an error, or when a client was closed before it opened: there is no other attempt. The last that is
+ * heard of the client.
+ */
+typedef void (*ws_client_end_fn)(ws_client *client, void *user_data);
 
 #ifdef __cplusplus
 extern "C" {
@@ -1316,6 +1392,263 @@ int ws_server_stats(ws_server *server,
 int ws_reactor_stats(ws_server *server,
                      int reactor,
                      ws_stats *stats);
+
+/**
+ * Makes a client of the server at `url`, with the default options. It is freed with `ws_client_free`.
+ *
+ * `url` is "ws://host:port/path?query"; the port is 80 if there is none. IPv6 addresses stand in brackets. "ws://user:password@host"
+ * sends the two by HTTP basic authentication. "unix:/path/of/socket" connects to a Unix socket, and
+ * "unix:/path/of/socket:/path?query" asks for that path there. "wss://" is not supported yet. What is wrong with the URL is told
+ * by `ws_client_start`.
+ *
+ * Returns NULL if `url` is NULL or not UTF-8, or if 1,048,576 clients live already; `ws_last_error` says which. Any thread.
+ */
+ws_client *ws_client_new(const char *url);
+
+/**
+ * Sets an option by its name, before the start: `ws_client_set(client, "reconnect", "on")`. The README has a table of all
+ * options of a client. Sizes and times are written as for `ws_server_set`.
+ *
+ * Errors: `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
+ */
+int ws_client_set(ws_client *client,
+                  const char *name,
+                  const char *value);
+
+/**
+ * Adds a header field to the request, before the start. The same name may be added several times.
+ *
+ * Errors: `WS_ERR_ARGUMENT` for what cannot stand in a request (CR, LF, NUL, a name that is no token), and for Host and the
+ * fields of the handshake itself; `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
+ */
+int ws_client_add_header(ws_client *client,
+                         const char *name,
+                         const char *value);
+
+/**
+ * Sets the function to be called when the connection opens, before the start. NULL unsets it.
+ *
+ * If at least one callback is set at the start, the client is in callback mode: its callbacks run on a thread that all clients
+ * in callback mode share whose options are the same, but for those of connecting; with `user_data` as it was given, and must
+ * not block. From inside a callback everything may be called but `ws_client_wait` and `ws_client_free`, for any client of that
+ * thread. If no callback is set, the client is in poll mode: see `ws_client_poll`.
+ *
+ * Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+ */
+int ws_client_on_open(ws_client *client,
+                      ws_client_open_fn callback,
+                      void *user_data);
+
+/**
+ * Sets the function to be called for each message. See `ws_client_on_open`.
+ */
+int ws_client_on_message(ws_client *client, ws_client_message_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called when there is room again for what is pushed, as `ws_server_on_drain`. See `ws_client_on_open`.
+ */
+int ws_client_on_drain(ws_client *client,
+                       ws_client_drain_fn callback,
+                       void *user_data);
+
+/**
+ * Sets the function to be called when the connection has closed. See `ws_client_on_open`.
+ */
+int ws_client_on_close(ws_client *client, ws_client_close_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called when an attempt to connect has failed. See `ws_client_on_open`.
+ */
+int ws_client_on_error(ws_client *client, ws_client_error_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called when another attempt follows. See `ws_client_on_open`.
+ */
+int ws_client_on_retry(ws_client *client, ws_client_retry_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called when there is no other attempt. See `ws_client_on_open`.
+ */
+int ws_client_on_end(ws_client *client, ws_client_end_fn callback, void *user_data);
+
+/**
+ * Begins to connect, and returns at once: what comes of it is told by an open or an error event. A client starts once. In a
+ * process that forks, start after the fork. The threads receive no signals.
+ *
+ * Errors: `WS_ERR_URL`; `WS_ERR_UNSUPPORTED` for "wss://"; `WS_ERR_VALUE` for options that do not go together, or not with those
+ * of its loop; `WS_ERR_STATE` if it was started already, or has callbacks and is in a loop; `WS_ERR_SYSTEM`, `WS_ERR_MEMORY`,
+ * `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_client_start(ws_client *client);
+
+/**
+ * Waits until the client has ended: it was closed, or has no connection and will not try for another.
+ *
+ * Errors: `WS_ERR_IN_CALLBACK` inside a callback of a client of its thread, `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
+ * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_client_wait(ws_client *client);
+
+/**
+ * Takes events of a client in poll mode that is in no loop, as `ws_server_poll` takes those of a server.
+ *
+ * Errors: `WS_ERR_STOPPED` once the client has ended and every event was taken; `WS_ERR_STATE` before the start, with callbacks, or
+ * in a loop; and the others of `ws_server_poll`.
+ */
+int ws_client_poll(ws_client *client,
+                   const ws_event **events,
+                   int timeout_ms);
+
+/**
+ * The same in numbers, as `ws_server_poll_packed`.
+ *
+ * Errors: those of `ws_client_poll`; `WS_ERR_ARGUMENT` for a `size` below that of the first version.
+ */
+int ws_client_poll_packed(ws_client *client, ws_batch *batch, int timeout_ms);
+
+/**
+ * A file descriptor that is readable while events wait, as `ws_server_event_fd`. It lives as long as the client.
+ *
+ * Errors: those of `ws_client_poll`.
+ */
+int ws_client_event_fd(ws_client *client);
+
+/**
+ * Sends a message. `data` is copied before the call returns; NULL is fine if `length` is 0. Masking is done here.
+ *
+ * `WS_OK` means that the message is in the queue of the connection, behind all that this thread has pushed before. While
+ * there is no connection it is kept for the next one, up to the option `max_offline_bytes`, which is 0 at first: then it is
+ * refused with `WS_ERR_CLOSED`. What was in the queue of a connection that is lost is lost with it.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for the connection, which
+ * is followed by a drain event or by the close event, or `max_offline_bytes` for the next; `WS_ERR_UTF8` for text that is not
+ * UTF-8; `WS_ERR_ARGUMENT` for another opcode; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_client_push(ws_client *client,
+                   const void *data,
+                   size_t length,
+                   int opcode);
+
+/**
+ * Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told. The
+ * option `ping_interval` sends pings by itself.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_TOO_LARGE`, and those of `ws_client_push`.
+ */
+int ws_client_ping(ws_client *client, const void *data, size_t length);
+
+/**
+ * Ends a client: what was pushed before is sent, then a Close frame as by `ws_close`, and no further connection is made. A
+ * client that is not open gives up its attempt, and messages that were kept are dropped. The close event, if there was a
+ * connection, and the end event follow.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED` if it has ended; `WS_ERR_ARGUMENT`, `WS_ERR_UTF8`, `WS_ERR_NULL`,
+ * `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_client_close(ws_client *client,
+                    int code,
+                    const void *reason,
+                    size_t length);
+
+/**
+ * Has the next attempt to connect made at once, if one is waiting: for hosts that know that the network is back. Otherwise
+ * nothing happens.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_client_reconnect(ws_client *client);
+
+/**
+ * Reads nothing more from the connection until `ws_client_resume`, as `ws_conn_pause`. The next connection is read from again.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED` without an open connection; `WS_ERR_NULL`, `WS_ERR_HANDLE`,
+ * `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_client_pause(ws_client *client);
+
+/**
+ * Reads on after `ws_client_pause`.
+ *
+ * Any thread, and any callback. Errors: those of `ws_client_pause`.
+ */
+int ws_client_resume(ws_client *client);
+
+/**
+ * 1 if the client has an open connection, 0 if it has none.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_client_is_open(ws_client *client);
+
+/**
+ * Bytes that wait to be sent, frame headers included, and those that are kept for the next connection.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int64_t ws_client_queued_bytes(ws_client *client);
+
+/**
+ * Frees a client, and ends it at once if it runs, with a Close frame 1001 if there is room for one. NULL is fine. The handle,
+ * and all events and responses of the client, are invalid from now on. When this returns, none of its callbacks runs, and none
+ * will; calls of other threads that wait for it end.
+ *
+ * Errors: `WS_ERR_IN_CALLBACK` inside a callback of a client of its thread, and then it is not freed; `WS_ERR_HANDLE` if it was
+ * freed already.
+ */
+int ws_client_free(ws_client *client);
+
+/**
+ * Makes a loop: what several clients that are polled have in common, one thread and one queue of events. It is freed with
+ * `ws_loop_free`. Clients with callbacks need none: they share a thread by themselves.
+ *
+ * Returns NULL if 1024 loops live already. Any thread.
+ */
+ws_loop *ws_loop_new(void);
+
+/**
+ * Has the events of a client come with those of the loop, before the client is started; it must have no callbacks then. The
+ * first client that is started brings the options that concern the loop, all but those of connecting; the others must have
+ * the same.
+ *
+ * Errors: `WS_ERR_STATE` once started, or if it is in a loop already; `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+ */
+int ws_loop_add(ws_loop *looping,
+                ws_client *client);
+
+/**
+ * Takes events of all clients of the loop, as `ws_server_poll` takes those of a server; `client` says whose an event is. It may
+ * return 0 before the time is up, if there was nothing but events of clients that were freed meanwhile.
+ *
+ * Errors: those of `ws_server_poll`; `WS_ERR_STATE` before the first client was started.
+ */
+int ws_loop_poll(ws_loop *looping,
+                 const ws_event **events,
+                 int timeout_ms);
+
+/**
+ * The same in numbers, as `ws_server_poll_packed`. Messages come with their connection alone: whose that is was told when it
+ * opened.
+ *
+ * Errors: those of `ws_loop_poll`; `WS_ERR_ARGUMENT` for a `size` below that of the first version.
+ */
+int ws_loop_poll_packed(ws_loop *looping,
+                        ws_batch *batch,
+                        int timeout_ms);
+
+/**
+ * A file descriptor that is readable while events wait, as `ws_server_event_fd`.
+ *
+ * Errors: those of `ws_loop_poll`.
+ */
+int ws_loop_event_fd(ws_loop *looping);
+
+/**
+ * Frees a loop, and ends the connections of its clients at once. NULL is fine. The clients are freed for themselves, before or
+ * afterwards. Calls of other threads that wait for its events end.
+ *
+ * Errors: `WS_ERR_HANDLE` if it was freed already.
+ */
+int ws_loop_free(ws_loop *looping);
 
 #ifdef __cplusplus
 }  // extern "C"

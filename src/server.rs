@@ -3,10 +3,9 @@
 //! Everything but setting up may be done from any thread. A server starts once and stops once.
 
 mod http;
-mod running;
+mod starting;
 mod topics;
 
-use self::running::Running;
 use crate::engine::batch::Batch;
 use crate::engine::commands::Command;
 use crate::engine::delivery::Handler;
@@ -14,6 +13,7 @@ use crate::engine::facts::Facts;
 use crate::engine::link::Link;
 use crate::engine::log::Logger;
 use crate::engine::registry::{ConnId, Phase, reactor_of};
+use crate::engine::running::Running;
 use crate::engine::stats::Stats;
 use crate::engine::turn::{self, DIRECT_MIN, Host};
 use crate::error::{Error, Result, Status};
@@ -35,6 +35,7 @@ use std::time::Duration;
 pub struct Server {
     setup: Mutex<Setup>,
     running: OnceLock<Running>,
+    ports: OnceLock<Vec<u16>>,
 }
 
 /// What is set before the start.
@@ -146,8 +147,9 @@ impl Server {
         if setup.options.reactors > 1 {
             setup.options.reuse_port = true;
         }
-        let running = Running::start(&setup, host)?;
-        // The lock on the setup is held, so nobody else can have set it.
+        let (running, ports) = starting::start(&setup, host)?;
+        // The lock on the setup is held, so nobody else can have set them.
+        let _ = self.ports.set(ports);
         let _ = self.running.set(running);
         // One reactor tells it for all; and not before it is so, for who hears it may call.
         let _ = self.running()?.links[0].enqueue(Command::LogStart);
@@ -157,16 +159,8 @@ impl Server {
     // ---- from the start on ----------------------------------------------------------------------------------------
 
     fn running(&self) -> Result<&Running> {
-        let Some(running) = self.running.get() else {
-            return Err(Error::new(Status::WS_ERR_STATE, "the server was not started"));
-        };
-        if running.forks != process::fork_generation() {
-            return Err(Error::new(
-                Status::WS_ERR_FORKED,
-                "the server was started before a fork, and its threads stayed in the parent: start after the fork",
-            ));
-        }
-        Ok(running)
+        let not_started = || Error::new(Status::WS_ERR_STATE, "the server was not started");
+        self.running.get().ok_or_else(not_started)?.here()
     }
 
     #[inline]
@@ -180,7 +174,8 @@ impl Server {
     /// # Errors
     /// `WS_ERR_STATE` before the start, `WS_ERR_ARGUMENT` if there is no such address.
     pub fn port(&self, listener: usize) -> Result<u16> {
-        let ports = &self.running()?.ports;
+        self.running()?;
+        let ports = self.ports.get().map_or(&[][..], Vec::as_slice);
         ports.get(listener).copied().ok_or_else(|| {
             Error::new(Status::WS_ERR_ARGUMENT, format!("listener {listener}: there are {}", ports.len()))
         })
@@ -219,10 +214,7 @@ impl Server {
     /// # Errors
     /// `WS_ERR_TOO_LARGE` beyond 125 bytes, `WS_ERR_CLOSED`, `WS_ERR_QUEUE_FULL`.
     pub fn ping(&self, conn: ConnId, payload: &[u8]) -> Result<()> {
-        if payload.len() > frame::MAX_CONTROL_PAYLOAD {
-            let detail = format!("ping of {} bytes: at most {} fit", payload.len(), frame::MAX_CONTROL_PAYLOAD);
-            return Err(Error::new(Status::WS_ERR_TOO_LARGE, detail));
-        }
+        frame::check_ping(payload)?;
         self.link(conn)?.send(conn, Opcode::Ping, payload)
     }
 
@@ -232,15 +224,7 @@ impl Server {
     /// # Errors
     /// `WS_ERR_ARGUMENT` for a code that must not be sent or a reason over 123 bytes, `WS_ERR_CLOSED`.
     pub fn close(&self, conn: ConnId, code: Option<u16>, reason: &str) -> Result<()> {
-        if let Some(code) = code.filter(|code| !close::is_valid(*code)) {
-            let detail = format!("close code {code}: 1000 to 1003, 1007 to 1014 and 3000 to 4999 may be sent");
-            return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
-        }
-        if reason.len() > close::MAX_REASON || (code.is_none() && !reason.is_empty()) {
-            let detail =
-                format!("close reason of {} bytes: at most {} fit, with a code", reason.len(), close::MAX_REASON);
-            return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
-        }
+        close::check(code, reason)?;
         self.link(conn)?.close(conn, code, reason)
     }
 
@@ -334,8 +318,7 @@ impl Server {
     /// # Errors
     /// `WS_ERR_STATE` if callbacks are set or it was not started, and those of [`EventQueue::poll`](crate::engine::events::EventQueue::poll).
     pub fn poll<T>(&self, limit: Option<Duration>, read: impl FnOnce(&Batch) -> T) -> Result<Option<T>> {
-        let running = self.running()?;
-        running.events()?.poll(limit, running, read)
+        self.running()?.poll(limit, read)
     }
 
     /// A descriptor that is readable while events wait, for a loop of the host's own.
@@ -353,29 +336,14 @@ impl Server {
     /// # Errors
     /// `WS_ERR_STATE` if it was not started, `WS_ERR_FORKED`.
     pub fn stop(&self, time: Duration) -> Result<()> {
-        let running = self.running()?;
-        for link in &running.links {
-            // A reactor that takes no more commands has stopped.
-            let _ = link.enqueue(Command::Stop(time));
-        }
-        if !running.is_in_callback() {
-            running.join();
-        }
+        self.running()?.stop(time);
         Ok(())
     }
 
     /// Stops at once, and has calls of [`Server::poll`] end without events: what they would lead to is about to go.
     pub fn retire(&self) {
-        let events = self.running().ok().and_then(|running| running.events.as_ref());
-        if let Some(events) = events {
-            events.close();
-        }
-        let _ = self.stop(Duration::ZERO);
-        if let Some(events) = events {
-            events.wait_for_poll();
-        }
         if let Some(running) = self.running.get() {
-            running.part();
+            running.retire();
         }
     }
 
@@ -384,12 +352,7 @@ impl Server {
     /// # Errors
     /// `WS_ERR_IN_CALLBACK`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
     pub fn wait(&self) -> Result<()> {
-        let running = self.running()?;
-        if running.is_in_callback() {
-            return Err(Error::new(Status::WS_ERR_IN_CALLBACK, "wait: the reactor cannot wait for itself"));
-        }
-        running.alive.wait();
-        Ok(())
+        self.running()?.wait()
     }
 
     /// Whether the calling thread is inside a callback of this server.

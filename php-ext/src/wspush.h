@@ -55,6 +55,9 @@ typedef enum {
   WS_EVENT_HANDSHAKE = 5,
   WS_EVENT_DRAIN = 6,
   WS_EVENT_LOG = 7,
+  WS_EVENT_ERROR = 8,
+  WS_EVENT_RETRY = 9,
+  WS_EVENT_END = 10,
 } ws_event_type;
 
 typedef enum {
@@ -64,6 +67,10 @@ typedef enum {
   WS_LOG_INFO = 6,
   WS_LOG_DEBUG = 7,
 } ws_log_level;
+
+typedef struct ws_client ws_client;
+
+typedef struct ws_loop ws_loop;
 
 typedef struct ws_request ws_request;
 
@@ -116,6 +123,7 @@ typedef struct {
 
 typedef struct {
   ws_conn conn;
+  ws_client *client;
   const void *data;
   size_t length;
   const ws_request *request;
@@ -200,6 +208,24 @@ typedef struct {
   uint64_t closed_application;
   uint64_t closed_other;
 } ws_stats;
+
+typedef void (*ws_client_open_fn)(ws_client *client, const ws_request *response, void *user_data);
+
+typedef void (*ws_client_message_fn)(ws_client *client, const void *data, size_t length, int opcode, void *user_data);
+
+typedef void (*ws_client_drain_fn)(ws_client *client, void *user_data);
+
+typedef void (*ws_client_close_fn)(ws_client *client, int code, const void *reason, size_t length, void *user_data);
+
+typedef void (*ws_client_error_fn)(ws_client *client,
+                                   int status,
+                                   const char *detail,
+                                   const ws_request *response,
+                                   void *user_data);
+
+typedef void (*ws_client_retry_fn)(ws_client *client, int delay_ms, void *user_data);
+
+typedef void (*ws_client_end_fn)(ws_client *client, void *user_data);
 
 uint32_t ws_abi_version(void);
 
@@ -326,3 +352,63 @@ int ws_accept(ws_server *server, ws_conn conn, const char *subprotocol, const ch
 int ws_server_stats(ws_server *server, ws_stats *stats);
 
 int ws_reactor_stats(ws_server *server, int reactor, ws_stats *stats);
+
+ws_client *ws_client_new(const char *url);
+
+int ws_client_set(ws_client *client, const char *name, const char *value);
+
+int ws_client_add_header(ws_client *client, const char *name, const char *value);
+
+int ws_client_on_open(ws_client *client, ws_client_open_fn callback, void *user_data);
+
+int ws_client_on_message(ws_client *client, ws_client_message_fn callback, void *user_data);
+
+int ws_client_on_drain(ws_client *client, ws_client_drain_fn callback, void *user_data);
+
+int ws_client_on_close(ws_client *client, ws_client_close_fn callback, void *user_data);
+
+int ws_client_on_error(ws_client *client, ws_client_error_fn callback, void *user_data);
+
+int ws_client_on_retry(ws_client *client, ws_client_retry_fn callback, void *user_data);
+
+int ws_client_on_end(ws_client *client, ws_client_end_fn callback, void *user_data);
+
+int ws_client_start(ws_client *client);
+
+int ws_client_wait(ws_client *client);
+
+int ws_client_poll(ws_client *client, const ws_event **events, int timeout_ms);
+
+int ws_client_poll_packed(ws_client *client, ws_batch *batch, int timeout_ms);
+
+int ws_client_event_fd(ws_client *client);
+
+int ws_client_push(ws_client *client, const void *data, size_t length, int opcode);
+
+int ws_client_ping(ws_client *client, const void *data, size_t length);
+
+int ws_client_close(ws_client *client, int code, const void *reason, size_t length);
+
+int ws_client_reconnect(ws_client *client);
+
+int ws_client_pause(ws_client *client);
+
+int ws_client_resume(ws_client *client);
+
+int ws_client_is_open(ws_client *client);
+
+int64_t ws_client_queued_bytes(ws_client *client);
+
+int ws_client_free(ws_client *client);
+
+ws_loop *ws_loop_new(void);
+
+int ws_loop_add(ws_loop *looping, ws_client *client);
+
+int ws_loop_poll(ws_loop *looping, const ws_event **events, int timeout_ms);
+
+int ws_loop_poll_packed(ws_loop *looping, ws_batch *batch, int timeout_ms);
+
+int ws_loop_event_fd(ws_loop *looping);
+
+int ws_loop_free(ws_loop *looping);

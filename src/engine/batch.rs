@@ -1,14 +1,17 @@
 //! What crosses from a reactor to the host in poll mode: a list of events, and an arena with their payloads.
 
 use super::log::Level;
+use super::owner::{Failed, Next, Tag};
 use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
+use crate::error::Status;
 use crate::protocol::decoder::Kind;
 use crate::protocol::message::Message;
 use crate::sys::copy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Payload bytes that an arena holds. A turn that brings more fills several batches.
 const ARENA: usize = 256 * 1024;
@@ -47,6 +50,12 @@ pub enum Event {
     Log(Level, Span),
     /// An upgrade wants a decision.
     Handshake(ConnId, Arc<Request>),
+    /// The attempt of a client to connect failed, for this reason and with this response.
+    Failed(Tag, Status, Span, Option<Arc<Request>>),
+    /// The client will try again in so long.
+    Retry(Tag, Duration),
+    /// The client will not try again.
+    End(Tag),
 }
 
 /// Where the payload of an event lies.
@@ -175,6 +184,19 @@ impl Batch {
     pub(super) fn push_log(&mut self, level: Level, message: &str) {
         let span = self.put(message.as_bytes());
         self.events.push(Event::Log(level, span));
+    }
+
+    pub(super) fn push_failed(&mut self, tag: Tag, failed: &Failed) {
+        let span = self.put(failed.detail.as_bytes());
+        self.bytes += failed.response.as_ref().map_or(0, |response| response.size());
+        self.events.push(Event::Failed(tag, failed.status, span, failed.response.clone()));
+    }
+
+    pub(super) fn push_next(&mut self, tag: Tag, next: Next) {
+        self.events.push(match next {
+            Next::Retry(delay) => Event::Retry(tag, delay),
+            Next::End => Event::End(tag),
+        });
     }
 
     pub(super) fn push_drain(&mut self, conn: ConnId) {

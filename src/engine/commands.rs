@@ -9,7 +9,9 @@
 //! when enough has come together, and while the host is at work somebody looks once a millisecond.
 
 use super::outbox::GATHER_MAX;
+use super::owner::{Done, Failed, Next, Owner};
 use super::pool::Pool;
+use super::reactor::Newcomer;
 use super::registry::ConnId;
 use super::request::Request;
 use super::worker::{self, QUIET_MAX};
@@ -25,7 +27,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What a reactor is asked to do.
-#[derive(Debug)]
 pub enum Command {
     /// Send the next `length` gathered bytes.
     Send {
@@ -83,6 +84,12 @@ pub enum Command {
         /// What it answers, with the subprotocol in it.
         request: Arc<Request>,
     },
+    /// Take in a connection that a client has made.
+    Adopt(Box<Newcomer>),
+    /// Tell the host of a client that its attempt to connect failed, if it did, and what comes next.
+    Tell(Arc<dyn Owner>, Option<Box<Failed>>, Next),
+    /// Let the connection of a client go that is no more, if it has one, and say so.
+    Release(ConnId, Done),
     /// Tell the log where the server listens.
     LogStart,
     /// Close every connection, wait this long for queues and peers, cut what is left, and end.
@@ -90,7 +97,7 @@ pub enum Command {
 }
 
 /// Commands in their order, and the bytes that the small ones send.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Commands {
     /// The commands.
     pub list: Vec<Command>,

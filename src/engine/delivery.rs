@@ -2,7 +2,9 @@
 
 use super::batch::{BatchNumber, Event as Batched};
 use super::events::BatchWriter;
+use super::link::Link;
 use super::log::Level;
+use super::owner::{ClientHandler, Failed, Next, Tag};
 use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
@@ -29,12 +31,43 @@ pub trait Handler: Send + Sync {
     fn handshake(&self, conn: ConnId, request: &Request);
 }
 
-/// One of the two ways.
+/// One of the ways.
 pub enum Delivery {
     /// Callbacks.
     Callbacks(Arc<dyn Handler>),
+    /// Callbacks that each connection has for itself, as those of clients do.
+    Each(Handlers),
     /// Batches.
     Batches(BatchWriter),
+}
+
+/// Whom to call for the connection in a slot.
+pub struct Handlers {
+    link: Arc<Link>,
+    by_slot: Vec<Option<Arc<dyn ClientHandler>>>,
+}
+
+impl Handlers {
+    /// None yet, for the connections of this link.
+    #[must_use]
+    pub const fn new(link: Arc<Link>) -> Self {
+        Self { link, by_slot: Vec::new() }
+    }
+
+    /// Has the connection in a slot call this one.
+    pub fn put(&mut self, slot: usize, handler: Option<Arc<dyn ClientHandler>>) {
+        if slot >= self.by_slot.len() {
+            self.by_slot.resize_with(slot + 1, || None);
+        }
+        self.by_slot[slot] = handler;
+    }
+
+    /// Whom a connection calls.
+    #[inline]
+    #[must_use]
+    pub fn of(&self, conn: ConnId) -> Option<&dyn ClientHandler> {
+        self.by_slot.get(self.link.registry.slot_of(conn))?.as_deref()
+    }
 }
 
 impl Delivery {
@@ -42,7 +75,7 @@ impl Delivery {
     #[inline]
     #[must_use]
     pub const fn is_immediate(&self) -> bool {
-        matches!(self, Self::Callbacks(_))
+        matches!(self, Self::Callbacks(_) | Self::Each(_))
     }
 
     /// Whether the host is so far behind that reading must pause.
@@ -50,7 +83,7 @@ impl Delivery {
     #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Callbacks(_) => false,
+            Self::Callbacks(_) | Self::Each(_) => false,
             Self::Batches(writer) => writer.queue().is_full(),
         }
     }
@@ -60,7 +93,7 @@ impl Delivery {
     #[must_use]
     pub fn has_news(&self) -> bool {
         match self {
-            Self::Callbacks(_) => false,
+            Self::Callbacks(_) | Self::Each(_) => false,
             Self::Batches(writer) => writer.queue().has_news(),
         }
     }
@@ -69,6 +102,7 @@ impl Delivery {
     pub fn open(&mut self, conn: ConnId, request: Arc<Request>) {
         match self {
             Self::Callbacks(handler) => handler.open(conn, &request),
+            Self::Each(handlers) => handlers.of(conn).into_iter().for_each(|handler| handler.open(&request)),
             Self::Batches(writer) => writer.batch(0).push_request(request, |request| Batched::Open(conn, request)),
         }
     }
@@ -78,6 +112,7 @@ impl Delivery {
     pub fn message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) {
         match self {
             Self::Callbacks(handler) => handler.message(conn, kind, payload),
+            Self::Each(handlers) => handlers.of(conn).into_iter().for_each(|handler| handler.message(kind, payload)),
             Self::Batches(writer) => writer.batch(payload.len()).push_message(conn, kind, payload),
         }
     }
@@ -86,6 +121,9 @@ impl Delivery {
     pub fn assembled(&mut self, conn: ConnId, kind: Kind, message: &mut Message) {
         match self {
             Self::Callbacks(handler) => handler.message(conn, kind, message.payload()),
+            Self::Each(handlers) => {
+                handlers.of(conn).into_iter().for_each(|handler| handler.message(kind, message.payload()))
+            }
             Self::Batches(writer) => writer.batch(message.len()).push_assembled(conn, kind, message),
         }
     }
@@ -94,6 +132,7 @@ impl Delivery {
     pub fn drain(&mut self, conn: ConnId) {
         match self {
             Self::Callbacks(handler) => handler.drain(conn),
+            Self::Each(handlers) => handlers.of(conn).into_iter().for_each(|handler| handler.drain()),
             Self::Batches(writer) => writer.batch(0).push_drain(conn),
         }
     }
@@ -105,10 +144,25 @@ impl Delivery {
         }
     }
 
+    /// The attempt of a client to connect failed. Those that are called are told by the owner of the connection.
+    pub fn failed(&mut self, tag: Tag, failed: &Failed) {
+        if let Self::Batches(writer) = self {
+            writer.batch(failed.detail.len()).push_failed(tag, failed);
+        }
+    }
+
+    /// What comes after a close or a failure of a client, in the same way.
+    pub fn next(&mut self, tag: Tag, next: Next) {
+        if let Self::Batches(writer) = self {
+            writer.batch(0).push_next(tag, next);
+        }
+    }
+
     /// A connection closed.
     pub fn close(&mut self, conn: ConnId, code: u16, reason: &str) {
         match self {
             Self::Callbacks(handler) => handler.close(conn, code, reason),
+            Self::Each(handlers) => handlers.of(conn).into_iter().for_each(|handler| handler.close(code, reason)),
             Self::Batches(writer) => writer.batch(reason.len()).push_close(conn, code, reason),
         }
     }
@@ -118,6 +172,7 @@ impl Delivery {
     pub fn request(&mut self, conn: ConnId, request: Arc<Request>) -> bool {
         match self {
             Self::Callbacks(handler) => handler.request(conn, &request),
+            Self::Each(_) => false,
             Self::Batches(writer) => {
                 writer.batch(0).push_request(request, |request| Batched::Request(conn, request));
                 true
@@ -130,6 +185,7 @@ impl Delivery {
     pub fn decides(&self, wanted: bool) -> bool {
         match self {
             Self::Callbacks(handler) => handler.decides(),
+            Self::Each(_) => false,
             Self::Batches(_) => wanted,
         }
     }
@@ -138,6 +194,7 @@ impl Delivery {
     pub fn handshake(&mut self, conn: ConnId, request: Arc<Request>) {
         match self {
             Self::Callbacks(handler) => handler.handshake(conn, &request),
+            Self::Each(_) => {}
             Self::Batches(writer) => {
                 writer.batch(0).push_request(request, |request| Batched::Handshake(conn, request));
             }
@@ -150,7 +207,7 @@ impl Delivery {
     #[must_use]
     pub fn mark(&self) -> BatchNumber {
         match self {
-            Self::Callbacks(_) => 0,
+            Self::Callbacks(_) | Self::Each(_) => 0,
             Self::Batches(writer) => writer.number(),
         }
     }
@@ -159,7 +216,7 @@ impl Delivery {
     #[must_use]
     pub fn is_handled(&self, mark: BatchNumber) -> bool {
         match self {
-            Self::Callbacks(_) => true,
+            Self::Callbacks(_) | Self::Each(_) => true,
             Self::Batches(writer) => writer.is_done(mark),
         }
     }
@@ -169,7 +226,7 @@ impl Delivery {
     #[must_use]
     pub fn awaits_host(&self) -> bool {
         match self {
-            Self::Callbacks(_) => false,
+            Self::Callbacks(_) | Self::Each(_) => false,
             Self::Batches(writer) => !writer.is_done(writer.number() - 1),
         }
     }

@@ -8,6 +8,7 @@
 //! host is behind.
 
 mod accepting;
+mod adopting;
 mod deadlines;
 mod files;
 mod handshakes;
@@ -20,6 +21,7 @@ mod requests;
 mod sending;
 mod stopping;
 
+pub use self::adopting::Newcomer;
 pub use self::files::Rest;
 use self::logging::named;
 pub use self::proxies::Introduction;
@@ -31,11 +33,13 @@ use super::inbox::Inbox;
 use super::link::Link;
 use super::log::{Level, Ration};
 use super::outbox::Outbox;
+use super::owner::Owner;
 use super::pool::Pool;
 use super::registry::{ConnId, IdAllocator};
 use super::site::Site;
 use super::timers::{self, Tick, Wheel, tick_of, until};
 use super::turn;
+use crate::protocol::Role;
 use crate::protocol::close;
 use crate::protocol::decoder::Limits;
 use crate::protocol::http::HeadLimits;
@@ -69,6 +73,8 @@ pub struct Reactor {
     ready: Events,
     listeners: Vec<Listening>,
     connections: Vec<Option<Box<Connection>>>,
+    /// The clients that the connections belong to, by slot; none on a server.
+    owners: Vec<Option<Arc<dyn Owner>>>,
     ids: IdAllocator,
     turned_away: u64,
     kept: limits::Kept,
@@ -157,6 +163,7 @@ impl Reactor {
             ready: Events::with_capacity(EVENTS),
             listeners: listeners.map(Listening::new).collect(),
             connections: Vec::new(),
+            owners: Vec::new(),
             ids: IdAllocator::default(),
             turned_away: 0,
             kept: limits::Kept::default(),
@@ -184,6 +191,12 @@ impl Reactor {
             stopping: None,
             grace: None,
         })
+    }
+
+    /// It as other threads see it.
+    #[must_use]
+    pub const fn link(&self) -> &Arc<Link> {
+        &self.link
     }
 
     /// Has it take what the host pushes from a ring, too.
@@ -342,7 +355,9 @@ impl Reactor {
             self.drop_queued(wire.id, outbox.len());
             self.keep_outbox(outbox);
         }
-        self.count_out(wire);
+        if self.link.role == Role::Server {
+            self.count_out(wire);
+        }
         self.accept_again();
         wire.socket.shut_down();
         self.link.facts.remove(self.link.registry.slot_of(wire.id));

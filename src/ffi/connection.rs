@@ -2,7 +2,8 @@
 
 use super::event::ws_conn;
 use super::handle::{self, ws_server};
-use super::{bytes, guard, lent, null};
+use super::server::HostedServer;
+use super::{bytes, close_code, guard, lent, null};
 use crate::engine::{turn, worker};
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Kind;
@@ -82,7 +83,7 @@ unsafe fn push(server: *mut ws_server, conn: ws_conn, data: *const c_void, lengt
         // SAFETY: the contract of this function: `data` leads to `length` bytes.
         let payload = unsafe { bytes(data, length, "data")? };
         let kind = kind(opcode)?;
-        handle::with(server, |hosted| hosted.server.push(conn, kind, payload)).map(|()| OK)
+        handle::with(server, |hosted: &HostedServer| hosted.server.push(conn, kind, payload)).map(|()| OK)
     })
 }
 
@@ -131,7 +132,7 @@ pub unsafe extern "C" fn ws_broadcast(
         // SAFETY: the contract of this function: `data` leads to `length` bytes.
         let payload = unsafe { bytes(data, length, "data")? };
         let kind = kind(opcode)?;
-        handle::with(server, |hosted| hosted.server.broadcast(kind, payload)).map(|()| OK)
+        handle::with(server, |hosted: &HostedServer| hosted.server.broadcast(kind, payload)).map(|()| OK)
     })
 }
 
@@ -144,7 +145,7 @@ pub unsafe extern "C" fn ws_ping(server: *mut ws_server, conn: ws_conn, data: *c
     guard(|| {
         // SAFETY: the contract of this function: `data` leads to `length` bytes.
         let payload = unsafe { bytes(data, length, "data")? };
-        handle::with(server, |hosted| hosted.server.ping(conn, payload)).map(|()| OK)
+        handle::with(server, |hosted: &HostedServer| hosted.server.ping(conn, payload)).map(|()| OK)
     })
 }
 
@@ -165,15 +166,8 @@ pub unsafe extern "C" fn ws_close(
 ) -> c_int {
     guard(|| {
         // SAFETY: the contract of this function: `reason` leads to `length` bytes.
-        let reason = unsafe { bytes(reason, length, "reason")? };
-        let Ok(reason) = std::str::from_utf8(reason) else {
-            return Err(Error::new(Status::WS_ERR_UTF8, "a close reason must be UTF-8"));
-        };
-        let Ok(code) = u16::try_from(code) else {
-            return Err(Error::new(Status::WS_ERR_ARGUMENT, format!("close code {code} is out of range")));
-        };
-        let code = if code == 0 { None } else { Some(code) };
-        handle::with(server, |hosted| hosted.server.close(conn, code, reason)).map(|()| OK)
+        let (code, reason) = unsafe { close_code(code, reason, length)? };
+        handle::with(server, |hosted: &HostedServer| hosted.server.close(conn, code, reason)).map(|()| OK)
     })
 }
 
@@ -184,7 +178,7 @@ pub unsafe extern "C" fn ws_close(
 /// Any thread, and any callback. Errors: those of `ws_conn_pause`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_await_drain(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted| hosted.server.await_drain(conn)).map(|()| OK))
+    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.await_drain(conn)).map(|()| OK))
 }
 
 /// Reads nothing more from a connection until `ws_conn_resume`: what its peer sends waits in the kernel, and when that is
@@ -200,7 +194,7 @@ pub unsafe extern "C" fn ws_conn_await_drain(server: *mut ws_server, conn: ws_co
 /// `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_pause(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted| hosted.server.pause(conn)).map(|()| OK))
+    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.pause(conn)).map(|()| OK))
 }
 
 /// Reads on after `ws_conn_pause`. Nothing happens if the connection is not paused.
@@ -208,7 +202,7 @@ pub unsafe extern "C" fn ws_conn_pause(server: *mut ws_server, conn: ws_conn) ->
 /// Any thread, and any callback. Errors: those of `ws_conn_pause`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_resume(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted| hosted.server.resume(conn)).map(|()| OK))
+    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.resume(conn)).map(|()| OK))
 }
 
 /// Cuts a connection at once, without a Close frame; what waits to be sent is lost. The close event tells 1006.
@@ -216,7 +210,7 @@ pub unsafe extern "C" fn ws_conn_resume(server: *mut ws_server, conn: ws_conn) -
 /// Any thread, and any callback. Errors: `WS_ERR_CLOSED`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_disconnect(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted| hosted.server.disconnect(conn)).map(|()| OK))
+    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.disconnect(conn)).map(|()| OK))
 }
 
 /// 1 if messages may be pushed to this connection, 0 if it is closing, closed or never was.
@@ -224,7 +218,7 @@ pub unsafe extern "C" fn ws_disconnect(server: *mut ws_server, conn: ws_conn) ->
 /// Any thread, and any callback. Errors: `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_is_open(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted| hosted.server.is_open(conn)).map(c_int::from))
+    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.is_open(conn)).map(c_int::from))
 }
 
 /// Bytes that wait to be sent to this connection, frame headers included.
@@ -234,7 +228,7 @@ pub unsafe extern "C" fn ws_conn_is_open(server: *mut ws_server, conn: ws_conn) 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_queued_bytes(server: *mut ws_server, conn: ws_conn) -> i64 {
     guard(|| {
-        let queued = handle::with(server, |hosted| hosted.server.queued_bytes(conn))?;
+        let queued = handle::with(server, |hosted: &HostedServer| hosted.server.queued_bytes(conn))?;
         Ok(i64::try_from(queued).unwrap_or(i64::MAX))
     })
 }
@@ -250,7 +244,7 @@ pub unsafe extern "C" fn ws_server_connections(server: *mut ws_server, ids: *mut
         if ids.is_null() && capacity > 0 {
             return Err(null("ids"));
         }
-        handle::with(server, |hosted| {
+        handle::with(server, |hosted: &HostedServer| {
             let mut count = 0;
             for id in hosted.server.connections()? {
                 if count < capacity {

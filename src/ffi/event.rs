@@ -1,13 +1,16 @@
 //! Poll mode: events taken by the host on its own thread.
 
-use super::handle::{self, BatchView, ws_server};
+use super::handle::{self, ws_client, ws_server};
 use super::log::ws_log_level;
 use super::request::ws_request;
+use super::server::HostedServer;
 use super::{check_structure, guard, limit, null};
 use crate::engine::batch::{Batch, EVENTS_MAX, Event, Span};
-use crate::error::Result;
+use crate::engine::owner::Tag;
+use crate::engine::registry::ConnId;
 use std::ffi::{c_int, c_void};
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// The id of a connection: from 1 to below 2^63, in the order of arrival as far as it fits, and never used again.
 pub type ws_conn = u64;
@@ -32,31 +35,43 @@ pub enum ws_event_type {
     /// A message for the log: `data`, `length`, and its `ws_log_level` in `code`; of no connection, and only with the option
     /// `log_events`. It is UTF-8, in one line.
     WS_EVENT_LOG = 7,
+    /// An attempt of a client to connect failed: why in `code`, a status, and in `data`, a sentence; with the response in
+    /// `request`, if there was one.
+    WS_EVENT_ERROR = 8,
+    /// Behind CLOSE or ERROR of a client: another attempt follows, in `code` milliseconds.
+    WS_EVENT_RETRY = 9,
+    /// Behind CLOSE or ERROR of a client, or when it was closed before it opened: there is no other attempt. The last event of
+    /// it.
+    WS_EVENT_END = 10,
 }
 
 /// Something that happened, most often on a connection.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct ws_event {
-    /// Which connection; LOG: 0.
+    /// Which connection; LOG, ERROR, RETRY, END: 0.
     pub conn: ws_conn,
-    /// MESSAGE: the payload; CLOSE: the reason; LOG: the message; otherwise NULL. Not NUL-terminated.
+    /// Which client; NULL in the events of a server.
+    pub client: *mut ws_client,
+    /// MESSAGE: the payload; CLOSE: the reason; LOG, ERROR: the message; otherwise NULL. Not NUL-terminated.
     pub data: *const c_void,
     /// Bytes at `data`.
     pub length: usize,
-    /// OPEN, REQUEST and HANDSHAKE: the request; otherwise NULL.
+    /// OPEN, REQUEST and HANDSHAKE: the request; OPEN and ERROR of a client: the response, NULL if an ERROR has none;
+    /// otherwise NULL.
     pub request: *const ws_request,
     /// A `ws_event_type`.
     pub r#type: i32,
     /// MESSAGE: `WS_TEXT` or `WS_BINARY`. CLOSE: the close code of RFC 6455 section 7.4; 1005 if the peer gave none, 1006
-    /// if the connection was lost without a Close frame. LOG: the level.
+    /// if the connection was lost without a Close frame. LOG: the level. ERROR: the status. RETRY: milliseconds.
     pub code: i32,
 }
 
 impl ws_event {
-    fn new(batch: &Batch, event: &Event) -> Self {
+    fn new(batch: &Batch, event: &Event, client: *mut ws_client) -> Self {
         let bare = |conn, r#type: ws_event_type| Self {
             conn,
+            client,
             data: std::ptr::null(),
             length: 0,
             request: std::ptr::null(),
@@ -83,11 +98,71 @@ impl ws_event {
             Event::Handshake(conn, request) => {
                 Self { request: ws_request::lend(request), ..bare(*conn, ws_event_type::WS_EVENT_HANDSHAKE) }
             }
+            Event::Failed(_, status, span, response) => Self {
+                request: response.as_deref().map_or(std::ptr::null(), ws_request::lend),
+                ..bare(0, ws_event_type::WS_EVENT_ERROR).with(batch.payload(*span), *status as i32)
+            },
+            Event::Retry(_, delay) => Self { code: in_milliseconds(*delay), ..bare(0, ws_event_type::WS_EVENT_RETRY) },
+            Event::End(_) => bare(0, ws_event_type::WS_EVENT_END),
         }
     }
 
     fn with(self, payload: &[u8], code: i32) -> Self {
         Self { data: payload.as_ptr().cast(), length: payload.len(), code, ..self }
+    }
+}
+
+pub(super) fn in_milliseconds(time: Duration) -> c_int {
+    c_int::try_from(time.as_millis()).unwrap_or(c_int::MAX)
+}
+
+/// Whose the events of a batch are.
+pub(super) trait Whose {
+    /// The client with this connection; NULL if it is a server's. `None` if it is no more, so that nobody wants the event.
+    fn of(&mut self, conn: ConnId) -> Option<*mut ws_client>;
+    /// The client of this name.
+    fn named(&mut self, tag: Tag) -> Option<*mut ws_client>;
+    /// Says that a connection was told as closed.
+    fn forget(&mut self, conn: ConnId);
+}
+
+/// All are those of one client, or of a server if that is NULL.
+pub(super) struct Alone(pub(super) *mut ws_client);
+
+impl Whose for Alone {
+    fn of(&mut self, _: ConnId) -> Option<*mut ws_client> {
+        Some(self.0)
+    }
+
+    fn named(&mut self, _: Tag) -> Option<*mut ws_client> {
+        Some(self.0)
+    }
+
+    fn forget(&mut self, _: ConnId) {}
+}
+
+/// A batch as hosts see it: events whose pointers lead into it, and numbers in place of those that are packed.
+#[derive(Default)]
+pub(super) struct BatchView {
+    events: Vec<ws_event>,
+    numbers: Vec<u64>,
+}
+
+// SAFETY: the pointers lead to memory that the server owns, which only moves from thread to thread with the list; they
+// are followed by the host alone, under the contract of `ws_server_poll`.
+unsafe impl Send for BatchView {}
+
+/// The view of the batch that a host reads, which stays until the next batch.
+#[derive(Default)]
+pub(super) struct View(Mutex<BatchView>);
+
+impl View {
+    /// Has a batch seen anew.
+    pub(super) fn see<T>(&self, see: impl FnOnce(&mut BatchView) -> T) -> T {
+        let mut view = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        view.events.clear();
+        view.numbers.clear();
+        see(&mut view)
     }
 }
 
@@ -115,30 +190,24 @@ pub unsafe extern "C" fn ws_server_poll(
         if events.is_null() {
             return Err(null("events"));
         }
-        let read = |view: &mut BatchView, batch: &Batch| {
-            view.events.extend(batch.events().iter().map(|event| ws_event::new(batch, event)));
-            (view.events.as_ptr(), view.events.len())
-        };
-        let Some((first, count)) = poll(server, timeout_ms, read)? else { return Ok(0) };
+        let hosted = handle::get::<HostedServer>(server)?;
+        let taken = hosted.server.poll(limit(timeout_ms), |batch| {
+            hosted.view.see(|view| view.list(batch, &mut Alone(std::ptr::null_mut())))
+        })?;
         // SAFETY: the caller's pointer is not NULL and leads to room for a pointer.
-        unsafe { *events = first };
-        Ok(c_int::try_from(count).unwrap_or(c_int::MAX))
+        Ok(unsafe { give(taken, events) })
     })
 }
 
-/// Takes a batch and has it read into an empty view, which stays until the next batch.
-fn poll<T>(
-    server: *mut ws_server,
-    timeout_ms: c_int,
-    read: impl FnOnce(&mut BatchView, &Batch) -> T,
-) -> Result<Option<T>> {
-    let hosted = handle::get(server)?;
-    hosted.server.poll(limit(timeout_ms), |batch| {
-        let mut view = hosted.batch.lock().unwrap_or_else(PoisonError::into_inner);
-        view.events.clear();
-        view.numbers.clear();
-        read(&mut view, batch)
-    })
+/// Gives a host the events that were taken: the first of them, and their number.
+///
+/// # Safety
+/// `to` leads to room for a pointer.
+pub(super) unsafe fn give(taken: Option<(*const ws_event, usize)>, to: *mut *const ws_event) -> c_int {
+    let Some((first, count)) = taken else { return 0 };
+    // SAFETY: the caller's promise.
+    unsafe { *to = first };
+    c_int::try_from(count).unwrap_or(c_int::MAX)
 }
 
 /// A batch of events in numbers, as `ws_server_poll_packed` gives it. It may grow at its end in later versions: the
@@ -164,37 +233,56 @@ pub struct ws_batch {
 const NUMBERS: usize = 4;
 
 impl BatchView {
-    fn pack(&mut self, batch: &Batch) -> ws_batch {
+    /// All events of a batch, one after the other: the first, and how many they are.
+    pub(super) fn list(&mut self, batch: &Batch, whose: &mut impl Whose) -> (*const ws_event, usize) {
+        for event in batch.events() {
+            let Some(client) = client_of(event, whose) else { continue };
+            self.events.push(ws_event::new(batch, event, client));
+        }
+        (self.events.as_ptr(), self.events.len())
+    }
+
+    /// The same in numbers, where that can be.
+    pub(super) fn pack(&mut self, batch: &Batch, whose: &mut impl Whose) -> (ws_batch, usize) {
         // The most that there can ever be, so that they never move.
         self.numbers.reserve_exact(NUMBERS * EVENTS_MAX);
         for event in batch.events() {
-            let numbers: [u64; NUMBERS] = match *event {
-                Event::Message(conn, kind, Span::Arena(start, length)) => {
-                    [conn, kind as u64, start.into(), length.into()]
-                }
-                Event::Message(conn, ..)
-                | Event::Drain(conn)
-                | Event::Close(conn, ..)
-                | Event::Open(conn, _)
-                | Event::Request(conn, _)
-                | Event::Handshake(conn, _) => {
-                    self.events.push(ws_event::new(batch, event));
-                    [conn, 0, self.events.len() as u64 - 1, 0]
-                }
-                Event::Log(..) => {
-                    self.events.push(ws_event::new(batch, event));
-                    [0, 0, self.events.len() as u64 - 1, 0]
-                }
-            };
-            self.numbers.extend(numbers);
+            if let Event::Message(conn, kind, Span::Arena(start, length)) = *event {
+                // Whoever knows the connection knows whose it is.
+                self.numbers.extend([conn, kind as u64, start.into(), length.into()]);
+                continue;
+            }
+            let Some(client) = client_of(event, whose) else { continue };
+            let event = ws_event::new(batch, event, client);
+            self.numbers.extend([event.conn, 0, self.events.len() as u64, 0]);
+            self.events.push(event);
         }
-        ws_batch {
+        let packed = ws_batch {
             size: size_of::<ws_batch>(),
             numbers: self.numbers.as_ptr(),
             payloads: batch.arena().as_ptr().cast(),
             payloads_length: batch.arena().len(),
             others: self.events.as_ptr(),
+        };
+        (packed, self.numbers.len() / NUMBERS)
+    }
+}
+
+/// Whose an event is; `None` if nobody wants it any more.
+fn client_of(event: &Event, whose: &mut impl Whose) -> Option<*mut ws_client> {
+    match event {
+        Event::Message(conn, ..)
+        | Event::Drain(conn)
+        | Event::Open(conn, _)
+        | Event::Request(conn, _)
+        | Event::Handshake(conn, _) => whose.of(*conn),
+        Event::Close(conn, ..) => {
+            let client = whose.of(*conn);
+            whose.forget(*conn);
+            client
         }
+        Event::Failed(tag, ..) | Event::Retry(tag, _) | Event::End(tag) => whose.named(*tag),
+        Event::Log(..) => Some(std::ptr::null_mut()),
     }
 }
 
@@ -212,12 +300,24 @@ pub unsafe extern "C" fn ws_server_poll_packed(
     guard(|| {
         // SAFETY: the caller's pointer leads to at least the size, which is its first field.
         unsafe { check_structure(batch, "batch", "ws_batch")? };
-        let read = |view: &mut BatchView, batch: &Batch| (view.pack(batch), batch.events().len());
-        let Some((packed, count)) = poll(server, timeout_ms, read)? else { return Ok(0) };
+        let hosted = handle::get::<HostedServer>(server)?;
+        let taken = hosted.server.poll(limit(timeout_ms), |read| {
+            hosted.view.see(|view| view.pack(read, &mut Alone(std::ptr::null_mut())))
+        })?;
         // SAFETY: the caller says with `size` that there is room for all of it.
-        unsafe { *batch = packed };
-        Ok(c_int::try_from(count).unwrap_or(c_int::MAX))
+        Ok(unsafe { give_packed(taken, batch) })
     })
+}
+
+/// Gives a host the batch that was taken, and the number of its events.
+///
+/// # Safety
+/// `to` leads to room for a `ws_batch`.
+pub(super) unsafe fn give_packed(taken: Option<(ws_batch, usize)>, to: *mut ws_batch) -> c_int {
+    let Some((packed, count)) = taken else { return 0 };
+    // SAFETY: the caller's promise.
+    unsafe { *to = packed };
+    c_int::try_from(count).unwrap_or(c_int::MAX)
 }
 
 /// A file descriptor that is readable while events wait, for an event loop of the host's own (poll, epoll, libuv,
@@ -227,5 +327,5 @@ pub unsafe extern "C" fn ws_server_poll_packed(
 /// Errors: those of `ws_server_poll`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_event_fd(server: *mut ws_server) -> c_int {
-    guard(|| handle::with(server, |hosted| hosted.server.event_fd()))
+    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.event_fd()))
 }

@@ -2,6 +2,7 @@
 
 use super::event::ws_conn;
 use super::handle::{self, ws_server};
+use super::server::HostedServer;
 use super::{check_structure, guard};
 use crate::engine::facts::Place;
 use crate::engine::timers::ms_of;
@@ -66,7 +67,7 @@ pub unsafe extern "C" fn ws_conn_info(server: *mut ws_server, conn: ws_conn, fac
     guard(|| {
         // SAFETY: the caller's pointer leads to at least the size, which is its first field.
         unsafe { check_structure(facts, "facts", "ws_conn_facts")? };
-        let (known, epoch_ms, topics) = handle::with(server, |hosted| {
+        let (known, epoch_ms, topics) = handle::with(server, |hosted: &HostedServer| {
             let (known, epoch_ms) = hosted.server.facts(conn)?;
             Ok((known, epoch_ms, hosted.server.topics_of(conn)?))
         })?;

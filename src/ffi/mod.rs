@@ -7,12 +7,14 @@
 #![allow(non_camel_case_types, reason = "the names are those of the C header")]
 #![allow(clippy::missing_safety_doc, reason = "the contracts are written for C, in the terms of the C header")]
 
+mod client;
 mod connection;
 mod error;
 mod event;
 mod facts;
 mod handle;
 mod log;
+mod looping;
 mod request;
 mod response;
 mod server;
@@ -54,6 +56,16 @@ fn guard<T: Returned>(body: impl FnOnce() -> Result<T>) -> T {
 fn failed<T: Returned>(error: &Error) -> T {
     error::remember(&error.detail);
     T::from_status(error.status)
+}
+
+/// Runs the body of an export that makes something. NULL if it cannot.
+fn made<T>(body: impl FnOnce() -> Result<*mut T>) -> *mut T {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(handle)) => return handle,
+        Ok(Err(error)) => error::remember(&error.detail),
+        Err(_) => error::remember("a fault inside wspush; please report it"),
+    }
+    std::ptr::null_mut()
 }
 
 fn null(what: &str) -> Error {
@@ -118,6 +130,22 @@ unsafe fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str> {
     // SAFETY: the caller's promise, for a pointer that is not NULL.
     let text = unsafe { CStr::from_ptr(text) };
     text.to_str().map_err(|_| Error::new(Status::WS_ERR_UTF8, format!("{what} is not UTF-8")))
+}
+
+/// A close code, or 0 for none, and the reason as hosts give them.
+///
+/// # Safety
+/// As for [`lent`].
+unsafe fn close_code<'a>(code: c_int, reason: *const c_void, length: usize) -> Result<(Option<u16>, &'a str)> {
+    // SAFETY: the caller's promise.
+    let reason = unsafe { bytes(reason, length, "reason")? };
+    let Ok(reason) = std::str::from_utf8(reason) else {
+        return Err(Error::new(Status::WS_ERR_UTF8, "a close reason must be UTF-8"));
+    };
+    let Ok(code) = u16::try_from(code) else {
+        return Err(Error::new(Status::WS_ERR_ARGUMENT, format!("close code {code} is out of range")));
+    };
+    Ok((Some(code).filter(|code| *code != 0), reason))
 }
 
 /// A number of milliseconds as hosts give it: negative means without end.

@@ -2,6 +2,7 @@
 
 use super::event::ws_conn;
 use super::handle::{self, ws_server};
+use super::server::HostedServer;
 use super::{bytes, guard, text};
 use crate::error::{Error, Result, Status};
 use std::ffi::{c_char, c_int, c_void};
@@ -31,8 +32,10 @@ pub unsafe extern "C" fn ws_respond(
         // SAFETY: the contract of this function: `headers` is NULL or NUL-terminated, and `body` leads to `length` bytes.
         let (headers, body) = unsafe { (optional(headers, "headers")?, bytes(body, length, "body")?) };
         let status = checked(status)?;
-        handle::with(server, |hosted| hosted.server.respond(conn, status, headers.unwrap_or_default(), body))
-            .map(|()| OK)
+        handle::with(server, |hosted: &HostedServer| {
+            hosted.server.respond(conn, status, headers.unwrap_or_default(), body)
+        })
+        .map(|()| OK)
     })
 }
 
@@ -52,7 +55,7 @@ pub unsafe extern "C" fn ws_respond_begin(
         // SAFETY: the contract of this function: `headers` is NULL or NUL-terminated.
         let headers = unsafe { optional(headers, "headers")? }.unwrap_or_default();
         let status = checked(status)?;
-        handle::with(server, |hosted| hosted.server.begin_stream(conn, status, headers)).map(|()| OK)
+        handle::with(server, |hosted: &HostedServer| hosted.server.begin_stream(conn, status, headers)).map(|()| OK)
     })
 }
 
@@ -73,7 +76,7 @@ pub unsafe extern "C" fn ws_respond_write(
     guard(|| {
         // SAFETY: the contract of this function: `data` leads to `length` bytes.
         let data = unsafe { bytes(data, length, "data")? };
-        handle::with(server, |hosted| hosted.server.send_piece(conn, data)).map(|()| OK)
+        handle::with(server, |hosted: &HostedServer| hosted.server.send_piece(conn, data)).map(|()| OK)
     })
 }
 
@@ -83,7 +86,7 @@ pub unsafe extern "C" fn ws_respond_write(
 /// is gone; `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_respond_end(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted| hosted.server.end_stream(conn)).map(|()| OK))
+    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.end_stream(conn)).map(|()| OK))
 }
 
 /// Accepts the upgrade of a handshake event: the connection is a WebSocket, messages may be pushed to it, and the open
@@ -107,7 +110,10 @@ pub unsafe extern "C" fn ws_accept(
     guard(|| {
         // SAFETY: the contract of this function: both are NULL or NUL-terminated.
         let (subprotocol, headers) = unsafe { (optional(subprotocol, "subprotocol")?, optional(headers, "headers")?) };
-        handle::with(server, |hosted| hosted.server.accept(conn, subprotocol, headers.unwrap_or_default())).map(|()| OK)
+        handle::with(server, |hosted: &HostedServer| {
+            hosted.server.accept(conn, subprotocol, headers.unwrap_or_default())
+        })
+        .map(|()| OK)
     })
 }
 

@@ -1,6 +1,6 @@
 //! A server's life: made, set up, started, stopped, freed.
 
-use super::event::ws_conn;
+use super::event::{View, ws_conn};
 use super::handle::{self, ws_server};
 use super::log::ws_log_fn;
 use super::request::ws_request;
@@ -10,9 +10,10 @@ use crate::engine::log::Logger;
 use crate::engine::request::Request;
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Kind;
+use crate::server::Server;
 use std::ffi::{c_char, c_int, c_void};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Called when a WebSocket connection has opened. `request` is valid until the callback returns.
@@ -77,6 +78,15 @@ impl Default for UserData {
 unsafe impl Send for UserData {}
 // SAFETY: as above.
 unsafe impl Sync for UserData {}
+
+/// What a `ws_server *` leads to.
+#[derive(Default)]
+pub(super) struct HostedServer {
+    pub(super) server: Server,
+    pub(super) callbacks: Mutex<Callbacks>,
+    /// The batch that the host reads, in poll mode.
+    pub(super) view: View,
+}
 
 /// The callbacks of a server, each with the pointer it was set with.
 #[derive(Clone, Default)]
@@ -162,11 +172,7 @@ const OK: c_int = Status::WS_OK as c_int;
 /// Returns NULL if 1024 servers live already. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_server_new() -> *mut ws_server {
-    let made = std::panic::catch_unwind(handle::insert).ok().flatten();
-    made.unwrap_or_else(|| {
-        super::error::remember("ws_server_new: 1024 servers live already");
-        std::ptr::null_mut()
-    })
+    super::made(|| handle::insert(|_| HostedServer::default()))
 }
 
 /// Sets an option by its name, before the start: `ws_server_set(server, "max_message_size", "2M")`. The README has a
@@ -178,7 +184,7 @@ pub unsafe extern "C" fn ws_server_set(server: *mut ws_server, name: *const c_ch
     guard(|| {
         // SAFETY: the contract of this function: both are NUL-terminated.
         let (name, value) = unsafe { (text(name, "name")?, text(value, "value")?) };
-        handle::with(server, |hosted| hosted.server.set(name, value)).map(|()| OK)
+        handle::with(server, |hosted: &HostedServer| hosted.server.set(name, value)).map(|()| OK)
     })
 }
 
@@ -202,7 +208,7 @@ pub unsafe extern "C" fn ws_server_listen(server: *mut ws_server, host: *const c
     guard(|| {
         // SAFETY: the contract of this function: `host` is NUL-terminated.
         let host = unsafe { text(host, "host")? };
-        handle::with(server, |hosted| hosted.server.listen(host, port)).map(|()| OK)
+        handle::with(server, |hosted: &HostedServer| hosted.server.listen(host, port)).map(|()| OK)
     })
 }
 
@@ -214,14 +220,14 @@ pub unsafe extern "C" fn ws_server_listen(server: *mut ws_server, host: *const c
 pub unsafe extern "C" fn ws_server_port(server: *mut ws_server, listener: c_int) -> c_int {
     guard(|| {
         let index = usize::try_from(listener).unwrap_or(usize::MAX);
-        handle::with(server, |hosted| hosted.server.port(index)).map(c_int::from)
+        handle::with(server, |hosted: &HostedServer| hosted.server.port(index)).map(c_int::from)
     })
 }
 
 /// Sets one of the callbacks and passes all of them down.
 pub(super) fn set_callback(server: *mut ws_server, set: impl FnOnce(&mut Callbacks)) -> c_int {
     guard(|| {
-        handle::with(server, |hosted| {
+        handle::with(server, |hosted: &HostedServer| {
             let mut callbacks = hosted.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
             let mut changed = callbacks.clone();
             set(&mut changed);
@@ -316,7 +322,7 @@ pub unsafe extern "C" fn ws_server_on_handshake(
 /// `WS_ERR_NULL`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_start(server: *mut ws_server) -> c_int {
-    guard(|| handle::get(server)?.server.start_as(NonZeroUsize::new(server.addr())).map(|()| OK))
+    guard(|| handle::get::<HostedServer>(server)?.server.start_as(NonZeroUsize::new(server.addr())).map(|()| OK))
 }
 
 /// Waits until the server has stopped.
@@ -325,7 +331,7 @@ pub unsafe extern "C" fn ws_server_start(server: *mut ws_server) -> c_int {
 /// `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_wait(server: *mut ws_server) -> c_int {
-    guard(|| handle::get(server)?.server.wait().map(|()| OK))
+    guard(|| handle::get::<HostedServer>(server)?.server.wait().map(|()| OK))
 }
 
 /// `ws_server_start`, then `ws_server_wait`.
@@ -334,7 +340,7 @@ pub unsafe extern "C" fn ws_server_wait(server: *mut ws_server) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_run(server: *mut ws_server) -> c_int {
     guard(|| {
-        let hosted = handle::get(server)?;
+        let hosted = handle::get::<HostedServer>(server)?;
         hosted.server.start_as(NonZeroUsize::new(server.addr()))?;
         hosted.server.wait().map(|()| OK)
     })
@@ -360,7 +366,7 @@ pub unsafe extern "C" fn ws_server_run(server: *mut ws_server) -> c_int {
 pub unsafe extern "C" fn ws_server_stop(server: *mut ws_server, timeout_ms: c_int) -> c_int {
     guard(|| {
         let time = limit(timeout_ms).unwrap_or(Duration::from_secs(3600));
-        handle::get(server)?.server.stop(time).map(|()| OK)
+        handle::get::<HostedServer>(server)?.server.stop(time).map(|()| OK)
     })
 }
 
@@ -377,13 +383,13 @@ pub unsafe extern "C" fn ws_server_free(server: *mut ws_server) -> c_int {
         }
         check_outside_callback(server)?;
         // Calls of other threads that wait hold a share each, and end with this.
-        handle::remove(server)?.server.retire();
+        handle::remove::<HostedServer>(server)?.server.retire();
         Ok(OK)
     })
 }
 
 fn check_outside_callback(server: *mut ws_server) -> Result<()> {
-    handle::with(server, |hosted| {
+    handle::with(server, |hosted: &HostedServer| {
         if hosted.server.is_in_callback() {
             let detail = "free: a server cannot be freed inside a callback of its own; stop it there, free it later";
             return Err(Error::new(Status::WS_ERR_IN_CALLBACK, detail));

@@ -1,6 +1,7 @@
 //! Counters.
 
 use super::handle::{self, ws_server};
+use super::server::HostedServer;
 use super::{check_structure, guard};
 use crate::engine::stats::Stats;
 use crate::error::{Result, Status};
@@ -246,7 +247,7 @@ unsafe fn fill(
         // SAFETY: the contract of this function.
         unsafe { check_structure(stats, "stats", "ws_stats")? };
         let mut sum = ws_stats { size: size_of::<ws_stats>(), ..ws_stats::default() };
-        handle::with(server, |hosted| add(&hosted.server, &mut sum))?;
+        handle::with(server, |hosted: &HostedServer| add(&hosted.server, &mut sum))?;
         // SAFETY: the caller says with `size` that there is room for all of it.
         unsafe { *stats = sum };
         Ok(Status::WS_OK as c_int)

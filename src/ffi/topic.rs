@@ -3,6 +3,7 @@
 use super::connection::kind;
 use super::event::ws_conn;
 use super::handle::{self, ws_server};
+use super::server::HostedServer;
 use super::{bytes, guard, text};
 use crate::error::Status;
 use std::ffi::{c_char, c_int, c_void};
@@ -26,7 +27,7 @@ pub unsafe extern "C" fn ws_subscribe(server: *mut ws_server, conn: ws_conn, top
     guard(|| {
         // SAFETY: the contract of this function: `topic` is NUL-terminated.
         let topic = unsafe { text(topic, "topic")? };
-        handle::with(server, |hosted| hosted.server.subscribe(conn, topic)).map(|()| OK)
+        handle::with(server, |hosted: &HostedServer| hosted.server.subscribe(conn, topic)).map(|()| OK)
     })
 }
 
@@ -39,7 +40,7 @@ pub unsafe extern "C" fn ws_unsubscribe(server: *mut ws_server, conn: ws_conn, t
     guard(|| {
         // SAFETY: the contract of this function: `topic` is NUL-terminated.
         let topic = unsafe { text(topic, "topic")? };
-        handle::with(server, |hosted| hosted.server.unsubscribe(conn, topic)).map(|()| OK)
+        handle::with(server, |hosted: &HostedServer| hosted.server.unsubscribe(conn, topic)).map(|()| OK)
     })
 }
 
@@ -65,7 +66,7 @@ pub unsafe extern "C" fn ws_publish(
         // SAFETY: the contract of this function: `topic` is NUL-terminated, and `data` leads to `length` bytes.
         let (topic, payload) = unsafe { (text(topic, "topic")?, bytes(data, length, "data")?) };
         let kind = kind(opcode)?;
-        handle::with(server, |hosted| hosted.server.publish(topic, kind, payload, except)).map(count)
+        handle::with(server, |hosted: &HostedServer| hosted.server.publish(topic, kind, payload, except)).map(count)
     })
 }
 
@@ -77,7 +78,7 @@ pub unsafe extern "C" fn ws_topic_subscribers(server: *mut ws_server, topic: *co
     guard(|| {
         // SAFETY: the contract of this function: `topic` is NUL-terminated.
         let topic = unsafe { text(topic, "topic")? };
-        handle::with(server, |hosted| hosted.server.subscribers(topic)).map(count)
+        handle::with(server, |hosted: &HostedServer| hosted.server.subscribers(topic)).map(count)
     })
 }
 
@@ -86,5 +87,5 @@ pub unsafe extern "C" fn ws_topic_subscribers(server: *mut ws_server, topic: *co
 /// Any thread, and any callback. Errors: `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_topics(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted| hosted.server.topics_of(conn)).map(count))
+    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.topics_of(conn)).map(count))
 }

@@ -1,6 +1,7 @@
 //! Close codes: which ones exist, which may travel, which only report (RFC 6455 section 7.4 and the IANA registry).
 
 use super::Violation;
+use crate::error::{Error, Status};
 
 /// The purpose of the connection is fulfilled.
 pub const NORMAL: u16 = 1000;
@@ -30,6 +31,22 @@ pub const MAX_REASON: usize = 123;
 #[must_use]
 pub const fn is_valid(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+/// Checks that a Close frame may be sent with this code and this reason.
+///
+/// # Errors
+/// `WS_ERR_ARGUMENT` for a code that must not be sent, a reason that is too long, or one without a code.
+pub fn check(code: Option<u16>, reason: &str) -> Result<(), Error> {
+    if let Some(code) = code.filter(|code| !is_valid(*code)) {
+        let detail = format!("close code {code}: 1000 to 1003, 1007 to 1014 and 3000 to 4999 may be sent");
+        return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
+    }
+    if reason.len() > MAX_REASON || (code.is_none() && !reason.is_empty()) {
+        let detail = format!("close reason of {} bytes: at most {MAX_REASON} fit, with a code", reason.len());
+        return Err(Error::new(Status::WS_ERR_ARGUMENT, detail));
+    }
+    Ok(())
 }
 
 /// Reads the payload of a Close frame: the code, if there is one, and the reason.

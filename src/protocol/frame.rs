@@ -5,6 +5,7 @@
 //! allocated for it.
 
 use super::{Role, Violation, mask};
+use crate::error::{Error, Status};
 use crate::sys::copy;
 
 /// The longest header: two bytes, a 64-bit length, a masking key.
@@ -193,6 +194,18 @@ pub fn write(out: &mut Vec<u8>, opcode: Opcode, fin: bool, mask: Option<mask::Ke
             mask::copy_masked(&mut out[start..], payload, key);
         }
     }
+}
+
+/// Checks that a ping may have this payload.
+///
+/// # Errors
+/// `WS_ERR_TOO_LARGE`.
+pub fn check_ping(payload: &[u8]) -> Result<(), Error> {
+    if payload.len() > MAX_CONTROL_PAYLOAD {
+        let detail = format!("ping of {} bytes: at most {MAX_CONTROL_PAYLOAD} fit", payload.len());
+        return Err(Error::new(Status::WS_ERR_TOO_LARGE, detail));
+    }
+    Ok(())
 }
 
 /// A whole control frame.

@@ -146,6 +146,7 @@ impl Reactor {
             self.link.stats.closed(code).add(1);
             self.log(Level::Debug, |link| format!("{}: closed with {code} {reason:?}", named(link, wire)));
             self.delivery.close(wire.id, code, reason);
+            self.lose(wire.id);
         }
     }
 

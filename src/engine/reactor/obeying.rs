@@ -196,6 +196,12 @@ impl Reactor {
                 reactor.list_unread(&mut conn.wire);
                 if fate == Fate::Ends { fate } else { reactor.flush(&mut conn.wire) }
             }),
+            Command::Adopt(newcomer) => self.adopt(*newcomer),
+            Command::Tell(owner, failed, next) => self.tell(&*owner, failed.as_deref(), next),
+            Command::Release(id, done) => {
+                self.release(id);
+                drop(done);
+            }
             Command::LogStart => self.log_start(),
             Command::Stop(time) => {
                 let (time_ms, left) = (time.as_millis(), self.ids.live());

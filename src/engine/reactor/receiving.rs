@@ -291,6 +291,14 @@ impl Reactor {
                     link.is_steady()
                 })
             }
+            Delivery::Each(handlers) => {
+                let Some(handler) = handlers.of(id) else { return Ok(0) };
+                conn.decoder.short_messages(input, &self.limits, |kind, payload| {
+                    link.stats.messages_in.add(1);
+                    handler.message(kind, payload);
+                    link.is_steady()
+                })
+            }
             Delivery::Batches(writer) => conn.decoder.short_messages(input, &self.limits, |kind, payload| {
                 link.stats.messages_in.add(1);
                 writer.batch(payload.len()).push_message(id, kind, payload);

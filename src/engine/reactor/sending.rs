@@ -6,6 +6,7 @@ use super::super::registry::ConnId;
 use super::super::stats::Stats;
 use super::super::turn;
 use super::{Fate, Reactor};
+use crate::protocol::Role;
 use std::io;
 
 /// Empty outboxes that are kept for reuse.
@@ -122,8 +123,9 @@ impl Reactor {
             if wire.flags.ended || self.stopping.is_some() {
                 return Fate::Ends;
             }
-            // To do it again would make the socket ready again, and so on without end.
-            if !std::mem::replace(&mut wire.flags.finished, true) {
+            // A client waits for the server to end the connection (RFC 6455 section 7.1.1). To do it again would make the
+            // socket ready again, and so on without end.
+            if self.link.role == Role::Server && !std::mem::replace(&mut wire.flags.finished, true) {
                 wire.socket.shut_down_sending();
             }
         }

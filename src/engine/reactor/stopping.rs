@@ -12,6 +12,7 @@ use super::super::log::Level;
 use super::super::registry::ConnId;
 use super::super::timers::{TICK_MS, Tick, until};
 use super::{Fate, Listening, Reactor};
+use crate::protocol::Role;
 use crate::protocol::close;
 use crate::protocol::http::Refusal;
 use std::os::fd::AsFd;
@@ -57,7 +58,7 @@ impl Reactor {
             State::Body if self.refuses_requests() => self.refuse(wire, REFUSAL),
             State::Handshake | State::Body | State::Streaming => {}
             State::Request | State::Deciding => self.refuse_to_wait(wire),
-            _ => self.begin_close(wire, Some(close::GOING_AWAY), "server stops"),
+            _ => self.begin_close(wire, Some(close::GOING_AWAY), self.farewell()),
         }
     }
 
@@ -65,7 +66,14 @@ impl Reactor {
     pub(super) fn close_if_stopping(&mut self, wire: &mut Wire) {
         if self.stopping.is_some() {
             self.send_answers(wire);
-            self.begin_close(wire, Some(close::GOING_AWAY), "server stops");
+            self.begin_close(wire, Some(close::GOING_AWAY), self.farewell());
+        }
+    }
+
+    fn farewell(&self) -> &'static str {
+        match self.link.role {
+            Role::Server => "server stops",
+            Role::Client => "client stops",
         }
     }
 

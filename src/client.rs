@@ -1,0 +1,321 @@
+//! A client: a URL, options, how to take events; then started, pushed to, and closed.
+//!
+//! It connects, and connects again after its connection was lost if that is asked for. Everything but setting up may be done
+//! from any thread. A client starts once, and ends once: when it was closed, or when it has no connection and will not try for
+//! another.
+//!
+//! Clients share threads: one dialer for the process, which makes their connections, and a [`Loop`] for many, on which the
+//! connections live.
+
+mod core;
+mod looping;
+mod members;
+
+pub use self::looping::Loop;
+pub use self::members::{List, Members};
+
+use self::core::{Core, Policy};
+use crate::engine::batch::Batch;
+use crate::engine::dialer::{Dialer, Plan};
+use crate::engine::owner::{ClientHandler, Tag};
+use crate::error::{Error, Result, Status};
+use crate::options::ClientOptions;
+use crate::protocol::decoder::Kind;
+use crate::protocol::frame::{self, Opcode};
+use crate::protocol::url::{Scheme, Url};
+use crate::protocol::{close, utf8};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// A WebSocket client.
+pub struct Client {
+    url: String,
+    tag: Tag,
+    setup: Mutex<Setup>,
+    running: OnceLock<Running>,
+}
+
+/// What is set before the start.
+#[derive(Default)]
+struct Setup {
+    options: ClientOptions,
+    handler: Option<Arc<dyn ClientHandler>>,
+    shared: Option<Arc<Loop>>,
+}
+
+/// What is there from the start on.
+struct Running {
+    core: Arc<Core>,
+    home: Arc<Loop>,
+    /// The loop is its own.
+    alone: bool,
+}
+
+impl Client {
+    /// A client of the server at `url`, not started: `ws://host:port/path?query`, or `unix:/path/of/socket:/path?query`.
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self::tagged(url, NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The same with a name of the host's, by which it is known in the events of a loop.
+    #[must_use]
+    pub fn tagged(url: &str, tag: Tag) -> Self {
+        Self { url: url.to_owned(), tag, setup: Mutex::default(), running: OnceLock::new() }
+    }
+
+    /// Its name in the events of a loop.
+    #[must_use]
+    pub const fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    // ---- before the start -----------------------------------------------------------------------------------------
+
+    /// Sets an option; [`crate::options::CLIENT_TABLE`] has them all.
+    ///
+    /// # Errors
+    /// `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started.
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        self.setup("set")?.options.set(name, value)
+    }
+
+    /// Adds a header field to the request.
+    ///
+    /// # Errors
+    /// Those of [`ClientOptions::add_header`]; `WS_ERR_STATE` once started.
+    pub fn add_header(&self, name: &str, value: &str) -> Result<()> {
+        self.setup("add a header")?.options.add_header(name, value)
+    }
+
+    /// Has events handled by callbacks, or, with `None`, taken with [`Client::poll`] or [`Loop::poll`].
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE` once started.
+    pub fn set_handler(&self, handler: Option<Arc<dyn ClientHandler>>) -> Result<()> {
+        self.setup("set a callback")?.handler = handler;
+        Ok(())
+    }
+
+    /// Has its events come with those of the other clients of a loop.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE` once started, or if it is in a loop already.
+    pub fn join(&self, home: &Arc<Loop>) -> Result<()> {
+        let mut setup = self.setup("add to a loop")?;
+        if setup.shared.is_some() {
+            return Err(Error::new(Status::WS_ERR_STATE, "add to a loop: the client is in one already"));
+        }
+        setup.shared = Some(Arc::clone(home));
+        Ok(())
+    }
+
+    fn setup(&self, what: &str) -> Result<MutexGuard<'_, Setup>> {
+        let setup = lock(&self.setup);
+        if self.running.get().is_some() {
+            return Err(Error::new(Status::WS_ERR_STATE, format!("{what}: the client was started already")));
+        }
+        Ok(setup)
+    }
+
+    /// Begins to connect. How that ends is an event: open, or error.
+    ///
+    /// # Errors
+    /// `WS_ERR_URL`, `WS_ERR_UNSUPPORTED` for `wss://`, `WS_ERR_VALUE` for options that do not go together or with those of the
+    /// loop, `WS_ERR_STATE` if it was started already, `WS_ERR_SYSTEM`.
+    pub fn start(&self) -> Result<()> {
+        let setup = self.setup("start")?;
+        let mut options = setup.options.clone();
+        options.settle()?;
+        let plan = Arc::new(self.plan(&options)?);
+        let (home, alone) = match (&setup.shared, &setup.handler) {
+            (Some(_), Some(_)) => {
+                let detail = "start: callbacks are set, and a loop is polled: it is one or the other";
+                return Err(Error::new(Status::WS_ERR_STATE, detail));
+            }
+            (Some(shared), None) => (Arc::clone(shared), false),
+            (None, Some(_)) => (Loop::of_callbacks(&options.engine)?, false),
+            (None, None) => (Arc::new(Loop::new()), true),
+        };
+        let link = home.link(&options.engine, setup.handler.is_none())?;
+        let dialer = Dialer::shared().map_err(|error| Error::system("start a dialer", &error))?;
+        let members = (!alone && setup.handler.is_none()).then(|| home.members());
+        let core = Core::new(self.tag, Policy::new(&options, alone), link, dialer, setup.handler.clone(), members);
+        // The lock on the setup is held, so nobody else can have set it.
+        let _ = self.running.set(Running { core: Arc::clone(&core), home, alone });
+        core.begin(plan);
+        Ok(())
+    }
+
+    /// All that an attempt to connect needs to know.
+    fn plan(&self, options: &ClientOptions) -> Result<Plan> {
+        let url = Url::parse(&self.url);
+        let url = url.map_err(|error| Error::new(Status::WS_ERR_URL, format!("start: the URL: {error}")))?;
+        if url.scheme == Scheme::Wss {
+            let detail = format!("start: {url}: wss:// is not supported yet, for want of TLS; ws:// is");
+            return Err(Error::new(Status::WS_ERR_UNSUPPORTED, detail));
+        }
+        Ok(Plan {
+            url,
+            proxy: options.proxy_url(),
+            upgrade: options.upgrade(),
+            max_redirects: options.max_redirects as u32,
+            connect_timeout: options.connect_timeout,
+            handshake_timeout: options.handshake_timeout,
+        })
+    }
+
+    // ---- from the start on ----------------------------------------------------------------------------------------
+
+    fn running(&self) -> Result<&Running> {
+        let not_started = || Error::new(Status::WS_ERR_STATE, "the client was not started");
+        let running = self.running.get().ok_or_else(not_started)?;
+        running.home.running()?;
+        Ok(running)
+    }
+
+    fn core(&self) -> Result<&Core> {
+        Ok(&self.running()?.core)
+    }
+
+    /// Sends a message; or, while there is no connection, keeps it for the next one, as far as `max_offline_bytes` allows.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED` without a connection, `WS_ERR_QUEUE_FULL`, `WS_ERR_UTF8` for text that is not UTF-8.
+    #[inline]
+    pub fn push(&self, kind: Kind, payload: &[u8]) -> Result<()> {
+        if kind == Kind::Text && !utf8::is_valid(payload) {
+            return Err(Error::new(Status::WS_ERR_UTF8, "a text message must be UTF-8; send other bytes as WS_BINARY"));
+        }
+        self.core()?.push(kind, payload)
+    }
+
+    /// Sends a ping. Its pong is not told; it counts as a sign of life.
+    ///
+    /// # Errors
+    /// `WS_ERR_TOO_LARGE` beyond 125 bytes, `WS_ERR_CLOSED`, `WS_ERR_QUEUE_FULL`.
+    pub fn ping(&self, payload: &[u8]) -> Result<()> {
+        frame::check_ping(payload)?;
+        let core = self.core()?;
+        core.link().send(core.conn()?, Opcode::Ping, payload)
+    }
+
+    /// Ends the client: closes its connection, with a code that may be sent or without one, and makes no other. Before it is
+    /// open it gives up. To close again changes nothing.
+    ///
+    /// # Errors
+    /// `WS_ERR_ARGUMENT` for a code that must not be sent or a reason over 123 bytes, `WS_ERR_CLOSED` if it has ended.
+    pub fn close(&self, code: Option<u16>, reason: &str) -> Result<()> {
+        close::check(code, reason)?;
+        self.core()?.close(code, reason)
+    }
+
+    /// Has the next attempt to connect made at once, if one is waiting.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    pub fn reconnect(&self) -> Result<()> {
+        self.core()?.hurry();
+        Ok(())
+    }
+
+    /// Whether it has an open connection.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    pub fn is_open(&self) -> Result<bool> {
+        Ok(self.core()?.is_open())
+    }
+
+    /// Bytes that wait to be sent, and those that are kept for the next connection.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    pub fn queued_bytes(&self) -> Result<u64> {
+        Ok(self.core()?.queued_bytes())
+    }
+
+    /// Has nothing more read from the connection, until [`Client::resume`]. The next connection is read from again.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn pause(&self) -> Result<()> {
+        let core = self.core()?;
+        core.link().halt(core.conn()?, true)
+    }
+
+    /// Goes on reading.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn resume(&self) -> Result<()> {
+        let core = self.core()?;
+        core.link().halt(core.conn()?, false)
+    }
+
+    /// Waits until it has ended, for at most `limit`. Whether it has.
+    ///
+    /// # Errors
+    /// `WS_ERR_IN_CALLBACK`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    pub fn wait(&self, limit: Option<Duration>) -> Result<bool> {
+        if self.is_in_callback() {
+            return Err(Error::new(Status::WS_ERR_IN_CALLBACK, "wait: the loop cannot wait for itself"));
+        }
+        Ok(self.core()?.wait(limit))
+    }
+
+    /// Waits for events for at most `limit` and reads them with `read`; see [`Loop::poll`].
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE` if it was not started, has callbacks, or is in a loop of others; `WS_ERR_STOPPED` when it has ended and
+    /// every event was taken; and those of [`Loop::poll`].
+    pub fn poll<T>(&self, limit: Option<Duration>, read: impl FnOnce(&Batch) -> T) -> Result<Option<T>> {
+        self.own_loop()?.poll(limit, read)
+    }
+
+    /// A descriptor that is readable while events wait.
+    ///
+    /// # Errors
+    /// As [`Client::poll`].
+    pub fn event_fd(&self) -> Result<std::os::fd::RawFd> {
+        self.own_loop()?.event_fd()
+    }
+
+    fn own_loop(&self) -> Result<&Loop> {
+        let running = self.running()?;
+        if !running.alone {
+            let detail = "poll: its events go to its callbacks, or come with those of its loop";
+            return Err(Error::new(Status::WS_ERR_STATE, detail));
+        }
+        Ok(&running.home)
+    }
+
+    /// Whether the calling thread is inside a callback of this client, or of one that shares its thread.
+    #[must_use]
+    pub fn is_in_callback(&self) -> bool {
+        self.running.get().is_some_and(|running| running.home.is_in_callback())
+    }
+
+    /// Ends it at once. When this returns, no callback runs, and none will; calls of [`Client::poll`] have ended.
+    pub fn retire(&self) {
+        let Some(Running { core, home, alone }) = self.running.get() else { return };
+        if *alone {
+            core.abandon();
+            home.retire();
+        } else if home.running().is_ok() {
+            core.release();
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.retire();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,368 @@
+//! What a client is between its start and its end: dialing, online, waiting to dial again.
+//!
+//! It is told what happens by the dialer, on the dialer's thread, and by the reactor, on the reactor's. Each change is made
+//! under one lock, which is never held while a host is called; what the host is to hear is left to the reactor, so that it
+//! hears everything from one thread and in its order.
+
+use super::lock;
+use super::members::Members;
+use crate::engine::backoff::Backoff;
+use crate::engine::commands::Command;
+use crate::engine::dialer::{CallId, Caller, Connected, Dialer, Failure, Plan};
+use crate::engine::link::Link;
+use crate::engine::owner::{ClientHandler, Failed, Kept, Next, Owner, Signal, Tag};
+use crate::engine::reactor::Newcomer;
+use crate::engine::registry::{ConnId, Phase};
+use crate::error::{Error, Result, Status};
+use crate::options::ClientOptions;
+use crate::protocol::decoder::Kind;
+use crate::protocol::frame;
+use crate::sys::random;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// What a client does when it has no connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Policy {
+    reconnect: bool,
+    backoff: Backoff,
+    /// Attempts in a row that may fail; 0: any number.
+    attempts: u64,
+    max_offline_bytes: usize,
+    /// Its loop ends with it.
+    alone: bool,
+    close_timeout: Duration,
+}
+
+impl Policy {
+    pub(super) fn new(options: &ClientOptions, alone: bool) -> Self {
+        Self {
+            reconnect: options.reconnect,
+            backoff: Backoff { min: options.reconnect_min, max: options.reconnect_max },
+            attempts: options.reconnect_attempts,
+            max_offline_bytes: usize::try_from(options.max_offline_bytes).unwrap_or(usize::MAX),
+            alone,
+            close_timeout: options.engine.close_timeout,
+        }
+    }
+}
+
+/// A client that was started.
+pub(super) struct Core {
+    tag: Tag,
+    policy: Policy,
+    link: Arc<Link>,
+    dialer: Arc<Dialer>,
+    handler: Option<Arc<dyn ClientHandler>>,
+    /// Where it says which connection is its own, if others share its events.
+    members: Option<Arc<Members>>,
+    myself: Weak<Core>,
+    /// The connection, or 0: what [`Stage::Online`] has, for those who do not want to wait for the lock.
+    conn: AtomicU64,
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+struct State {
+    plan: Option<Arc<Plan>>,
+    stage: Stage,
+    /// It was closed: there is no further attempt.
+    closing: bool,
+    /// Its host is to hear nothing more.
+    released: bool,
+    /// Attempts that have failed in a row, and connections that did not last.
+    failures: u32,
+    kept: Kept,
+    online_since: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The dialer is at it, or waits to be.
+    Dialing(CallId),
+    /// The dialer is done, and the reactor not there yet.
+    Arriving,
+    /// It has a connection.
+    Online(ConnId),
+    /// It has none, and will have none.
+    Ended,
+}
+
+/// A connection that has lasted for this long was a good one: what comes after it counts anew.
+const LASTING: Duration = Duration::from_secs(10);
+
+impl Core {
+    pub(super) fn new(
+        tag: Tag,
+        policy: Policy,
+        link: Arc<Link>,
+        dialer: Arc<Dialer>,
+        handler: Option<Arc<dyn ClientHandler>>,
+        members: Option<Arc<Members>>,
+    ) -> Arc<Self> {
+        if let Some(members) = &members {
+            members.list().join(tag);
+        }
+        let state = State {
+            plan: None,
+            stage: Stage::Arriving,
+            closing: false,
+            released: false,
+            failures: 0,
+            kept: Kept::default(),
+            online_since: Instant::now(),
+        };
+        Arc::new_cyclic(|myself| Self {
+            tag,
+            policy,
+            link,
+            dialer,
+            handler,
+            members,
+            myself: Weak::clone(myself),
+            conn: AtomicU64::new(0),
+            state: Mutex::new(state),
+            ended: Condvar::new(),
+        })
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Makes the first attempt.
+    pub(super) fn begin(&self, plan: Arc<Plan>) {
+        let mut state = lock(&self.state);
+        state.plan = Some(plan);
+        self.dial(&mut state, Duration::ZERO);
+    }
+
+    /// Has the dialer at work. It cannot have an answer before the lock is free.
+    fn dial(&self, state: &mut State, delay: Duration) {
+        let (Some(plan), Some(myself)) = (&state.plan, self.myself.upgrade()) else { return };
+        state.stage = Stage::Dialing(self.dialer.dial(Arc::clone(plan), delay, myself));
+    }
+
+    // ---- what the host wants ---------------------------------------------------------------------------------------
+
+    /// The connection.
+    pub(super) fn conn(&self) -> Result<ConnId> {
+        match self.conn.load(Ordering::Acquire) {
+            0 => Err(offline()),
+            conn => Ok(conn),
+        }
+    }
+
+    #[inline]
+    pub(super) fn push(&self, kind: Kind, payload: &[u8]) -> Result<()> {
+        let conn = self.conn.load(Ordering::Acquire);
+        if conn == 0 {
+            return self.keep(conn, kind, payload);
+        }
+        match self.link.send(conn, kind.into(), payload) {
+            Err(error) if error.status == Status::WS_ERR_CLOSED => self.keep(conn, kind, payload),
+            result => result,
+        }
+    }
+
+    /// Keeps a message that the connection `before`, if there was one, did not take.
+    #[cold]
+    fn keep(&self, before: ConnId, kind: Kind, payload: &[u8]) -> Result<()> {
+        let mut state = lock(&self.state);
+        if state.closing || state.stage == Stage::Ended {
+            return Err(Error::new(Status::WS_ERR_CLOSED, "the client is closed"));
+        }
+        match state.stage {
+            Stage::Online(conn) if conn != before => return self.link.send(conn, kind.into(), payload),
+            _ if self.policy.max_offline_bytes == 0 => return Err(offline()),
+            _ => {}
+        }
+        let (kept, most) = (state.kept.frames.len(), self.policy.max_offline_bytes);
+        if kept + self.link.frame_length(payload.len()) > most {
+            let detail = format!("{kept} bytes are kept for the next connection already (max_offline_bytes is {most})");
+            return Err(Error::new(Status::WS_ERR_QUEUE_FULL, detail));
+        }
+        frame::write(&mut state.kept.frames, kind.into(), true, self.link.mask(), payload);
+        state.kept.messages += 1;
+        Ok(())
+    }
+
+    pub(super) fn close(&self, code: Option<u16>, reason: &str) -> Result<()> {
+        let mut state = lock(&self.state);
+        if state.stage == Stage::Ended {
+            return Err(Error::new(Status::WS_ERR_CLOSED, "the client has ended"));
+        }
+        state.closing = true;
+        match state.stage {
+            Stage::Online(conn) => {
+                // If it is lost at this moment, that is told, and the end behind it.
+                let _ = self.link.close(conn, code, reason);
+            }
+            Stage::Dialing(call) => {
+                self.dialer.cancel(call);
+                self.tell(&mut state, None, Next::End);
+            }
+            Stage::Arriving => self.tell(&mut state, None, Next::End),
+            Stage::Ended => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn hurry(&self) {
+        if let Stage::Dialing(call) = lock(&self.state).stage {
+            self.dialer.hurry(call);
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        let conn = self.conn.load(Ordering::Acquire);
+        self.link.registry.standing(conn).is_some_and(|standing| standing.phase == Phase::Open)
+    }
+
+    pub(super) fn queued_bytes(&self) -> u64 {
+        let kept = lock(&self.state).kept.frames.len() as u64;
+        kept + self.link.queued_bytes(self.conn.load(Ordering::Acquire)).unwrap_or(0)
+    }
+
+    pub(super) fn wait(&self, limit: Option<Duration>) -> bool {
+        const AGES: Duration = Duration::from_secs(u32::MAX as u64);
+        let is_under_way = |state: &mut State| state.stage != Stage::Ended;
+        let waited = self.ended.wait_timeout_while(lock(&self.state), limit.unwrap_or(AGES), is_under_way);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Gives up, whatever it is at, and has its host hear nothing more.
+    pub(super) fn abandon(&self) -> ConnId {
+        let mut state = lock(&self.state);
+        state.closing = true;
+        state.released = true;
+        if let Stage::Dialing(call) = state.stage {
+            self.dialer.cancel(call);
+        }
+        self.end(&mut state);
+        self.conn.swap(0, Ordering::AcqRel)
+    }
+
+    /// The same where others share the reactor. Waits until no callback of it can be running.
+    pub(super) fn release(&self) {
+        let conn = self.abandon();
+        if let Some(members) = &self.members {
+            members.list().leave(self.tag, conn);
+        }
+        let (released, done) = Signal::new();
+        // A loop that takes no more commands calls nobody, and drops what it was to say.
+        let _ = self.link.enqueue(Command::Release(conn, done));
+        if self.handler.is_some() {
+            released.wait();
+        }
+    }
+
+    // ---- what comes next -------------------------------------------------------------------------------------------
+
+    /// Decides what comes after a connection or an attempt, of which `why` tells if it has failed, and sees to it.
+    fn go_on(&self, state: &mut State, why: Option<&Failure>) -> Next {
+        let enough = self.policy.attempts > 0 && u64::from(state.failures) >= self.policy.attempts;
+        let is_final = why.is_some_and(|why| why.is_final);
+        if state.closing || !self.policy.reconnect || enough || is_final {
+            self.end(state);
+            return Next::End;
+        }
+        let mut random_bytes = [0; 8];
+        random::fill(&mut random_bytes);
+        let retry_after = why.and_then(|why| why.retry_after);
+        let delay = self.policy.backoff.delay(state.failures, u64::from_ne_bytes(random_bytes), retry_after);
+        state.failures = state.failures.saturating_add(1);
+        self.dial(state, delay);
+        Next::Retry(delay)
+    }
+
+    fn end(&self, state: &mut State) {
+        state.stage = Stage::Ended;
+        state.kept = Kept::default();
+        self.ended.notify_all();
+    }
+
+    /// Has the reactor tell the host of a failure, if there was one, and of what comes next.
+    fn tell(&self, state: &mut State, failed: Option<Box<Failed>>, next: Next) {
+        if next == Next::End {
+            self.end(state);
+        }
+        if let Some(myself) = self.myself.upgrade() {
+            let _ = self.link.enqueue(Command::Tell(myself, failed, next));
+        }
+        self.end_loop(next);
+    }
+
+    /// A loop that is the client's own ends with it, as soon as its last connection has.
+    fn end_loop(&self, next: Next) {
+        if next == Next::End && self.policy.alone {
+            let _ = self.link.enqueue(Command::Stop(self.policy.close_timeout));
+        }
+    }
+}
+
+impl Owner for Core {
+    fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    fn handler(&self) -> Option<Arc<dyn ClientHandler>> {
+        let released = lock(&self.state).released;
+        self.handler.clone().filter(|_| !released)
+    }
+
+    fn online(&self, conn: ConnId) -> Option<Kept> {
+        let mut state = lock(&self.state);
+        if state.stage != Stage::Arriving {
+            return None;
+        }
+        state.stage = Stage::Online(conn);
+        state.online_since = Instant::now();
+        self.conn.store(conn, Ordering::Release);
+        if let Some(members) = &self.members {
+            members.list().enter(conn, self.tag);
+        }
+        Some(std::mem::take(&mut state.kept))
+    }
+
+    fn offline(&self, conn: ConnId) -> Next {
+        let mut state = lock(&self.state);
+        if state.stage != Stage::Online(conn) {
+            return Next::End;
+        }
+        self.conn.store(0, Ordering::Release);
+        if state.online_since.elapsed() >= LASTING {
+            state.failures = 0;
+        }
+        let next = self.go_on(&mut state, None);
+        self.end_loop(next);
+        next
+    }
+}
+
+impl Caller for Core {
+    fn connected(&self, call: CallId, connected: Connected) {
+        let mut state = lock(&self.state);
+        let Some(myself) = self.myself.upgrade().filter(|_| state.stage == Stage::Dialing(call)) else { return };
+        state.stage = Stage::Arriving;
+        let Connected { socket, received, request } = connected;
+        let newcomer = Newcomer { owner: myself, socket, received, response: request };
+        let _ = self.link.enqueue(Command::Adopt(Box::new(newcomer)));
+    }
+
+    fn failed(&self, call: CallId, failure: Failure) {
+        let mut state = lock(&self.state);
+        if state.stage != Stage::Dialing(call) {
+            return;
+        }
+        let next = self.go_on(&mut state, Some(&failure));
+        let Failure { status, detail, request, .. } = failure;
+        self.tell(&mut state, Some(Box::new(Failed { status, detail, response: request })), next);
+    }
+}
+
+fn offline() -> Error {
+    let detail = "the client has no connection at this time (max_offline_bytes keeps messages for the next one)";
+    Error::new(Status::WS_ERR_CLOSED, detail)
+}

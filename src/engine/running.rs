@@ -1,0 +1,281 @@
+//! Reactors on their threads, from their start to their stop: what a server is while it runs, and what clients share.
+
+use super::batch::Batch;
+use super::commands::Command;
+use super::events::{EventQueue, Reactors, Served};
+use super::link::Link;
+use super::reactor::Reactor;
+use super::registry::ConnId;
+use super::seat::Seat;
+use super::turn::Host;
+use super::worker;
+use crate::error::{Error, Result, Status};
+use crate::protocol::frame::Opcode;
+use crate::sys::{clock, process};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// What is to run.
+pub struct Crew {
+    /// What the threads are called.
+    pub name: &'static str,
+    /// The reactors.
+    pub reactors: Vec<Reactor>,
+    /// The queue to the host, in poll mode.
+    pub events: Option<Arc<EventQueue>>,
+    /// What the host goes by.
+    pub host: Host,
+}
+
+/// Reactors that run.
+pub struct Running {
+    /// Each as other threads see it.
+    pub links: Vec<Arc<Link>>,
+    seats: Vec<Arc<Seat>>,
+    events: Option<Arc<EventQueue>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    alive: Arc<Alive>,
+    forks: u32,
+    /// When the clock that the reactors go by was 0, in milliseconds of Unix time.
+    pub epoch_ms: u64,
+}
+
+/// How many reactors run.
+struct Alive {
+    count: AtomicUsize,
+    lock: Mutex<()>,
+    none: Condvar,
+}
+
+impl Running {
+    /// Starts these reactors, each on a thread of its own that is called `name` and its number.
+    ///
+    /// # Errors
+    /// When the system does not allow another thread. Nothing runs then.
+    pub fn start(crew: Crew) -> Result<Self> {
+        let Crew { name, reactors, events, host } = crew;
+        let count = reactors.len();
+        let mut links = Vec::new();
+        let mut seats = Vec::new();
+        for mut reactor in reactors {
+            let link = Arc::clone(reactor.link());
+            // A host can run one reactor while it waits, and not several.
+            let shared = events.is_some() && count == 1;
+            if shared {
+                reactor.open_ring();
+            }
+            seats.push(Arc::new(Seat::new(&link, reactor, shared, host)));
+            links.push(link);
+        }
+        let running = Self {
+            links,
+            seats,
+            events,
+            threads: Mutex::default(),
+            alive: Arc::new(Alive::new(count)),
+            forks: process::fork_generation(),
+            epoch_ms: clock::epoch_ms(),
+        };
+        for (index, seat) in running.seats.iter().enumerate() {
+            if let Err(error) = running.spawn(format!("{name}-{index}"), Arc::clone(seat)) {
+                running.alive.leave(count - index);
+                running.begin_stop(Duration::ZERO);
+                running.join();
+                return Err(Error::system("start a thread", &error));
+            }
+        }
+        Ok(running)
+    }
+
+    fn spawn(&self, name: String, seat: Arc<Seat>) -> std::io::Result<()> {
+        let alive = Arc::clone(&self.alive);
+        let events = self.events.clone();
+        let thread = process::spawn(name, move || {
+            // Dropped last, and also if the reactor comes to its end by a panic.
+            let _leaving = Leaving { alive, events };
+            seat.keep();
+        })?;
+        lock(&self.threads).push(thread);
+        Ok(())
+    }
+
+    /// Itself, unless it runs in another process.
+    ///
+    /// # Errors
+    /// `WS_ERR_FORKED`.
+    pub fn here(&self) -> Result<&Self> {
+        if self.is_elsewhere() {
+            return Err(Error::new(
+                Status::WS_ERR_FORKED,
+                "it was started before a fork, and its threads stayed in the parent: start after the fork",
+            ));
+        }
+        Ok(self)
+    }
+
+    /// Whether this process is a child of the one in which it runs.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.forks != process::fork_generation()
+    }
+
+    fn events(&self) -> Result<&EventQueue> {
+        self.events.as_deref().ok_or_else(|| {
+            Error::new(Status::WS_ERR_STATE, "poll: callbacks are set, and take the events on the reactor threads")
+        })
+    }
+
+    /// Waits for events for at most `limit` and reads them with `read`; see [`EventQueue::poll`].
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE` if callbacks are set, and those of [`EventQueue::poll`].
+    pub fn poll<T>(&self, limit: Option<Duration>, read: impl FnOnce(&Batch) -> T) -> Result<Option<T>> {
+        self.events()?.poll(limit, self, read)
+    }
+
+    /// The descriptor that is readable while events wait. A host that waits for it does not wait in a poll, so that the
+    /// reactors are left to their keepers.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE` if callbacks are set.
+    pub fn event_fd(&self) -> Result<std::os::fd::RawFd> {
+        let fd = self.events()?.fd();
+        self.seats.iter().for_each(|seat| seat.keep_alone());
+        Ok(fd)
+    }
+
+    /// Has every reactor close its connections, and end when that is done or `time` is over.
+    pub fn begin_stop(&self, time: Duration) {
+        // A reactor that takes no more commands has stopped.
+        self.links.iter().for_each(|link| drop(link.enqueue(Command::Stop(time))));
+    }
+
+    /// The same, and waits until it is done, except inside a callback.
+    pub fn stop(&self, time: Duration) {
+        self.begin_stop(time);
+        if !self.is_in_callback() {
+            self.join();
+        }
+    }
+
+    /// Stops at once, and has calls of [`Running::poll`] end without events: what they would lead to is about to go. The
+    /// calling thread has no more to do with the reactors.
+    pub fn retire(&self) {
+        if !self.is_elsewhere() {
+            if let Some(events) = &self.events {
+                events.close();
+            }
+            self.stop(Duration::ZERO);
+            if let Some(events) = &self.events {
+                events.wait_for_poll();
+            }
+        }
+        self.links.iter().for_each(|link| worker::disown(&link.commands));
+    }
+
+    /// Waits until every reactor has stopped.
+    ///
+    /// # Errors
+    /// `WS_ERR_IN_CALLBACK`.
+    pub fn wait(&self) -> Result<()> {
+        if self.is_in_callback() {
+            return Err(Error::new(Status::WS_ERR_IN_CALLBACK, "wait: the reactor cannot wait for itself"));
+        }
+        self.alive.wait();
+        Ok(())
+    }
+
+    /// Sends a large message of the thread that works on a batch at once, if the reactor is free.
+    pub fn send_directly(&self, conn: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Result<()>> {
+        let ([seat], Some(events)) = (&self.seats[..], &self.events) else { return None };
+        if events.is_worker() { seat.send(conn, opcode, payload) } else { None }
+    }
+
+    /// Whether the calling thread is inside a callback of theirs.
+    #[must_use]
+    pub fn is_in_callback(&self) -> bool {
+        self.links.iter().any(|link| link.is_this_thread())
+    }
+
+    fn join(&self) {
+        self.alive.wait();
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Reactors for Running {
+    fn enter(&self) {
+        self.seats.iter().for_each(|seat| seat.enter());
+    }
+
+    fn leave(&self) {
+        self.seats.iter().for_each(|seat| seat.leave());
+    }
+
+    fn serve(&self, deadline: Option<Instant>) -> Served {
+        let ([seat], Some(events)) = (&self.seats[..], &self.events) else { return Served::Elsewhere };
+        match seat.serve(events, deadline) {
+            Ok(true) => Served::Here,
+            Ok(false) => Served::Elsewhere,
+            Err(_) => Served::Interrupted,
+        }
+    }
+
+    fn ask_to_serve(&self) {
+        self.seats.iter().for_each(|seat| seat.ask());
+    }
+
+    fn take_pushes(&self) {
+        self.links.iter().for_each(|link| link.commands.call());
+    }
+
+    fn go_on(&self) {
+        self.links.iter().for_each(|link| link.commands.nudge());
+    }
+}
+
+/// Takes a reactor off when its thread ends, however that ends.
+struct Leaving {
+    alive: Arc<Alive>,
+    events: Option<Arc<EventQueue>>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if self.alive.leave(1) {
+            if let Some(events) = &self.events {
+                events.stop();
+            }
+        }
+    }
+}
+
+impl Alive {
+    fn new(count: usize) -> Self {
+        Self { count: AtomicUsize::new(count), lock: Mutex::new(()), none: Condvar::new() }
+    }
+
+    /// Takes `count` reactors off. Whether none is left.
+    fn leave(&self, count: usize) -> bool {
+        let _guard = lock(&self.lock);
+        let last = self.count.fetch_sub(count, Ordering::AcqRel) == count;
+        self.none.notify_all();
+        last
+    }
+
+    fn wait(&self) {
+        let mut guard = lock(&self.lock);
+        while self.count.load(Ordering::Acquire) > 0 {
+            guard = self.none.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

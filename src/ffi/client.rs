@@ -1,0 +1,511 @@
+//! A client's life: made, set up, started, pushed to, closed, freed.
+
+use super::connection::kind;
+use super::event::{Alone, View, give, give_packed, in_milliseconds, ws_batch, ws_event};
+use super::handle::{self, ws_client};
+use super::request::ws_request;
+use super::server::UserData;
+use super::{bytes, check_structure, close_code, guard, limit, null, text};
+use crate::client::Client;
+use crate::engine::owner::ClientHandler;
+use crate::engine::request::Request;
+use crate::error::{Error, Result, Status};
+use crate::protocol::decoder::Kind;
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Called when the connection of a client has opened. `response` is what the server answered, with status 101; it is valid
+/// until the callback returns.
+pub type ws_client_open_fn =
+    Option<unsafe extern "C" fn(client: *mut ws_client, response: *const ws_request, user_data: *mut c_void)>;
+
+/// Called for each message. `data` is not NUL-terminated and valid until the callback returns; `opcode` is `WS_TEXT`, and
+/// then `data` is UTF-8, or `WS_BINARY`.
+pub type ws_client_message_fn = Option<
+    unsafe extern "C" fn(
+        client: *mut ws_client,
+        data: *const c_void,
+        length: usize,
+        opcode: c_int,
+        user_data: *mut c_void,
+    ),
+>;
+
+/// Called when there is room again for what is pushed: see `ws_server_on_drain`.
+pub type ws_client_drain_fn = Option<unsafe extern "C" fn(client: *mut ws_client, user_data: *mut c_void)>;
+
+/// Called once for each connection that was told as open, when it has closed. `code` is the close code: the server's, or ours
+/// if we failed the connection; 1005 if the Close frame had none, 1006 if the connection was lost without one. `reason` is
+/// UTF-8, not NUL-terminated, and valid until the callback returns.
+pub type ws_client_close_fn = Option<
+    unsafe extern "C" fn(
+        client: *mut ws_client,
+        code: c_int,
+        reason: *const c_void,
+        length: usize,
+        user_data: *mut c_void,
+    ),
+>;
+
+/// Called when an attempt to connect has failed. `status` is a `ws_status`, `detail` says what was tried, on what, and what to
+/// do about it; it is UTF-8 and NUL-terminated. `response` is what the server or the proxy answered, NULL if that was nothing.
+/// Both are valid until the callback returns.
+pub type ws_client_error_fn = Option<
+    unsafe extern "C" fn(
+        client: *mut ws_client,
+        status: c_int,
+        detail: *const c_char,
+        response: *const ws_request,
+        user_data: *mut c_void,
+    ),
+>;
+
+/// Called behind a close or an error: another attempt to connect follows, in `delay_ms` milliseconds.
+pub type ws_client_retry_fn =
+    Option<unsafe extern "C" fn(client: *mut ws_client, delay_ms: c_int, user_data: *mut c_void)>;
+
+/// Called behind a close or an error, or when a client was closed before it opened: there is no other attempt. The last that is
+/// heard of the client.
+pub type ws_client_end_fn = Option<unsafe extern "C" fn(client: *mut ws_client, user_data: *mut c_void)>;
+
+/// What a `ws_client *` leads to.
+pub(super) struct HostedClient {
+    pub(super) client: Client,
+    callbacks: Mutex<Callbacks>,
+    /// The batch that the host reads, if it polls this client alone.
+    view: View,
+}
+
+/// The callbacks of a client, each with the pointer it was set with.
+#[derive(Clone, Default)]
+struct Callbacks {
+    handle: usize,
+    open: (ws_client_open_fn, UserData),
+    message: (ws_client_message_fn, UserData),
+    drain: (ws_client_drain_fn, UserData),
+    close: (ws_client_close_fn, UserData),
+    error: (ws_client_error_fn, UserData),
+    retry: (ws_client_retry_fn, UserData),
+    end: (ws_client_end_fn, UserData),
+}
+
+impl Callbacks {
+    const fn is_empty(&self) -> bool {
+        self.open.0.is_none()
+            && self.message.0.is_none()
+            && self.drain.0.is_none()
+            && self.close.0.is_none()
+            && self.error.0.is_none()
+            && self.retry.0.is_none()
+            && self.end.0.is_none()
+    }
+
+    const fn client(&self) -> *mut ws_client {
+        std::ptr::without_provenance_mut(self.handle)
+    }
+}
+
+impl ClientHandler for Callbacks {
+    fn open(&self, response: &Request) {
+        if let (Some(callback), data) = self.open {
+            // SAFETY: the host's function, called as its type says.
+            unsafe { callback(self.client(), ws_request::lend(response), data.0) }
+        }
+    }
+
+    #[inline]
+    fn message(&self, kind: Kind, payload: &[u8]) {
+        if let (Some(callback), data) = self.message {
+            // SAFETY: the host's function, called as its type says.
+            unsafe { callback(self.client(), payload.as_ptr().cast(), payload.len(), kind as c_int, data.0) }
+        }
+    }
+
+    fn drain(&self) {
+        if let (Some(callback), data) = self.drain {
+            // SAFETY: the host's function, called as its type says.
+            unsafe { callback(self.client(), data.0) }
+        }
+    }
+
+    fn close(&self, code: u16, reason: &str) {
+        if let (Some(callback), data) = self.close {
+            // SAFETY: the host's function, called as its type says.
+            unsafe { callback(self.client(), c_int::from(code), reason.as_ptr().cast(), reason.len(), data.0) }
+        }
+    }
+
+    fn error(&self, status: Status, detail: &str, response: Option<&Request>) {
+        if let (Some(callback), data) = self.error {
+            let detail = CString::new(detail.replace('\0', "\u{fffd}")).unwrap_or_default();
+            let response = response.map_or(std::ptr::null(), ws_request::lend);
+            // SAFETY: the host's function, called as its type says.
+            unsafe { callback(self.client(), status as c_int, detail.as_ptr(), response, data.0) }
+        }
+    }
+
+    fn retry(&self, delay: Duration) {
+        if let (Some(callback), data) = self.retry {
+            // SAFETY: the host's function, called as its type says.
+            unsafe { callback(self.client(), in_milliseconds(delay), data.0) }
+        }
+    }
+
+    fn end(&self) {
+        if let (Some(callback), data) = self.end {
+            // SAFETY: the host's function, called as its type says.
+            unsafe { callback(self.client(), data.0) }
+        }
+    }
+}
+
+const OK: c_int = Status::WS_OK as c_int;
+
+/// Makes a client of the server at `url`, with the default options. It is freed with `ws_client_free`.
+///
+/// `url` is "ws://host:port/path?query"; the port is 80 if there is none. IPv6 addresses stand in brackets. "ws://user:password@host"
+/// sends the two by HTTP basic authentication. "unix:/path/of/socket" connects to a Unix socket, and
+/// "unix:/path/of/socket:/path?query" asks for that path there. "wss://" is not supported yet. What is wrong with the URL is told
+/// by `ws_client_start`.
+///
+/// Returns NULL if `url` is NULL or not UTF-8, or if 1,048,576 clients live already; `ws_last_error` says which. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_new(url: *const c_char) -> *mut ws_client {
+    super::made(|| {
+        // SAFETY: the contract of this function: `url` is NUL-terminated.
+        let url = unsafe { text(url, "url")? };
+        handle::insert(|handle| HostedClient {
+            client: Client::tagged(url, handle as u64),
+            callbacks: Mutex::default(),
+            view: View::default(),
+        })
+    })
+}
+
+/// Sets an option by its name, before the start: `ws_client_set(client, "reconnect", "on")`. The README has a table of all
+/// options of a client. Sizes and times are written as for `ws_server_set`.
+///
+/// Errors: `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_set(client: *mut ws_client, name: *const c_char, value: *const c_char) -> c_int {
+    guard(|| {
+        // SAFETY: the contract of this function: both are NUL-terminated.
+        let (name, value) = unsafe { (text(name, "name")?, text(value, "value")?) };
+        handle::with(client, |hosted: &HostedClient| hosted.client.set(name, value)).map(|()| OK)
+    })
+}
+
+/// Adds a header field to the request, before the start. The same name may be added several times.
+///
+/// Errors: `WS_ERR_ARGUMENT` for what cannot stand in a request (CR, LF, NUL, a name that is no token), and for Host and the
+/// fields of the handshake itself; `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_add_header(
+    client: *mut ws_client,
+    name: *const c_char,
+    value: *const c_char,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the contract of this function: both are NUL-terminated.
+        let (name, value) = unsafe { (text(name, "name")?, text(value, "value")?) };
+        handle::with(client, |hosted: &HostedClient| hosted.client.add_header(name, value)).map(|()| OK)
+    })
+}
+
+/// Sets one of the callbacks and passes all of them down.
+fn set_callback(client: *mut ws_client, set: impl FnOnce(&mut Callbacks)) -> c_int {
+    guard(|| {
+        handle::with(client, |hosted: &HostedClient| {
+            let mut callbacks = hosted.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut changed = callbacks.clone();
+            set(&mut changed);
+            changed.handle = client.addr();
+            let handler: Option<Arc<dyn ClientHandler>> =
+                if changed.is_empty() { None } else { Some(Arc::new(changed.clone())) };
+            hosted.client.set_handler(handler)?;
+            *callbacks = changed;
+            Ok(OK)
+        })
+    })
+}
+
+/// Sets the function to be called when the connection opens, before the start. NULL unsets it.
+///
+/// If at least one callback is set at the start, the client is in callback mode: its callbacks run on a thread that all clients
+/// in callback mode share whose options are the same, but for those of connecting; with `user_data` as it was given, and must
+/// not block. From inside a callback everything may be called but `ws_client_wait` and `ws_client_free`, for any client of that
+/// thread. If no callback is set, the client is in poll mode: see `ws_client_poll`.
+///
+/// Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_on_open(
+    client: *mut ws_client,
+    callback: ws_client_open_fn,
+    user_data: *mut c_void,
+) -> c_int {
+    set_callback(client, |callbacks| callbacks.open = (callback, UserData(user_data)))
+}
+
+/// Sets the function to be called for each message. See `ws_client_on_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_on_message(
+    client: *mut ws_client,
+    callback: ws_client_message_fn,
+    user_data: *mut c_void,
+) -> c_int {
+    set_callback(client, |callbacks| callbacks.message = (callback, UserData(user_data)))
+}
+
+/// Sets the function to be called when there is room again for what is pushed, as `ws_server_on_drain`. See `ws_client_on_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_on_drain(
+    client: *mut ws_client,
+    callback: ws_client_drain_fn,
+    user_data: *mut c_void,
+) -> c_int {
+    set_callback(client, |callbacks| callbacks.drain = (callback, UserData(user_data)))
+}
+
+/// Sets the function to be called when the connection has closed. See `ws_client_on_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_on_close(
+    client: *mut ws_client,
+    callback: ws_client_close_fn,
+    user_data: *mut c_void,
+) -> c_int {
+    set_callback(client, |callbacks| callbacks.close = (callback, UserData(user_data)))
+}
+
+/// Sets the function to be called when an attempt to connect has failed. See `ws_client_on_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_on_error(
+    client: *mut ws_client,
+    callback: ws_client_error_fn,
+    user_data: *mut c_void,
+) -> c_int {
+    set_callback(client, |callbacks| callbacks.error = (callback, UserData(user_data)))
+}
+
+/// Sets the function to be called when another attempt follows. See `ws_client_on_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_on_retry(
+    client: *mut ws_client,
+    callback: ws_client_retry_fn,
+    user_data: *mut c_void,
+) -> c_int {
+    set_callback(client, |callbacks| callbacks.retry = (callback, UserData(user_data)))
+}
+
+/// Sets the function to be called when there is no other attempt. See `ws_client_on_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_on_end(
+    client: *mut ws_client,
+    callback: ws_client_end_fn,
+    user_data: *mut c_void,
+) -> c_int {
+    set_callback(client, |callbacks| callbacks.end = (callback, UserData(user_data)))
+}
+
+/// Begins to connect, and returns at once: what comes of it is told by an open or an error event. A client starts once. In a
+/// process that forks, start after the fork. The threads receive no signals.
+///
+/// Errors: `WS_ERR_URL`; `WS_ERR_UNSUPPORTED` for "wss://"; `WS_ERR_VALUE` for options that do not go together, or not with those
+/// of its loop; `WS_ERR_STATE` if it was started already, or has callbacks and is in a loop; `WS_ERR_SYSTEM`, `WS_ERR_MEMORY`,
+/// `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_start(client: *mut ws_client) -> c_int {
+    guard(|| handle::get::<HostedClient>(client)?.client.start().map(|()| OK))
+}
+
+/// Waits until the client has ended: it was closed, or has no connection and will not try for another.
+///
+/// Errors: `WS_ERR_IN_CALLBACK` inside a callback of a client of its thread, `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
+/// `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_wait(client: *mut ws_client) -> c_int {
+    guard(|| handle::get::<HostedClient>(client)?.client.wait(None).map(|_| OK))
+}
+
+/// Takes events of a client in poll mode that is in no loop, as `ws_server_poll` takes those of a server.
+///
+/// Errors: `WS_ERR_STOPPED` once the client has ended and every event was taken; `WS_ERR_STATE` before the start, with callbacks, or
+/// in a loop; and the others of `ws_server_poll`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_poll(
+    client: *mut ws_client,
+    events: *mut *const ws_event,
+    timeout_ms: c_int,
+) -> c_int {
+    guard(|| {
+        if events.is_null() {
+            return Err(null("events"));
+        }
+        let hosted = handle::get::<HostedClient>(client)?;
+        let taken = hosted
+            .client
+            .poll(limit(timeout_ms), |batch| hosted.view.see(|view| view.list(batch, &mut Alone(client))))?;
+        // SAFETY: the caller's pointer is not NULL and leads to room for a pointer.
+        Ok(unsafe { give(taken, events) })
+    })
+}
+
+/// The same in numbers, as `ws_server_poll_packed`.
+///
+/// Errors: those of `ws_client_poll`; `WS_ERR_ARGUMENT` for a `size` below that of the first version.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_poll_packed(
+    client: *mut ws_client,
+    batch: *mut ws_batch,
+    timeout_ms: c_int,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's pointer leads to at least the size, which is its first field.
+        unsafe { check_structure(batch, "batch", "ws_batch")? };
+        let hosted = handle::get::<HostedClient>(client)?;
+        let taken = hosted
+            .client
+            .poll(limit(timeout_ms), |read| hosted.view.see(|view| view.pack(read, &mut Alone(client))))?;
+        // SAFETY: the caller says with `size` that there is room for all of it.
+        Ok(unsafe { give_packed(taken, batch) })
+    })
+}
+
+/// A file descriptor that is readable while events wait, as `ws_server_event_fd`. It lives as long as the client.
+///
+/// Errors: those of `ws_client_poll`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_event_fd(client: *mut ws_client) -> c_int {
+    guard(|| handle::with(client, |hosted: &HostedClient| hosted.client.event_fd()))
+}
+
+/// Sends a message. `data` is copied before the call returns; NULL is fine if `length` is 0. Masking is done here.
+///
+/// `WS_OK` means that the message is in the queue of the connection, behind all that this thread has pushed before. While
+/// there is no connection it is kept for the next one, up to the option `max_offline_bytes`, which is 0 at first: then it is
+/// refused with `WS_ERR_CLOSED`. What was in the queue of a connection that is lost is lost with it.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for the connection, which
+/// is followed by a drain event or by the close event, or `max_offline_bytes` for the next; `WS_ERR_UTF8` for text that is not
+/// UTF-8; `WS_ERR_ARGUMENT` for another opcode; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_push(
+    client: *mut ws_client,
+    data: *const c_void,
+    length: usize,
+    opcode: c_int,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the contract of this function: `data` leads to `length` bytes.
+        let payload = unsafe { bytes(data, length, "data")? };
+        let kind = kind(opcode)?;
+        handle::with(client, |hosted: &HostedClient| hosted.client.push(kind, payload)).map(|()| OK)
+    })
+}
+
+/// Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told. The
+/// option `ping_interval` sends pings by itself.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_TOO_LARGE`, and those of `ws_client_push`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_ping(client: *mut ws_client, data: *const c_void, length: usize) -> c_int {
+    guard(|| {
+        // SAFETY: the contract of this function: `data` leads to `length` bytes.
+        let payload = unsafe { bytes(data, length, "data")? };
+        handle::with(client, |hosted: &HostedClient| hosted.client.ping(payload)).map(|()| OK)
+    })
+}
+
+/// Ends a client: what was pushed before is sent, then a Close frame as by `ws_close`, and no further connection is made. A
+/// client that is not open gives up its attempt, and messages that were kept are dropped. The close event, if there was a
+/// connection, and the end event follow.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_CLOSED` if it has ended; `WS_ERR_ARGUMENT`, `WS_ERR_UTF8`, `WS_ERR_NULL`,
+/// `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_close(
+    client: *mut ws_client,
+    code: c_int,
+    reason: *const c_void,
+    length: usize,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the contract of this function: `reason` leads to `length` bytes.
+        let (code, reason) = unsafe { close_code(code, reason, length)? };
+        handle::with(client, |hosted: &HostedClient| hosted.client.close(code, reason)).map(|()| OK)
+    })
+}
+
+/// Has the next attempt to connect made at once, if one is waiting: for hosts that know that the network is back. Otherwise
+/// nothing happens.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_reconnect(client: *mut ws_client) -> c_int {
+    guard(|| handle::with(client, |hosted: &HostedClient| hosted.client.reconnect()).map(|()| OK))
+}
+
+/// Reads nothing more from the connection until `ws_client_resume`, as `ws_conn_pause`. The next connection is read from again.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_CLOSED` without an open connection; `WS_ERR_NULL`, `WS_ERR_HANDLE`,
+/// `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_pause(client: *mut ws_client) -> c_int {
+    guard(|| handle::with(client, |hosted: &HostedClient| hosted.client.pause()).map(|()| OK))
+}
+
+/// Reads on after `ws_client_pause`.
+///
+/// Any thread, and any callback. Errors: those of `ws_client_pause`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_resume(client: *mut ws_client) -> c_int {
+    guard(|| handle::with(client, |hosted: &HostedClient| hosted.client.resume()).map(|()| OK))
+}
+
+/// 1 if the client has an open connection, 0 if it has none.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_is_open(client: *mut ws_client) -> c_int {
+    guard(|| handle::with(client, |hosted: &HostedClient| hosted.client.is_open()).map(c_int::from))
+}
+
+/// Bytes that wait to be sent, frame headers included, and those that are kept for the next connection.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_queued_bytes(client: *mut ws_client) -> i64 {
+    guard(|| {
+        let queued = handle::with(client, |hosted: &HostedClient| hosted.client.queued_bytes())?;
+        Ok(i64::try_from(queued).unwrap_or(i64::MAX))
+    })
+}
+
+/// Frees a client, and ends it at once if it runs, with a Close frame 1001 if there is room for one. NULL is fine. The handle,
+/// and all events and responses of the client, are invalid from now on. When this returns, none of its callbacks runs, and none
+/// will; calls of other threads that wait for it end.
+///
+/// Errors: `WS_ERR_IN_CALLBACK` inside a callback of a client of its thread, and then it is not freed; `WS_ERR_HANDLE` if it was
+/// freed already.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_free(client: *mut ws_client) -> c_int {
+    guard(|| {
+        if client.is_null() {
+            return Ok(OK);
+        }
+        check_outside_callback(client)?;
+        handle::remove::<HostedClient>(client)?.client.retire();
+        Ok(OK)
+    })
+}
+
+fn check_outside_callback(client: *mut ws_client) -> Result<()> {
+    handle::with(client, |hosted: &HostedClient| {
+        if hosted.client.is_in_callback() {
+            let detail =
+                "free: a client cannot be freed inside a callback of its thread; close it there, free it later";
+            return Err(Error::new(Status::WS_ERR_IN_CALLBACK, detail));
+        }
+        Ok(())
+    })
+}
