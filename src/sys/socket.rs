@@ -4,7 +4,7 @@ mod connecting;
 mod listener;
 mod raw;
 
-pub use connecting::{Connecting, is_shortage};
+pub use connecting::{Connecting, is_shortage, refused};
 pub use listener::{Listener, is_lasting};
 pub(super) use raw::address_of;
 

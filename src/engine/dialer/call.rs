@@ -9,7 +9,7 @@ use super::failures::{Place, name, shown};
 use super::network::{Network, known};
 use super::resolver::{Found, Resolver};
 use super::talking::{News, Party, Talk};
-use super::{CallId, Caller, Connected, Failure, Plan};
+use super::{CallId, Caller, Connected, Failure, Plan, after};
 use crate::engine::request::Request;
 use crate::protocol::handshake::negotiation::Response;
 use crate::protocol::handshake::{HandshakeError, Negotiation};
@@ -130,7 +130,7 @@ impl Call {
             None => {
                 let host: Arc<str> = host.as_str().into();
                 desk.resolver.ask(&host, self.id);
-                Stage::Resolving { host, deadline: desk.now + left }
+                Stage::Resolving { host, deadline: after(desk.now, left) }
             }
         };
         Ok(None)
@@ -150,7 +150,7 @@ impl Call {
     pub fn connect(&mut self, desk: &mut Desk) -> Progress {
         let Stage::Queued { addresses, left } = &mut self.stage else { return Ok(None) };
         let race = Race::new(std::mem::take(addresses), desk.now);
-        let deadline = desk.now + *left;
+        let deadline = after(desk.now, *left);
         self.stage = Stage::Connecting { race, deadline, _seat: Seat::take(&desk.connecting) };
         self.race(desk, Race::go_on)
     }
@@ -216,7 +216,7 @@ impl Call {
         };
         let (with, deadline) = match self.proxy() {
             Some(_) => (Party::Proxy, deadline),
-            None => (Party::Server, desk.now + self.plan.handshake_timeout),
+            None => (Party::Server, after(desk.now, self.plan.handshake_timeout)),
         };
         self.stage = Stage::Talking(Talk::new((socket, token, to), started, with, deadline));
         self.talk(desk)
@@ -228,7 +228,7 @@ impl Call {
             let with = talk.with;
             match talk.go_on() {
                 News::Nothing => return Ok(None),
-                News::Tunnel => talk.deadline = desk.now + self.plan.handshake_timeout,
+                News::Tunnel => talk.deadline = after(desk.now, self.plan.handshake_timeout),
                 News::Open(response) => return Ok(self.end_talk(&response, desk)),
                 News::Ended => return Err(self.failed_talk(|place, talk| place.ended(talk))),
                 News::Broken(error) => return Err(self.failed_talk(|place, talk| place.broken(talk, &error))),

@@ -5,7 +5,7 @@
 
 use super::network::Network;
 use crate::sys::epoll::{Epoll, Ready};
-use crate::sys::socket::{Address, Connecting, Socket, is_shortage};
+use crate::sys::socket::{Address, Connecting, Peer, Socket, is_shortage, refused};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -113,7 +113,13 @@ impl Race {
             return Err((to, error));
         }
         if how_far == Connecting::Done {
-            return Ok(Some(Winner { token, to, socket }));
+            return match what_is_wrong(&socket, &to) {
+                None => Ok(Some(Winner { token, to, socket })),
+                Some(error) => {
+                    hang_up(socket, track.epoll);
+                    Err((to, error))
+                }
+            };
         }
         self.under_way.push(Runner { token, to, socket });
         self.next = now + HEAD_START;
@@ -129,7 +135,7 @@ impl Race {
             return Standing::Open;
         }
         let Runner { token, to, socket } = self.under_way.swap_remove(at);
-        let Some(error) = socket.error() else {
+        let Some(error) = what_is_wrong(&socket, &to) else {
             return self.win(Winner { token, to, socket }, track.epoll);
         };
         hang_up(socket, track.epoll);
@@ -169,6 +175,14 @@ impl Race {
     }
 }
 
+/// Why a socket that has come to an end of connecting is of no use.
+fn what_is_wrong(socket: &Socket, to: &Address) -> Option<io::Error> {
+    // Where nobody listens on a port that the kernel gives out, it may have given that one to this very socket, which is then
+    // connected to itself.
+    let is_own = || matches!(to, Address::Tcp(to) if socket.local() == Peer::Tcp(*to));
+    socket.error().or_else(|| is_own().then(refused))
+}
+
 /// Closes a socket that the epoll watches, even where a forked child has it too.
 pub fn hang_up(socket: Socket, epoll: &Epoll) {
     epoll.remove(socket.as_fd());
@@ -205,5 +219,15 @@ mod tests {
         assert_eq!(order(&[]), "");
         let many: Vec<IpAddr> = (0..100).map(|last| IpAddr::from([10, 0, 0, last])).collect();
         assert_eq!(in_order(&many, 1).len(), MOST);
+    }
+    #[test]
+    fn a_socket_that_is_connected_to_itself_is_connected_to_nobody() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (own, other) = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+        let socket = Socket::from(std::os::fd::OwnedFd::from(stream));
+        assert!(what_is_wrong(&socket, &Address::Tcp(other)).is_none());
+        let error = what_is_wrong(&socket, &Address::Tcp(own)).unwrap();
+        assert_eq!(error.to_string(), "Connection refused (os error 111)");
     }
 }

@@ -150,16 +150,14 @@ impl Place<'_> {
     /// The connection is broken.
     pub fn broken(&self, talk: &Talk, error: &io::Error) -> Failure {
         let what = self.talk(talk.with);
-        match error.kind() {
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                let detail = format!("{what}: {} reset the connection after {}", who(talk), of_response(talk));
-                Failure::new(Status::WS_ERR_RESET, detail)
-            }
-            io::ErrorKind::TimedOut => {
-                Failure::new(Status::WS_ERR_HANDSHAKE_TIMEOUT, format!("{what}: {}", plain(error)))
-            }
-            _ => Failure::new(Status::WS_ERR_SYSTEM, format!("{what}: {}", plain(error))),
+        if is_shortage(error) {
+            return Failure::new(Status::WS_ERR_SYSTEM, format!("{what}: {}", plain(error)));
         }
+        let how = match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => format!("{} reset the connection", who(talk)),
+            _ => format!("the connection broke ({})", plain(error)),
+        };
+        Failure::new(Status::WS_ERR_RESET, format!("{what}: {how} after {}", of_response(talk)))
     }
 
     /// The answer makes no WebSocket.

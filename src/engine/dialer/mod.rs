@@ -137,10 +137,7 @@ impl Dialer {
     /// Dials once, after a delay. The first callback may come before this has returned.
     pub fn dial(&self, plan: Arc<Plan>, delay: Duration, caller: Arc<dyn Caller>) -> CallId {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let now = Instant::now();
-        // A delay that no clock can show is as good as a century.
-        let until = now.checked_add(delay).unwrap_or(now + Duration::from_secs(100 * 365 * 86_400));
-        self.post(Order::Dial(call, until, plan, caller));
+        self.post(Order::Dial(call, after(Instant::now(), delay), plan, caller));
         call
     }
 
@@ -180,4 +177,9 @@ impl Drop for Dialer {
             let _ = thread.join();
         }
     }
+}
+
+/// A point in time. One that no clock can show is as good as a century away.
+fn after(now: Instant, time: Duration) -> Instant {
+    now.checked_add(time).unwrap_or(now + Duration::from_secs(100 * 365 * 86_400))
 }

@@ -62,10 +62,16 @@ impl Socket {
     }
 }
 
-/// Whether an error is about this machine and no other: there are no descriptors or no memory left.
+/// Whether an error is about this machine and no other: there are no descriptors, no memory or no watches left.
 #[must_use]
 pub fn is_shortage(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC))
+}
+
+/// What the kernel says where nobody listens.
+#[must_use]
+pub fn refused() -> io::Error {
+    io::Error::from_raw_os_error(libc::ECONNREFUSED)
 }
 
 /// Connects without waiting. A Unix socket is connected at once or not at all.
