@@ -173,7 +173,7 @@ impl Drop for Dialer {
             return std::mem::forget(thread);
         }
         self.mailbox.post(Order::End);
-        if thread.thread().id() != std::thread::current().id() {
+        if !operator::is_this_thread() {
             let _ = thread.join();
         }
     }

@@ -28,6 +28,16 @@ const EVENTS: usize = 512;
 /// The token of the mailbox. No call has the id 0.
 const BELL: u64 = 0;
 
+thread_local! {
+    static OPERATES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is a dialer's. The standard library's own name of a thread is made when it is first asked for, and
+/// never given back by a host's first thread.
+pub fn is_this_thread() -> bool {
+    OPERATES.get()
+}
+
 /// Who does the work.
 pub struct Operator {
     mailbox: Arc<Mailbox>,
@@ -62,6 +72,7 @@ impl Operator {
 
     /// Works until nobody holds the dialer any more.
     pub fn run(mut self) {
+        OPERATES.set(true);
         let mut events = Events::with_capacity(EVENTS);
         let mut orders = Vec::new();
         while !self.has_ended {
