@@ -4,6 +4,7 @@
 //! is asked for, [`connect`] and [`serve`] do it, and each ends with one of the numbers in [`exit`].
 
 mod arguments;
+mod connect;
 mod exit;
 mod serve;
 mod signals;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let code = match arguments::parse(std::env::args_os().skip(1)) {
         Ok(Command::Tell(text)) => tell(&text),
+        Ok(Command::Connect(arguments)) => connect::run(&arguments),
         Ok(Command::Serve(arguments)) => serve::run(&arguments),
         Err(why) => {
             terminal::complain(&format!("{why}\nwspush --help shows what can be given."));

@@ -18,7 +18,7 @@ pub fn note(text: &str) {
 /// Text of the network with every character escaped that a terminal would obey, or that hides what is written; with `lines`,
 /// line feeds and tabs stay as they are.
 pub fn harmless(text: &str, lines: bool) -> Cow<'_, str> {
-    let stays = |c: char| !obeyed(c) || lines && matches!(c, '\n' | '\t');
+    let stays = |c: char| !is_obeyed(c) || lines && matches!(c, '\n' | '\t');
     if text.chars().all(stays) {
         return Cow::Borrowed(text);
     }
@@ -37,8 +37,8 @@ pub fn harmless(text: &str, lines: bool) -> Cow<'_, str> {
     Cow::Owned(harmless)
 }
 
-/// Control characters, those of Unicode's second block among them, and what turns the direction of text around.
-fn obeyed(c: char) -> bool {
+/// Whether a terminal would obey it: control characters, those of Unicode's second block among them, and what turns the direction of text around.
+pub fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

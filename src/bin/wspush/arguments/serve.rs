@@ -1,32 +1,10 @@
 //! What `wspush serve` is given.
 
-use super::{Command, Error, Setting, setting};
+use super::{Command, Error, Setting, other, values};
 use lexopt::Parser;
 use lexopt::prelude::*;
 
-const HELP: &str = "\
-wspush serve: a WebSocket server to test against
-
-    wspush serve [--echo | --broadcast] [OPTIONS]
-
-It prints \"listening on HOST:PORT\" for each address, serves until SIGINT or
-SIGTERM, and then closes every connection with 1001.
-
-    -l, --listen HOST:PORT   where to listen: a name or an address and a port, a
-                             port alone (of 127.0.0.1), or unix:PATH; may be
-                             repeated. Port 0 is any free one. [127.0.0.1:0]
-    --echo                   send each message back to who sent it [the default]
-    --broadcast              send each message to everyone, its sender included
-    --root DIR               serve the files below DIR over plain HTTP
-    --option NAME=VALUE      an option of a server, such as subprotocols=chat,
-                             max_message_size=1M or ping_interval=5s; the table
-                             is in the README; may be repeated
-    -v, --verbose            say on standard error who comes and goes and what is
-                             sent, and what the library has to say
-    -h, --help               this
-
-It exits with 0 when it was told to stop, and with 1 when it cannot start.
-";
+const HELP: &str = include_str!("serve.txt");
 
 /// What `wspush serve` is given.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,14 +20,13 @@ pub fn parse(parser: &mut Parser) -> Result<Command, Error> {
     let mut echo = false;
     while let Some(argument) = parser.next()? {
         match argument {
-            Short('l') | Long("listen") => serve.addresses.push(address(&parser.value()?.string()?)?),
+            Short('l') | Long("listen") => serve.addresses.push(address(&values::text(parser)?)?),
             Long("echo") => echo = true,
             Long("broadcast") => serve.broadcast = true,
-            Long("root") => serve.settings.push(("document_root".to_owned(), parser.value()?.string()?)),
-            Long("option") => serve.settings.push(setting(parser)?),
+            Long("root") => serve.settings.push(("document_root".to_owned(), values::text(parser)?)),
+            Long("option") => serve.settings.push(values::setting(parser)?),
             Short('v') | Long("verbose") => serve.verbose = true,
-            Short('h') | Long("help") => return Ok(Command::Tell(HELP.to_owned())),
-            other => return Err(other.unexpected()),
+            argument => return other(argument, HELP),
         }
     }
     if echo && serve.broadcast {

@@ -1,0 +1,140 @@
+use super::*;
+use crate::arguments::{self, Command};
+
+/// A course, and a moment so many milliseconds after its beginning.
+fn course(words: &str) -> (Course, impl Fn(u64) -> Instant) {
+    let words = ["connect", "localhost"].into_iter().chain(words.split_whitespace()).map(Into::into);
+    let Ok(Command::Connect(arguments)) = arguments::parse(words) else { panic!() };
+    let start = Instant::now();
+    (Course::new(&arguments, start), move |ms| start + Duration::from_millis(ms))
+}
+
+#[test]
+fn without_news_there_is_nothing_to_do() {
+    let (mut course, at) = course("");
+    assert_eq!(course.deadline(None), None);
+    assert_eq!(course.tick(None, at(1_000_000)), Act::Nothing);
+}
+
+#[test]
+fn it_ends_a_while_after_input_and_the_last_message() {
+    let (mut course, at) = course("--wait 2");
+    course.hear(&News::Opened, at(10));
+    assert_eq!(course.deadline(Some(at(20))), None);
+    course.hear(&News::InputEnded, at(100));
+    assert_eq!(course.deadline(Some(at(20))), Some(at(2100)));
+    assert_eq!(course.deadline(Some(at(500))), Some(at(2500)));
+    assert_eq!(course.tick(Some(at(500)), at(2100)), Act::Nothing);
+    assert_eq!(course.tick(Some(at(500)), at(2500)), Act::Close);
+    assert_eq!(course.deadline(Some(at(500))), None);
+    course.hear(&News::Closed(1000), at(2501));
+    assert_eq!(course.exit(), exit::DONE);
+}
+
+#[test]
+fn it_does_not_end_between_two_connections() {
+    let (mut course, at) = course("--reconnect");
+    course.hear(&News::Opened, at(0));
+    course.hear(&News::InputEnded, at(0));
+    course.hear(&News::Closed(1006), at(10));
+    assert_eq!(course.deadline(None), None);
+    course.hear(&News::Opened, at(5000));
+    assert_eq!(course.deadline(None), Some(at(6000)));
+    course.tick(None, at(6000));
+    course.hear(&News::Closed(1000), at(6000));
+    assert_eq!(course.exit(), exit::DONE);
+}
+
+#[test]
+fn codes_of_closing() {
+    for (code, expected) in [(1000, 0), (1001, 0), (1005, 0), (1006, 4), (1002, 4), (1011, 4), (4000, 4), (4001, 4)] {
+        let (mut course, at) = course("--close-code 4000");
+        course.hear(&News::Opened, at(0));
+        course.hear(&News::Closed(code), at(0));
+        assert_eq!(course.exit(), expected, "{code}");
+    }
+    // Unless it was what we asked for.
+    for (code, expected) in [(4000, 0), (1000, 0), (4001, 4), (1006, 4)] {
+        let (mut course, at) = course("--close-code 4000 --wait 0");
+        course.hear(&News::Opened, at(0));
+        course.hear(&News::InputEnded, at(0));
+        assert_eq!(course.tick(None, at(0)), Act::Close);
+        course.hear(&News::Closed(code), at(0));
+        assert_eq!(course.exit(), expected, "{code}");
+    }
+}
+
+#[test]
+fn enough_is_enough_however_it_is_taken() {
+    let (mut course, at) = course("--count 3");
+    course.hear(&News::Opened, at(0));
+    course.hear(&News::InputEnded, at(0));
+    assert_eq!(course.deadline(None), None);
+    assert_eq!(course.hear(&News::Enough, at(1)), Act::Close);
+    course.hear(&News::Closed(1006), at(1));
+    assert_eq!(course.exit(), exit::DONE);
+}
+
+#[test]
+fn too_few_are_not() {
+    let (mut early, at) = course("--count 3");
+    early.hear(&News::Opened, at(0));
+    early.hear(&News::Closed(1000), at(0));
+    assert_eq!(early.exit(), exit::ABNORMAL);
+    let (mut silent, at) = course("--count 3 --wait 1");
+    silent.hear(&News::Opened, at(0));
+    silent.hear(&News::InputEnded, at(0));
+    assert_eq!(silent.tick(None, at(1000)), Act::Close);
+    silent.hear(&News::Closed(1000), at(1000));
+    assert_eq!(silent.exit(), exit::TIMEOUT);
+    let (mut refused, at) = course("--count 3");
+    refused.hear(&News::Failed(Status::WS_ERR_CONNECT), at(0));
+    assert_eq!(refused.exit(), exit::NOT_CONNECTED);
+}
+
+#[test]
+fn the_time_is_up_at_any_stage_and_the_goodbye_is_bounded() {
+    let (mut course, at) = course("--timeout 3 --wait 1");
+    assert_eq!(course.deadline(None), Some(at(3000)));
+    assert_eq!(course.tick(None, at(3000)), Act::Close);
+    assert_eq!(course.deadline(None), Some(at(9000)));
+    assert_eq!(course.tick(None, at(9000)), Act::Leave);
+    assert_eq!(course.exit(), exit::TIMEOUT);
+}
+
+#[test]
+fn a_signal_settles_it() {
+    let (mut course, at) = course("--wait 0");
+    course.hear(&News::Opened, at(0));
+    course.hear(&News::InputEnded, at(0));
+    assert_eq!(course.tick(None, at(0)), Act::Close);
+    // It was closing already, slowly.
+    assert_eq!(course.hear(&News::Signal(2), at(10)), Act::Nothing);
+    assert_eq!(course.tick(None, at(6010)), Act::Leave);
+    course.hear(&News::Closed(1006), at(6010));
+    assert_eq!(course.exit(), 130);
+}
+
+#[test]
+fn pings_come_in_time_and_number() {
+    let (mut course, at) = course("--ping 0.1 --ping-count 2");
+    assert_eq!(course.deadline(None), None);
+    course.hear(&News::Opened, at(0));
+    assert_eq!(course.deadline(None), Some(at(100)));
+    assert_eq!(course.tick(None, at(100)), Act::Ping);
+    assert_eq!(course.tick(None, at(150)), Act::Nothing);
+    assert_eq!(course.tick(None, at(200)), Act::Ping);
+    assert_eq!(course.deadline(None), None);
+}
+
+#[test]
+fn what_is_broken_or_unread_ends_it() {
+    let (mut broken, at) = course("");
+    broken.hear(&News::Opened, at(0));
+    assert_eq!(broken.hear(&News::Broken("no such file".to_owned()), at(0)), Act::Close);
+    broken.hear(&News::Closed(1000), at(0));
+    assert_eq!(broken.exit(), exit::USAGE);
+    let (mut unread, at) = course("");
+    assert_eq!(unread.hear(&News::Unread, at(0)), Act::Close);
+    assert_eq!(unread.exit(), exit::DONE);
+}

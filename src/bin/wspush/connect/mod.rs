@@ -1,0 +1,169 @@
+//! `wspush connect`: one client, and three threads about it. One takes what comes and prints it ([`events`]), one reads what
+//! is to be sent ([`input`]), and this one waits for news of both and for the time, and decides when it ends ([`course`]).
+
+mod course;
+mod events;
+mod gate;
+mod input;
+mod json;
+mod output;
+
+use crate::arguments::Connect;
+use crate::arguments::connect::Loudness;
+use crate::terminal::{complain, note};
+use crate::{exit, signals};
+use course::{Act, Course, News};
+use events::Printer;
+use gate::Gate;
+use input::{Input, Sender};
+use output::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+use wspush::client::Client;
+use wspush::error::Error;
+use wspush::protocol::decoder::Kind;
+
+/// What this program takes where a server would be more careful: it prints what it was asked to fetch.
+const DEFAULTS: [(&str, &str); 2] = [("max_message_size", "256M"), ("max_command_bytes", "64G")];
+
+/// What the threads have in common.
+struct Shared {
+    client: Client,
+    gate: Gate,
+    heard: Heard,
+}
+
+/// When a message came last.
+struct Heard {
+    start: Instant,
+    /// Milliseconds from the start, and one more; 0: none came.
+    after: AtomicU64,
+}
+
+impl Heard {
+    fn now(&self) {
+        let after = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.after.store(after.saturating_add(1), Ordering::Relaxed);
+    }
+
+    fn last(&self) -> Option<Instant> {
+        let after = self.after.load(Ordering::Relaxed).checked_sub(1)?;
+        self.start.checked_add(Duration::from_millis(after))
+    }
+}
+
+/// Connects, and stays until it is over.
+pub fn run(arguments: &Connect) -> u8 {
+    match begin(arguments) {
+        Ok((shared, news)) => stay(arguments, &shared, &news),
+        Err((code, why)) => {
+            if arguments.loudness > Loudness::Quiet {
+                complain(&why);
+            }
+            code
+        }
+    }
+}
+
+/// Starts the client and the threads about it.
+fn begin(arguments: &Connect) -> Result<(Arc<Shared>, Receiver<News>), (u8, String)> {
+    let unusable = |why: String| (exit::USAGE, why);
+    let unset = |error: Error| (exit::of_failure(error.status), error.detail);
+    let no_thread = |error: std::io::Error| (exit::NOT_CONNECTED, format!("a thread: {error}"));
+
+    let inputs = input::open(&arguments.sources).map_err(unusable)?;
+    let client = set_up(arguments).map_err(unset)?;
+    let (tell, news) = mpsc::channel();
+    let hear = tell.clone();
+    signals::watch(move |signal| hear.send(News::Signal(signal)).unwrap_or_default()).map_err(no_thread)?;
+    client.start().map_err(unset)?;
+
+    let heard = Heard { start: Instant::now(), after: AtomicU64::new(0) };
+    let shared = Arc::new(Shared { client, gate: Gate::default(), heard });
+    let (output, wanted) = (Output::new(arguments), arguments.count);
+    let (printing, listener) = (Arc::clone(&shared), tell.clone());
+    let print = move || Printer::new(&printing, output, listener, wanted).run();
+    thread::Builder::new().name("output".to_owned()).spawn(print).map_err(no_thread)?;
+
+    let sending = Arc::clone(&shared);
+    let kind = if arguments.binary { Kind::Binary } else { Kind::Text };
+    let send = move || tell.send(send_all(&sending, kind, inputs)).unwrap_or_default();
+    thread::Builder::new().name("input".to_owned()).spawn(send).map_err(no_thread)?;
+    Ok((shared, news))
+}
+
+fn set_up(arguments: &Connect) -> Result<Client, Error> {
+    let client = Client::new(&arguments.url);
+    for (name, value) in DEFAULTS {
+        client.set(name, value)?;
+    }
+    for (name, value) in &arguments.settings {
+        client.set(name, value)?;
+    }
+    for (name, value) in &arguments.headers {
+        client.add_header(name, value)?;
+    }
+    Ok(client)
+}
+
+fn send_all(shared: &Shared, kind: Kind, inputs: Vec<Input>) -> News {
+    let sender = Sender { client: &shared.client, gate: &shared.gate, kind };
+    match sender.send_all(inputs) {
+        Ok(()) => News::InputEnded,
+        Err(why) => News::Broken(why),
+    }
+}
+
+/// Waits for what happens, and does what follows from it.
+fn stay(arguments: &Connect, shared: &Shared, news: &Receiver<News>) -> u8 {
+    let mut course = Course::new(arguments, Instant::now());
+    loop {
+        let heard = shared.heard.last();
+        let act = match next(news, course.deadline(heard)) {
+            Some(News::Ended) => break,
+            Some(told) => {
+                if let News::Broken(why) = &told {
+                    say(arguments, Loudness::Normal, &format!("wspush: {why}"));
+                }
+                course.hear(&told, Instant::now())
+            }
+            None => course.tick(shared.heard.last(), Instant::now()),
+        };
+        match act {
+            Act::Nothing => {}
+            Act::Ping => {
+                say(arguments, Loudness::Verbose, "* ping");
+                // Between two connections there is nobody to ping.
+                let _ = shared.client.ping(b"");
+            }
+            Act::Close => {
+                // It may have ended by itself.
+                let _ = shared.client.close(Some(arguments.close_code), &arguments.reason);
+            }
+            // The output may be stuck, so nothing more is written.
+            Act::Leave => return course.exit(),
+        }
+    }
+    Output::end(arguments, course.exit());
+    course.exit()
+}
+
+/// The next news, or `None` at the deadline.
+fn next(news: &Receiver<News>, deadline: Option<Instant>) -> Option<News> {
+    // The thread of the signals holds a sender for ever, so that the channel does not end before the printer says so.
+    let Some(deadline) = deadline else { return Some(news.recv().unwrap_or(News::Ended)) };
+    match news.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        Ok(news) => Some(news),
+        Err(RecvTimeoutError::Timeout) => None,
+        Err(RecvTimeoutError::Disconnected) => Some(News::Ended),
+    }
+}
+
+fn say(arguments: &Connect, loudness: Loudness, text: &str) {
+    if arguments.loudness >= loudness {
+        note(text);
+    }
+}

@@ -1,0 +1,204 @@
+//! What is told of a connection: messages on standard output, all else on standard error; or, with `--json`, everything on
+//! standard output, an event per line.
+
+use super::json::Line;
+use crate::arguments::Connect;
+use crate::arguments::connect::Loudness;
+use crate::terminal::{complain, harmless, note};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::time::Duration;
+use wspush::engine::request::Request;
+use wspush::error::Status;
+use wspush::protocol::decoder::Kind;
+
+/// Bytes of a binary message that a terminal gets to see.
+const SHOWN: usize = 64;
+
+pub struct Output {
+    out: BufWriter<Stdout>,
+    form: Form,
+    loudness: Loudness,
+    /// Somebody sits there and types.
+    interactive: bool,
+    close_code: u16,
+}
+
+/// How messages are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    /// So that they can be read, and do nothing.
+    Terminal,
+    /// As they came.
+    Raw,
+}
+
+impl Output {
+    pub fn new(arguments: &Connect) -> Self {
+        let stdout = io::stdout();
+        let form = match arguments.json {
+            true => Form::Json,
+            false if stdout.is_terminal() => Form::Terminal,
+            false => Form::Raw,
+        };
+        Self {
+            form,
+            loudness: arguments.loudness,
+            interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
+            close_code: arguments.close_code,
+            out: BufWriter::with_capacity(64 * 1024, stdout),
+        }
+    }
+
+    pub fn open(&mut self, response: &Request) -> io::Result<()> {
+        self.head(response);
+        if self.loudness == Loudness::Verbose || self.converses() {
+            note("* connected");
+        }
+        if self.form == Form::Json {
+            let mut line = Line::of("open");
+            line.number("status", response.status().into());
+            line.text_or_null("subprotocol", &response.subprotocol().to_string_lossy());
+            line.pairs("headers", headers(response));
+            self.out.write_all(line.end())?;
+        }
+        Ok(())
+    }
+
+    pub fn message(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+        match (self.form, kind) {
+            (Form::Json, _) => self.out.write_all(json_message(kind, payload).end()),
+            (Form::Raw, Kind::Binary) => self.out.write_all(payload),
+            (Form::Raw, Kind::Text) => {
+                self.out.write_all(payload)?;
+                self.out.write_all(b"\n")
+            }
+            (Form::Terminal, Kind::Binary) => writeln!(self.out, "{}", first_bytes(payload)),
+            (Form::Terminal, Kind::Text) => {
+                writeln!(self.out, "{}", harmless(&String::from_utf8_lossy(payload), true))
+            }
+        }
+    }
+
+    pub fn close(&mut self, code: u16, reason: &str) -> io::Result<()> {
+        let told = format!("closed with {code} {}", harmless(reason, false));
+        let expected = matches!(code, 1000 | 1001 | 1005) || code == self.close_code;
+        if self.loudness == Loudness::Verbose || expected && self.converses() {
+            note(&format!("* {}", told.trim_end()));
+        } else if !expected && self.complains() {
+            complain(told.trim_end());
+        }
+        if self.form == Form::Json {
+            self.out.write_all(Line::of("close").number("code", code.into()).text("reason", reason).end())?;
+        }
+        Ok(())
+    }
+
+    /// An attempt to connect failed, perhaps with a response.
+    pub fn error(&mut self, status: Status, detail: &str, response: Option<&Request>) -> io::Result<()> {
+        if let Some(response) = response {
+            self.head(response);
+        }
+        if self.complains() {
+            complain(&harmless(detail, false));
+        }
+        if self.form == Form::Json {
+            let mut line = Line::of("error");
+            line.text("name", &status.name().to_string_lossy()).text("detail", detail);
+            match response {
+                Some(response) => line.number("status", response.status().into()).pairs("headers", headers(response)),
+                None => line.raw("status", "null").raw("headers", "[]"),
+            };
+            self.out.write_all(line.end())?;
+        }
+        Ok(())
+    }
+
+    /// Another attempt follows.
+    pub fn retry(&mut self, delay: Duration) -> io::Result<()> {
+        if self.complains() {
+            complain(&format!("the next attempt is in {:.1} s", delay.as_secs_f64()));
+        }
+        if self.form == Form::Json {
+            self.out.write_all(Line::of("retry").number("delay_ms", delay.as_millis()).end())?;
+        }
+        Ok(())
+    }
+
+    /// What was told so far is to be seen now.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// The last line there is.
+    pub fn end(arguments: &Connect, exit: u8) {
+        if arguments.json {
+            // Who has read enough may be gone.
+            let _ = io::stdout().write_all(Line::of("end").number("exit", exit.into()).end());
+        }
+    }
+
+    fn head(&self, response: &Request) {
+        if self.loudness < Loudness::Verbose {
+            return;
+        }
+        note(&format!("< HTTP/1.1 {}", response.status()));
+        for (name, value) in headers(response) {
+            note(&format!("< {}: {}", harmless(&name, false), harmless(&value, false)));
+        }
+    }
+
+    /// Whether what goes wrong is told on standard error. With `--json` it is told elsewhere.
+    fn complains(&self) -> bool {
+        match self.loudness {
+            Loudness::Quiet => false,
+            Loudness::Normal => self.form != Form::Json,
+            Loudness::Verbose => true,
+        }
+    }
+
+    /// Whether what goes well is told, too.
+    fn converses(&self) -> bool {
+        self.interactive && self.complains()
+    }
+}
+
+fn json_message(kind: Kind, payload: &[u8]) -> Line {
+    let mut line = Line::of("message");
+    match kind {
+        Kind::Text => line.text("type", "text").text("data", &String::from_utf8_lossy(payload)),
+        Kind::Binary => line.text("type", "binary").text("data", &BASE64_STANDARD.encode(payload)),
+    };
+    line
+}
+
+fn first_bytes(payload: &[u8]) -> String {
+    let mut shown = format!("<binary, {} bytes:", payload.len());
+    for byte in payload.iter().take(SHOWN) {
+        // Writing to a string does not fail.
+        let _ = write!(shown, " {byte:02x}");
+    }
+    shown.push_str(if payload.len() > SHOWN { " ...>" } else { ">" });
+    shown
+}
+
+fn headers(response: &Request) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let fields = (0..response.header_count()).filter_map(|index| response.header_at(index));
+    fields.map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_binary_a_terminal_gets_the_beginning() {
+        assert_eq!(first_bytes(&[0, 255, 10]), "<binary, 3 bytes: 00 ff 0a>");
+        assert_eq!(first_bytes(b""), "<binary, 0 bytes:>");
+        assert!(first_bytes(&[7; 65]).ends_with(" 07 ...>"));
+    }
+}
