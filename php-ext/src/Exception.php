@@ -40,6 +40,38 @@ class Exception extends \RuntimeException
     public const PANIC = -21;
     /** As many as an option allows are there already. */
     public const LIMIT = -22;
+    /** The URL of a client cannot be read. */
+    public const URL = -23;
+    /** Not built in: wss://, until the library speaks TLS. */
+    public const UNSUPPORTED = -24;
+    /** The name of the server has no address, or could not be looked up. */
+    public const RESOLVE = -25;
+    /** No connection: refused, unreachable, no such socket. */
+    public const CONNECT = -26;
+    /** No connection within connect_timeout, or within what connect() was given. */
+    public const CONNECT_TIMEOUT = -27;
+    /** No whole response within handshake_timeout. */
+    public const HANDSHAKE_TIMEOUT = -28;
+    /** A response that makes no WebSocket. */
+    public const HANDSHAKE = -29;
+    /** A response whose Sec-WebSocket-Accept does not answer our key. */
+    public const ACCEPT = -30;
+    /** The server ended the connection before its response was whole. */
+    public const TRUNCATED = -31;
+    /** The connection was reset before it opened. */
+    public const RESET = -32;
+    /** The server answered with another status than 101. */
+    public const HTTP_STATUS = -33;
+    /** 401 of the server, or 407 of the proxy. */
+    public const UNAUTHORIZED = -34;
+    /** 503 of the server. */
+    public const UNAVAILABLE = -35;
+    /** The proxy does not let us through. */
+    public const PROXY = -36;
+    /** A redirection that is not to be followed. */
+    public const REDIRECT = -37;
+    /** A response head over max_response_head. */
+    public const HEAD_TOO_LARGE = -38;
     /** The library, or PHP's FFI, could not be loaded. Not a status of the engine. */
     public const LIBRARY = 1;
     /** Part of a façade that does not exist yet; the message names it. Not a status of the engine. */

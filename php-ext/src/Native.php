@@ -105,6 +105,31 @@ abstract class Native
     }
 
     /**
+     * A file descriptor that is readable while events wait. Watch it, do not read it, and call poll(0).
+     *
+     * @throws Exception STATE: not started
+     */
+    abstract public function eventFd(): int;
+
+    /**
+     * A stream that is readable while events wait, for stream_select() and the event loops of ReactPHP, Revolt and
+     * others. Never read it; call poll(0) when it is readable, until isRunning() is false.
+     *
+     * @return resource
+     *
+     * @throws Exception STATE: not started; SYSTEM
+     */
+    public function eventStream()
+    {
+        $stream = \fopen('php://fd/' . $this->eventFd(), 'r');
+        if ($stream === false) {
+            throw new Exception('eventStream: the descriptor cannot be opened as a stream', Exception::SYSTEM);
+        }
+
+        return $stream;
+    }
+
+    /**
      * Writes to the log.
      *
      * @param array<string, mixed> $context
@@ -134,6 +159,16 @@ abstract class Native
         return match ($status) {
             Exception::CLOSED, Exception::QUEUE_FULL, Exception::STOPPED => false,
             default => throw $this->failure($status),
+        };
+    }
+
+    /** The value of an option as C takes it, which has no fractions: those are of seconds, for nothing else has them. */
+    protected static function value(string|int|float|bool $value): string
+    {
+        return match (true) {
+            \is_bool($value) => $value ? 'on' : 'off',
+            \is_float($value) && \fmod($value, 1.0) !== 0.0 => \ceil($value * 1000) . 'ms',
+            default => (string) $value,
         };
     }
 

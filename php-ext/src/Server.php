@@ -17,8 +17,10 @@ namespace WsPush;
  * The engine accepts, reads, pings and writes on a thread of its own; handlers run here, one after the other, whenever
  * this thread is in run() or poll(). A handler that takes its time delays other handlers, never the pings.
  */
-class Server extends Native\Server
+class Server extends Native\Server implements EventSource
 {
+    use Logging;
+
     /** Default of stop(): milliseconds that clients get to take what is queued for them and answer the Close. */
     public const STOP_TIMEOUT_MS = 5000;
 
@@ -33,10 +35,6 @@ class Server extends Native\Server
     /** Milliseconds, once stop() was called where the engine could not be stopped on the spot. */
     private ?int $stopWithin = null;
     private bool $taking = false;
-    /** @var null|\Closure(string, string, array<string, mixed>): void */
-    private ?\Closure $logger = null;
-    /** The logger wants what the engine has to say, too. */
-    private bool $logsEngine = false;
     /** Whether it gets that was said by the option log_events. */
     private bool $knowsWhatToLog = false;
 
@@ -55,7 +53,7 @@ class Server extends Native\Server
         $this->on = new Handlers();
         $this->knowsWhatToLog = isset($options['log_events']);
         foreach ($options as $name => $value) {
-            $this->engineSet($name, \is_bool($value) ? ($value ? 'on' : 'off') : (string) $value);
+            $this->engineSet($name, self::value($value));
         }
     }
 
@@ -119,46 +117,6 @@ class Server extends Native\Server
                 Exception::ARGUMENT,
             ),
         };
-
-        return $this;
-    }
-
-    /**
-     * Where the log goes: what handlers throw and log() writes. The default is error_log(): on the command line, stderr.
-     *
-     * A logger of PSR-3 also gets what the engine has to say, of the option log_level (notice: the start, the stop, and what
-     * is graver; info: who was refused and why; debug) and graver; so does a callable that takes a level. Set it before
-     * start() for that. It is called on this thread, by run() and poll(). The option log_events, if it is set, decides instead.
-     *
-     *     $server->setLogger(new Monolog\Logger('wspush', $handlers));
-     *     $server->setLogger(fn (string $message, string $level) => fprintf(STDERR, "[%s] %s\n", $level, $message));
-     *
-     * @param object|callable $logger a Psr\Log\LoggerInterface, or whatever else has its log() method; or a callable
-     *        (string $message, string $level = ..., array $context = ...): void. Levels are those of PSR-3. The context of what
-     *        a handler threw has exception, event and connection.
-     *
-     * @return $this
-     *
-     * @throws Exception ARGUMENT: neither of the two
-     */
-    public function setLogger(object|callable $logger): static
-    {
-        $method = [$logger, 'log'];
-        if (\is_object($logger) && !$logger instanceof \Closure && \is_callable($method)) {
-            $this->logger = static function (string $line, string $level, array $context) use ($method): void {
-                $method($level, $line, $context);
-            };
-            $this->logsEngine = true;
-        } elseif (\is_callable($logger)) {
-            $logger = $logger(...);
-            $function = new \ReflectionFunction($logger);
-            // A function of PHP itself takes no argument that it does not know, and some take another second one.
-            $alone = $function->isInternal() || $function->getNumberOfParameters() < 2 && !$function->isVariadic();
-            $this->logger = $alone ? static fn (string $line) => $logger($line) : $logger;
-            $this->logsEngine = !$alone;
-        } else {
-            throw new Exception('setLogger: neither callable nor an object with a method log()', Exception::ARGUMENT);
-        }
 
         return $this;
     }
@@ -251,24 +209,6 @@ class Server extends Native\Server
     }
 
     /**
-     * A stream that is readable while events wait, for stream_select() and the event loops of ReactPHP, Revolt and
-     * others. Never read it; call poll(0) when it is readable, until isRunning() is false.
-     *
-     * @return resource
-     *
-     * @throws Exception STATE: not started; SYSTEM
-     */
-    public function eventStream()
-    {
-        $stream = \fopen('php://fd/' . $this->eventFd(), 'r');
-        if ($stream === false) {
-            throw new Exception('eventStream: the descriptor cannot be opened as a stream', Exception::SYSTEM);
-        }
-
-        return $stream;
-    }
-
-    /**
      * Stops: no new connections, Close 1001 to every client, what is queued is sent, and what is left after the
      * timeout is cut. From inside a handler it only notes the wish: the batch is finished first, its answers still
      * go out. Elsewhere it blocks until done. Either way events that are under way follow, until isRunning() is false.
@@ -287,29 +227,6 @@ class Server extends Native\Server
     public function isRunning(): bool
     {
         return $this->state === State::Running || $this->state === State::Stopping;
-    }
-
-    /**
-     * Writes a line to the log, as the server does for a handler that threw.
-     *
-     * @param string $level a level of PSR-3: debug, info, notice, warning, error, critical, alert, emergency
-     * @param array<string, mixed> $context for a logger that takes one
-     */
-    public function log(string $line, string $level = 'error', array $context = []): void
-    {
-        try {
-            $this->logger === null ? \error_log($line) : ($this->logger)($line, $level, $context);
-        } catch (\Throwable $thrown) {
-            \error_log($line);
-            \error_log("wspush: the logger threw: $thrown");
-        }
-    }
-
-    protected function handlerFailed(string $event, int $conn, \Throwable $thrown): void
-    {
-        $of = $conn === 0 ? '' : " of connection $conn";
-        $context = ['exception' => $thrown, 'event' => $event, 'connection' => $conn];
-        $this->log("wspush: the $event handler$of threw $thrown", 'error', $context);
     }
 
     private function stopNow(): void

@@ -133,11 +133,6 @@ abstract class Server extends Native
         return $counters;
     }
 
-    /**
-     * A file descriptor that is readable while events wait. Watch it, do not read it, and call poll(0).
-     *
-     * @throws Exception STATE
-     */
     public function eventFd(): int
     {
         return $this->check($this->ffi->ws_server_event_fd($this->handle));

@@ -1,0 +1,178 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WsPush;
+
+/**
+ * Waits for a server, clients and timers in one thread: for a relay, which is both ends, without an event loop from elsewhere.
+ *
+ *     $loop = new WsPush\EventLoop();
+ *     $loop->add($server)->add($upstream);
+ *     $loop->run();
+ *
+ * With one source and no timer it is as quick as that source's own run(). With more, it waits for their descriptors.
+ */
+final class EventLoop
+{
+    /** How long a wait is at a stretch, because of signals that come in the instant before it. */
+    private const WAIT_MS = 1000;
+
+    /** @var list<EventSource> */
+    private array $sources = [];
+    /** @var array<int, array{float, callable(): mixed}> when, in seconds of microtime(), and what */
+    private array $timers = [];
+    private int $lastTimer = 0;
+
+    /** @param \Closure(\Throwable): void|null $log where goes what timers throw; null: error_log() */
+    public function __construct(private readonly ?\Closure $log = null)
+    {
+    }
+
+    /**
+     * Adds what is to be waited for: at any time, started or not. run() starts it, if it does not run. It leaves the loop when it
+     * has ended.
+     *
+     * @return $this
+     */
+    public function add(EventSource $source): static
+    {
+        if (!\in_array($source, $this->sources, true)) {
+            $this->sources[] = $source;
+        }
+
+        return $this;
+    }
+
+    /**
+     * Calls a function later, once.
+     *
+     * @param float $seconds from now
+     * @param callable(): mixed $call
+     *
+     * @return int for cancel()
+     */
+    public function after(float $seconds, callable $call): int
+    {
+        $this->timers[++$this->lastTimer] = [\microtime(true) + $seconds, $call];
+
+        return $this->lastTimer;
+    }
+
+    /** Takes a timer back. To do so twice, or too late, does no harm. */
+    public function cancel(int $timer): void
+    {
+        unset($this->timers[$timer]);
+    }
+
+    /**
+     * Starts what does not run yet, and handles events until every source has ended and no timer waits, or SIGINT, SIGTERM or
+     * SIGQUIT where the pcntl extension is there: then all are stopped, and timers forgotten.
+     *
+     * @param bool $signals false: leave the signals to the program
+     *
+     * @throws Exception of a source that cannot be started
+     */
+    public function run(bool $signals = true): void
+    {
+        $held = $signals ? new Signals(fn () => $this->stop()) : null;
+        try {
+            foreach ($this->sources as $source) {
+                $source->isRunning() || $source->start();
+            }
+            while ($this->isRunning()) {
+                $this->poll(self::WAIT_MS);
+            }
+        } finally {
+            $held?->release();
+        }
+    }
+
+    /**
+     * Waits for events and timers, and handles them.
+     *
+     * @param int $timeoutMs how long at most; 0 not at all
+     *
+     * @return int events taken, timers included
+     */
+    public function poll(int $timeoutMs): int
+    {
+        if ($this->timers === [] && \count($this->sources) === 1 && $this->sources[0]->isRunning()) {
+            return $this->sources[0]->poll($timeoutMs);
+        }
+        $this->sources = \array_values(\array_filter($this->sources, static fn (EventSource $source): bool => $source->isRunning()));
+        $count = $this->takeAll();
+        if ($count > 0 || $timeoutMs === 0) {
+            return $count;
+        }
+        $descriptors = [];
+        foreach ($this->sources as $source) {
+            if ($source->isRunning()) {
+                $descriptors[] = $source->eventFd();
+            }
+        }
+        Native::waitForAny($descriptors, $this->untilTimer($timeoutMs));
+
+        return $this->takeAll();
+    }
+
+    /** Whether there is anything to wait for. */
+    public function isRunning(): bool
+    {
+        foreach ($this->sources as $source) {
+            if ($source->isRunning()) {
+                return true;
+            }
+        }
+
+        return $this->timers !== [];
+    }
+
+    /**
+     * Stops every source, and forgets all timers. Events that are under way follow.
+     *
+     * @param int $timeoutMs milliseconds that clients of a server get
+     */
+    public function stop(int $timeoutMs = Server::STOP_TIMEOUT_MS): void
+    {
+        $this->timers = [];
+        // Servers come last, for their stop() waits.
+        \usort($this->sources, static fn (EventSource $a, EventSource $b): int => $a instanceof Server <=> $b instanceof Server);
+        foreach ($this->sources as $source) {
+            $source->isRunning() && $source->stop($timeoutMs);
+        }
+    }
+
+    /** What is there, of each source one batch. */
+    private function takeAll(): int
+    {
+        $count = 0;
+        foreach ($this->sources as $source) {
+            $count += $source->isRunning() ? $source->poll(0) : 0;
+        }
+        $now = \microtime(true);
+        foreach ($this->timers as $number => [$at, $call]) {
+            if ($at <= $now && isset($this->timers[$number])) {
+                unset($this->timers[$number]);
+                ++$count;
+                try {
+                    $call();
+                } catch (\Throwable $thrown) {
+                    $this->log === null ? \error_log("wspush: a timer threw $thrown") : ($this->log)($thrown);
+                }
+            }
+        }
+
+        return $count;
+    }
+
+    private function untilTimer(int $timeoutMs): int
+    {
+        foreach ($this->timers as [$at]) {
+            $left = \max(0, (int) \ceil(($at - \microtime(true)) * 1000));
+            $timeoutMs = $timeoutMs < 0 ? $left : \min($timeoutMs, $left);
+        }
+
+        return $timeoutMs;
+    }
+}

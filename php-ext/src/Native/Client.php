@@ -1,0 +1,354 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WsPush\Native;
+
+use WsPush\ClientHandlers;
+use WsPush\ConnectException;
+use WsPush\Exception;
+use WsPush\Inbox;
+use WsPush\Message;
+use WsPush\Native;
+use WsPush\UpgradeResponse;
+
+/**
+ * One client as PHP holds it: keeps the handle, and turns batches of events into calls of handlers, or into messages that
+ * receive() gives out. WsPush\Client builds on it and adds what is PHP's own: options, handlers, waiting.
+ *
+ * A handle of C starts once; so each start has one of its own.
+ */
+abstract class Client extends Native
+{
+    /** Statuses from this one on, and below, are of attempts to connect. */
+    private const CONNECT_STATUSES = Exception::URL;
+
+    protected readonly ClientHandlers $on;
+    protected readonly Inbox $inbox;
+    /** Messages go to the inbox, if there is no handler for them. */
+    protected bool $collects = false;
+    private ?\FFI\CData $handle = null;
+
+    /**
+     * @param string|null $library path of libwspush.so; null: see Library::candidates()
+     *
+     * @throws Exception LIBRARY when it cannot be loaded
+     */
+    protected function __construct(?string $library)
+    {
+        parent::__construct($library);
+        $this->on = new ClientHandlers();
+        $this->inbox = new Inbox();
+    }
+
+    public function __destruct()
+    {
+        $this->engineFree();
+    }
+
+    /**
+     * Sends a message, and never waits: for handlers and loops. send() is the same for scripts.
+     *
+     * @param int $opcode TEXT or BINARY
+     *
+     * @return bool true: it is on its way, or in the queue for the next connection (option max_offline_bytes). False, and nothing
+     *              was sent: there is no connection, or max_queued_bytes (4 MiB unless set) wait already; then a 'drain' event
+     *              follows when there is room again, unless it closes
+     *
+     * @throws Exception UTF8, ARGUMENT (opcode), TOO_LARGE, STATE (not started), FORKED
+     */
+    public function push(string $data, int $opcode = self::TEXT): bool
+    {
+        $status = $this->ffi->ws_client_push($this->handle, $data, \strlen($data), $opcode);
+
+        return $status === 0 || $this->refused($status);
+    }
+
+    /**
+     * Sends a Ping. The engine sends its own already (option ping_interval), and answers those of the server.
+     *
+     * @param string $data at most 125 bytes
+     *
+     * @return bool false: there is no connection
+     *
+     * @throws Exception TOO_LARGE (over 125 bytes), STATE
+     */
+    public function ping(string $data = ''): bool
+    {
+        $status = $this->ffi->ws_client_ping($this->handle, $data, \strlen($data));
+
+        return $status === 0 || $this->refused($status);
+    }
+
+    /**
+     * With the option reconnect, while it waits for the next attempt: makes it now. For a program that knows that the network is
+     * back. At other times nothing happens.
+     *
+     * @throws Exception STATE
+     */
+    public function reconnect(): void
+    {
+        $this->check($this->ffi->ws_client_reconnect($this->handle));
+    }
+
+    /**
+     * Reads nothing more until resume(): what the server sends waits in the kernel, and then with the server. Messages that
+     * were received before may still come.
+     *
+     * @return bool false: there is no connection
+     *
+     * @throws Exception STATE
+     */
+    public function pause(): bool
+    {
+        $status = $this->ffi->ws_client_pause($this->handle);
+
+        return $status === 0 || $this->refused($status);
+    }
+
+    /**
+     * Reads on after pause().
+     *
+     * @return bool false: there is no connection
+     *
+     * @throws Exception STATE
+     */
+    public function resume(): bool
+    {
+        $status = $this->ffi->ws_client_resume($this->handle);
+
+        return $status === 0 || $this->refused($status);
+    }
+
+    /** Whether there is a connection that messages can be sent on now. */
+    public function isOpen(): bool
+    {
+        return $this->handle !== null && $this->ffi->ws_client_is_open($this->handle) === 1;
+    }
+
+    /** Bytes that wait in the engine to be sent. */
+    public function queuedBytes(): int
+    {
+        return $this->handle === null ? 0 : \max(0, (int) $this->ffi->ws_client_queued_bytes($this->handle));
+    }
+
+    public function eventFd(): int
+    {
+        return $this->check($this->ffi->ws_client_event_fd($this->handle));
+    }
+
+    /**
+     * The handle of C, for the loop that the client is in.
+     *
+     * @internal
+     */
+    public function handle(): \FFI\CData
+    {
+        return $this->handle ?? throw new Exception('the client has not been started', Exception::STATE);
+    }
+
+    /**
+     * The handlers as they are, for the loop that the client is in.
+     *
+     * @internal
+     */
+    public function handlers(): ClientHandlers
+    {
+        return $this->on;
+    }
+
+    /**
+     * Any event but a message that is told in numbers.
+     *
+     * @internal called by take(), and by the loop that the client is in
+     */
+    public function happened(\FFI\CData $event): void
+    {
+        $on = $this->on;
+        switch ($event->type) {
+            case self::EVENT_MESSAGE:
+                $data = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
+                if ($on->message !== null) {
+                    $this->call('message', 0, $on->message, $this, $data, $event->code);
+                } elseif ($this->collects) {
+                    $this->inbox->put(new Message($data, $event->code));
+                }
+                break;
+            case self::EVENT_OPEN:
+                $response = $this->response($event->request);
+                $this->opened($response);
+                $on->open !== null && $this->call('open', 0, $on->open, $this, $response);
+                break;
+            case self::EVENT_CLOSE:
+                $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
+                $this->closed($event->code, $reason);
+                $on->close !== null && $this->call('close', 0, $on->close, $this, $event->code, $reason);
+                break;
+            case self::EVENT_DRAIN:
+                $on->drain !== null && $this->call('drain', 0, $on->drain, $this);
+                break;
+            case self::EVENT_ERROR:
+                $request = $event->request;
+                $answered = $request instanceof \FFI\CData && !\FFI::isNull($request);
+                $why = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
+                $name = (string) $this->ffi->ws_error_name($event->code);
+                $failure = new ConnectException("$why ($name)", $event->code, $answered ? $this->response($request) : null);
+                $this->failed($failure);
+                $on->error !== null && $this->call('error', 0, $on->error, $this, $failure);
+                break;
+            case self::EVENT_RETRY:
+                $on->retry !== null && $this->call('retry', 0, $on->retry, $this, $event->code / 1000);
+                break;
+            case self::EVENT_END:
+                $this->ended();
+                $on->end !== null && $this->call('end', 0, $on->end, $this);
+                break;
+        }
+    }
+
+    /** The connection is there, or there again. */
+    abstract protected function opened(UpgradeResponse $response): void;
+
+    /** The connection is gone. */
+    abstract protected function closed(int $code, string $reason): void;
+
+    /** An attempt to connect has failed. */
+    abstract protected function failed(ConnectException $failure): void;
+
+    /** There will be no further attempt, and no further event. */
+    abstract protected function ended(): void;
+
+    /** @throws Exception MEMORY: as many live as may; UTF8, ARGUMENT: a URL that is no text */
+    protected function engineNew(string $url): void
+    {
+        $this->engineFree();
+        if (\str_contains($url, "\0")) {
+            throw new ConnectException('a URL with a NUL', Exception::URL);
+        }
+        $handle = $this->ffi->ws_client_new($url);
+        if (!$handle instanceof \FFI\CData) {
+            throw $this->failure(Exception::MEMORY);
+        }
+        $this->handle = $handle;
+        $this->numbers = null;
+    }
+
+    protected function engineFree(): void
+    {
+        if ($this->handle !== null) {
+            $this->ffi->ws_client_free($this->handle);
+            $this->handle = null;
+        }
+    }
+
+    protected function engineSet(string $name, string $value): void
+    {
+        $this->check($this->ffi->ws_client_set($this->handle, $name, $value));
+    }
+
+    protected function engineAddHeader(string $name, string $value): void
+    {
+        if (\strpbrk("$name$value", "\r\n\0") !== false) {
+            throw new Exception("a line break or NUL in the header \"$name\"", Exception::ARGUMENT);
+        }
+        $this->check($this->ffi->ws_client_add_header($this->handle, $name, $value));
+    }
+
+    /** @throws Exception ConnectException for a URL that will not do; STATE, SYSTEM, MEMORY */
+    protected function engineStart(): void
+    {
+        $status = $this->ffi->ws_client_start($this->handle);
+        if ($status < 0) {
+            $failure = $this->failure($status);
+
+            throw $status <= self::CONNECT_STATUSES ? new ConnectException($failure->getMessage(), $status) : $failure;
+        }
+    }
+
+    /** @return bool false: it was closed already, or is closing */
+    protected function engineClose(int $code, string $reason): bool
+    {
+        $status = $this->ffi->ws_client_close($this->handle, $code, $reason, \strlen($reason));
+
+        return $status === 0 || $this->refused($status);
+    }
+
+    /** As push(), with the status as it is. */
+    protected function enginePush(string $data, int $opcode): int
+    {
+        return $this->ffi->ws_client_push($this->handle, $data, \strlen($data), $opcode);
+    }
+
+    /**
+     * Takes one batch of events and calls the handlers. As Server::take(), whose reasons are here too.
+     *
+     * @param int $timeoutMs -1: wait without limit, 0: do not wait
+     *
+     * @return int events taken; 0 at the timeout or after a signal; -1 when every event was taken and there will be no more
+     *
+     * @throws Exception STATE, FORKED, WRONG_THREAD, PANIC
+     */
+    protected function take(int $timeoutMs): int
+    {
+        $count = $this->ffi->ws_client_poll_packed($this->handle, $this->batchOut, $timeoutMs);
+        if ($count <= 0) {
+            return match ($count) {
+                0, Exception::INTERRUPTED => 0,
+                Exception::STOPPED => -1,
+                default => throw $this->failure($count),
+            };
+        }
+        $batch = $this->batch;
+        $numbers = $this->numbers ??= $batch->numbers;
+        $payloads = $batch->payloads;
+        $size = $batch->payloads_length;
+        $all = $size <= $count * self::CUT_MAX ? \FFI::string($payloads, $size) : null;
+        $message = $this->on->message;
+        $inbox = $this->collects ? $this->inbox : null;
+        for ($i = 0, $end = 4 * $count; $i < $end; $i += 4) {
+            $opcode = $numbers[$i + 1];
+            $at = $numbers[$i + 2];
+            if ($opcode === 0) {
+                $this->happened($batch->others[$at]);
+                continue;
+            }
+            if ($message === null && $inbox === null) {
+                continue;
+            }
+            $length = $numbers[$i + 3];
+            if ($message === null) {
+                $inbox->put(new Message($all !== null ? \substr($all, $at, $length) : \FFI::string($payloads + $at, $length), $opcode));
+                continue;
+            }
+            try {
+                // Made right here, so that the handler alone holds it and can change it in place.
+                $message($this, $all !== null ? \substr($all, $at, $length) : \FFI::string($payloads + $at, $length), $opcode);
+            } catch (\Throwable $thrown) {
+                $this->handlerFailed('message', 0, $thrown);
+            }
+        }
+
+        return $count;
+    }
+
+    private function response(\FFI\CData $response): UpgradeResponse
+    {
+        $ffi = $this->ffi;
+        $cookies = [];
+        $count = $ffi->ws_request_header_count($response);
+        for ($i = 0; $i < $count; ++$i) {
+            if (\strtolower($ffi->ws_request_header_name($response, $i)) === 'set-cookie') {
+                $cookies[] = (string) $ffi->ws_request_header_value($response, $i);
+            }
+        }
+
+        return new UpgradeResponse(
+            $ffi->ws_request_status($response),
+            $this->headers($response),
+            $cookies,
+            $ffi->ws_request_subprotocol($response),
+            $ffi->ws_request_remote_address($response),
+            $ffi->ws_request_remote_port($response),
+        );
+    }
+}
