@@ -29,17 +29,28 @@ final class Facades
         'Swoole\Exception' => Exception::class,
     ];
 
+    /** What asks for the client gets these besides. Only then is there a Swoole\Coroutine, which programs probe for. */
+    private const SWOOLE_CLIENT_DOORS = ['swoole\coroutine\http\client'];
+
+    private const SWOOLE_CLIENT = [
+        'Swoole\Coroutine\Http\Client' => Swoole\Client::class,
+        'Swoole\Coroutine' => Swoole\Coroutine::class,
+    ];
+
     private const WORKERMAN = [
         'Workerman\Worker' => Workerman\Worker::class,
         'Workerman\Connection\TcpConnection' => Workerman\TcpConnection::class,
+        'Workerman\Connection\AsyncTcpConnection' => Workerman\AsyncTcpConnection::class,
         'Workerman\Connection\ConnectionInterface' => Workerman\TcpConnection::class,
         'Workerman\Protocols\Websocket' => Workerman\Websocket::class,
+        'Workerman\Protocols\Ws' => Workerman\Websocket::class,
         'Workerman\Protocols\Http\Request' => Workerman\Request::class,
+        'Workerman\Protocols\Http\Response' => Workerman\Response::class,
     ];
 
     private static bool $registered = false;
 
-    /** Appends the autoloader and defines Swoole's constants, unless Swoole itself is here. Once is enough. */
+    /** Appends the autoloader and defines Swoole's constants and run(), unless Swoole itself is here. Once is enough. */
     public static function register(): void
     {
         if (self::$registered) {
@@ -48,6 +59,7 @@ final class Facades
         self::$registered = true;
         if (!\extension_loaded('swoole')) {
             Swoole\Constants::define();
+            require_once __DIR__ . '/Swoole/functions.php';
         }
         \spl_autoload_register(self::resolve(...));
     }
@@ -57,6 +69,8 @@ final class Facades
         $name = \strtolower($class);
         if (\in_array($name, self::SWOOLE_DOORS, true)) {
             self::alias(self::SWOOLE);
+        } elseif (\in_array($name, self::SWOOLE_CLIENT_DOORS, true)) {
+            self::alias(self::SWOOLE + self::SWOOLE_CLIENT);
         } elseif (\in_array($name, \array_map('strtolower', \array_keys(self::WORKERMAN)), true)) {
             self::alias(self::WORKERMAN);
         }

@@ -264,7 +264,6 @@ final class WorkermanTest extends TestCase
     public function testWhatIsMissingSaysItsName(): void
     {
         self::missing("the protocol 'http' of Worker(\"http://0.0.0.0:80\") is not", fn () => new Worker('http://0.0.0.0:80'));
-        self::missing('a Worker without an address is not', fn () => new Worker());
         self::missing('Worker::safeEcho() is not', fn () => Worker::safeEcho('x'));
         self::missing('TLS (the context option "ssl") is not', fn () => new Worker('websocket://0.0.0.0:443', ['ssl' => []]));
         $worker = new Worker('websocket://[::1]:1');

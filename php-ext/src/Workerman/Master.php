@@ -53,7 +53,7 @@ final class Master
     {
         $version = Native::version();
         foreach ($this->workers as $worker) {
-            $this->probe($worker);
+            $worker->getHost() === '' || $this->probe($worker);
         }
         \pcntl_sigprocmask(\SIG_BLOCK, self::signals());
         if (Worker::$pidFile !== '') {
@@ -269,7 +269,9 @@ final class Master
             $lines .= "  {$worker->name}  {$worker->getSocketName()}  $count process" . ($count === 1 ? '' : 'es') . "\n";
         }
 
-        return $lines . ($ready === $all ? 'Listening.' : "$ready of $all processes are listening.") . " Ctrl-C stops.\n";
+        $what = \array_filter($this->workers, static fn (Worker $worker): bool => $worker->getHost() !== '') === [] ? 'running' : 'listening';
+
+        return $lines . ($ready === $all ? \ucfirst($what) . '.' : "$ready of $all processes are $what.") . " Ctrl-C stops.\n";
     }
 
     /** @return list<int> */

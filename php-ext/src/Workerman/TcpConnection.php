@@ -52,12 +52,12 @@ class TcpConnection
     /** @var callable|null ($connection, Request $request) */
     public $onWebSocketConnect;
 
-    private int $status = self::STATUS_ESTABLISHED;
-    private bool $isFull = false;
-    private readonly string $remoteIp;
-    private readonly int $remotePort;
-    private readonly string $localIp;
-    private readonly int $localPort;
+    protected int $status = self::STATUS_ESTABLISHED;
+    protected bool $isFull = false;
+    protected string $remoteIp = '';
+    protected int $remotePort = 0;
+    protected string $localIp = '';
+    protected int $localPort = 0;
 
     /** @internal */
     public function __construct(private readonly Server $server, Worker $worker, Original $request)
@@ -87,14 +87,8 @@ class TcpConnection
      */
     public function send(mixed $data, bool $raw = false): bool
     {
-        if ($raw) {
-            throw Exception::notYet('TcpConnection::send($data, true): raw bytes past the protocol');
-        }
-        if (!\is_string($data)) {
-            if (!\is_scalar($data) && !$data instanceof \Stringable) {
-                throw new Exception('send: a ' . \get_debug_type($data) . ' cannot be sent; make it a string', Exception::ARGUMENT);
-            }
-            $data = (string) $data;
+        if ($raw || !\is_string($data)) {
+            $data = self::sendable($data, $raw);
         }
         $sent = match ($this->websocketType) {
             "\x81" => $this->server->push($this->id, $data),
@@ -193,6 +187,8 @@ class TcpConnection
     public function getStatus(bool $rawOutput = true): int|string
     {
         return $rawOutput ? $this->status : match ($this->status) {
+            self::STATUS_INITIAL => 'INITIAL',
+            self::STATUS_CONNECTING => 'CONNECTING',
             self::STATUS_ESTABLISHED => 'ESTABLISHED',
             self::STATUS_CLOSING => 'CLOSING',
             default => 'CLOSED',
@@ -256,6 +252,23 @@ class TcpConnection
     public function __call(string $name, array $arguments): never
     {
         throw Exception::notYet("TcpConnection::$name()");
+    }
+
+    /**
+     * What send() was given, as a string.
+     *
+     * @throws Exception ARGUMENT, NOT_YET
+     */
+    protected static function sendable(mixed $data, bool $raw): string
+    {
+        if ($raw) {
+            throw Exception::notYet('TcpConnection::send($data, true): raw bytes past the protocol');
+        }
+        if (!\is_scalar($data) && !$data instanceof \Stringable) {
+            throw new Exception('send: a ' . \get_debug_type($data) . ' cannot be sent; make it a string', Exception::ARGUMENT);
+        }
+
+        return (string) $data;
     }
 
     /** Tells, once until there is room again, that no more fits; and has that be told. */

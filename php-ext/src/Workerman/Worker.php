@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace WsPush\Workerman;
 
+use WsPush\ClientLoop;
+use WsPush\EventLoop;
 use WsPush\Exception;
 use WsPush\Request as Original;
 use WsPush\Server;
@@ -37,12 +39,19 @@ class Worker
     /** @var callable|null without effect until there is `reload` */
     public static $onMasterReload;
 
+    /** How long a wait is at a stretch, because of signals that come in the instant before it. */
+    private const WAIT_MS = 1000;
     /** Properties that mean something to Workerman and nothing here yet. */
     private const NOT_YET = ['onWebSocketClose', 'onWebSocketConnected'];
 
     /** @var list<Worker> */
     private static array $workers = [];
-    private static ?Worker $current = null;
+    /** What this worker process waits for; null in the master */
+    private static ?EventLoop $loop = null;
+    /** @var array<string, ClientLoop> those of the AsyncTcpConnections of this process, by what their clients have in common */
+    private static array $clients = [];
+    /** When a stop has to be over, in seconds of microtime() */
+    private static ?float $stopAt = null;
 
     /** Number of this process among the worker's processes, from 0 */
     public int $id = 0;
@@ -79,12 +88,13 @@ class Worker
     /** @var callable|null ($connection): there is room again */
     public $onBufferDrain;
 
+    /** '' and 0: it listens nowhere */
     private readonly string $host;
     private int $port;
-    private ?Server $server = null;
 
     /**
-     * @param string|null $socket_name "websocket://0.0.0.0:2000"; port 0: any free one
+     * @param string|null $socket_name "websocket://0.0.0.0:2000"; port 0: any free one. Null: it does not listen, and has only what
+     *        its onWorkerStart begins, an AsyncTcpConnection say
      * @param array<string, array<string, mixed>> $context_option of "socket", "backlog" is used
      *
      * @throws Exception NOT_YET: another protocol, TLS; ADDRESS
@@ -92,7 +102,11 @@ class Worker
     public function __construct(?string $socket_name = null, private readonly array $context_option = [])
     {
         if ($socket_name === null || $socket_name === '') {
-            throw Exception::notYet('a Worker without an address');
+            $this->host = '';
+            $this->port = 0;
+            self::$workers[] = $this;
+
+            return;
         }
         $scheme = \strtolower((string) \strstr($socket_name, '://', true));
         if ($scheme !== 'websocket') {
@@ -134,8 +148,9 @@ class Worker
     /** Stops this worker process; in the master, all of them. */
     public static function stopAll(): void
     {
-        if (self::$current !== null) {
-            self::$current->server?->stop(self::stopMilliseconds());
+        if (self::$loop !== null) {
+            self::$stopAt ??= \microtime(true) + self::stopMilliseconds() / 1000;
+            self::$loop->stop(self::stopMilliseconds());
         } elseif (Master::isPossible()) {
             \posix_kill((int) \getmypid(), \SIGTERM);
         }
@@ -160,7 +175,7 @@ class Worker
 
     public function getSocketName(): string
     {
-        return 'websocket://' . (\str_contains($this->host, ':') ? "[$this->host]" : $this->host) . ":$this->port";
+        return $this->host === '' ? 'none' : 'websocket://' . (\str_contains($this->host, ':') ? "[$this->host]" : $this->host) . ":$this->port";
     }
 
     /** @internal */
@@ -193,25 +208,61 @@ class Worker
      */
     public function serve(int $id, bool $reusePort, ?callable $signalsHeld = null, ?callable $listening = null): void
     {
-        self::$current = $this;
         $this->id = $id;
-        $server = $this->server = new Server($this->options($reusePort));
-        $server->setLogger(self::log(...));
-        $server->listen($this->host, $this->port);
-        $this->passOn($server);
+        $server = $this->host === '' ? null : $this->server($reusePort);
+        $loop = self::$loop = new EventLoop(static fn (\Throwable $thrown) => self::log("wspush: a timer threw $thrown"));
         $held = new Signals(static fn () => self::stopAll());
         $signalsHeld === null || $signalsHeld();
-        $server->start();
-        $this->port = $server->port();
+        if ($server !== null) {
+            $server->start();
+            $this->port = $server->port();
+            $loop->add($server);
+        }
         $listening === null || $listening();
         if ($this->onWorkerStart !== null) {
             ($this->onWorkerStart)($this);
         }
-        $server->run(false);
+        while (self::$stopAt === null || ($loop->isRunning() && \microtime(true) < self::$stopAt)) {
+            $loop->poll(self::WAIT_MS);
+        }
         if ($this->onWorkerStop !== null) {
             ($this->onWorkerStop)($this);
         }
         $held->release();
+    }
+
+    /**
+     * The loop for an AsyncTcpConnection: those with the same options share one.
+     *
+     * @internal
+     *
+     * @throws Exception STATE: not in a worker process
+     */
+    public static function clients(string $options): ClientLoop
+    {
+        $loop = self::loop();
+        $clients = self::$clients[$options] ??= (new ClientLoop())->setLogger(self::log(...));
+        $loop->add($clients); // which it has left if none of them ran any more
+
+        return $clients;
+    }
+
+    /**
+     * What this process waits for.
+     *
+     * @internal
+     *
+     * @throws Exception STATE: not in a worker process
+     */
+    public static function loop(): EventLoop
+    {
+        return self::$loop ?? throw new Exception('connect() in onWorkerStart or later: there is no worker process yet', Exception::STATE);
+    }
+
+    /** @internal whether this process begins nothing any more */
+    public static function isStopping(): bool
+    {
+        return self::$stopAt !== null;
     }
 
     /** @throws Exception NOT_YET, for a name that Workerman gives a meaning; any other becomes a property */
@@ -247,6 +298,16 @@ class Worker
     private static function stopMilliseconds(): int
     {
         return (int) (\max(0.2, self::$stopTimeout * 0.8) * 1000);
+    }
+
+    private function server(bool $reusePort): Server
+    {
+        $server = new Server($this->options($reusePort));
+        $server->setLogger(self::log(...));
+        $server->listen($this->host, $this->port);
+        $this->passOn($server);
+
+        return $server;
     }
 
     /** @return array<string, int|string|bool> */

@@ -1,0 +1,108 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WsPush\Tests;
+
+use PHPUnit\Framework\TestCase;
+use WsPush\Exception;
+use WsPush\Workerman\AsyncTcpConnection;
+
+/** The façade with the name of Workerman's client, in workers of the façade. */
+final class WorkermanClientTest extends TestCase
+{
+    private const PEER = __DIR__ . '/fixtures/peer.php';
+
+    /** @return iterable<string, array{list<string>}> */
+    public static function processes(): iterable
+    {
+        yield 'under a master' => [[]];
+        yield 'alone' => [['-d', 'disable_functions=pcntl_fork']];
+    }
+
+    /**
+     * @dataProvider processes
+     *
+     * @param list<string> $php
+     */
+    #[\PHPUnit\Framework\Attributes\DataProvider('processes')]
+    public function testTheProgramRunsAsItStands(array $php): void
+    {
+        $port = Programs::freePort();
+        $process = new Process([...$php, Programs::onPort(Programs::WORKERMAN_CLIENT, $port), 'start']);
+        $process->waitFor('/^error: .*127\.0\.0\.1:' . $port . '.*\nconnection closed and try to reconnect$/m');
+        $peer = new Process([self::PEER, $port]);
+        $process->waitFor('/^tcp connected\nHTTP\/1\.1 101 Switching Protocols\r\n(.+\r\n)+\r\nrecv: hello$/m');
+        $peer->waitFor('{^open /$}m');
+        $peer->kill();
+        $process->waitFor('/recv: hello\nconnection closed and try to reconnect$/m');
+        $peer = new Process([self::PEER, $port]);
+        $process->waitFor('/(recv: hello.*){2}/s');
+        $process->signal(SIGTERM);
+        self::assertSame(0, $process->wait());
+        $peer->waitFor('/^close 1001 $/m');
+        self::assertSame('', $process->errors);
+    }
+
+    public function testBesideAWorkerThatServes(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $process = new Process([__DIR__ . '/fixtures/workerman-relay.php', 'start'], ['UPSTREAM' => "ws://127.0.0.1:$port/room"]);
+        $own = (int) $process->waitFor('{relay  websocket://127\.0\.0\.1:(\d+)  1 process$}m')[1];
+        $clients = [new Client($own), new Client($own)];
+        foreach ($clients as $i => $client) {
+            $client->send("from $i");
+            self::assertSame("relayed from $i", $client->text());
+        }
+        $clients[0]->send('close 4009 up');
+        $process->waitFor('/^upstream closed CLOSED$/m');
+        $clients[1]->send('kept'); // until it has connected again
+        self::assertSame('relayed kept', $clients[1]->text());
+        foreach (
+            [
+                'status' => 'ESTABLISHED',
+                'address' => "127.0.0.1:$port 127.0.0.1 $port 127.0.0.1 /room",
+                'binary' => 'relayed binary',
+                'number' => 'relayed 42',
+                'raw' => 'TcpConnection::send($data, true): raw bytes past the protocol is not in wspush yet',
+                'pipe' => 'TcpConnection::pipe() is not in wspush yet',
+                'ids' => 'true',
+            ] as $question => $answer
+        ) {
+            $clients[1]->send("ask $question");
+            self::assertSame($answer, $clients[1]->text(), $question);
+        }
+        $peer->waitFor('/^binary: 322062696e617279$/m');
+        $clients[1]->send('ask refused');
+        self::assertSame('refused 1 401', $clients[1]->text());
+        self::assertSame('closed', $clients[1]->text());
+        $process->signal(SIGTERM);
+        self::assertSame(1001, $clients[0]->closeCode());
+        self::assertSame(1001, $clients[1]->closeCode());
+        self::assertSame(0, $process->wait());
+        $peer->waitFor('/^close 1001 $/m');
+        self::assertSame('', $process->errors);
+        self::assertStringEndsWith("upstream closed CLOSED\nstop\n", $process->output);
+    }
+
+    public function testWhatIsMissingSaysItsName(): void
+    {
+        foreach (
+            [
+                "the protocol 'tcp' of AsyncTcpConnection(\"tcp://x:1\") is not" => fn () => new AsyncTcpConnection('tcp://x:1'),
+                'the context option "ssl" of AsyncTcpConnection is not' => fn () => new AsyncTcpConnection('ws://x:1', ['ssl' => []]),
+                'TcpConnection::pipe() is not' => fn () => (new AsyncTcpConnection('ws://x:1'))->pipe(),
+            ] as $message => $use
+        ) {
+            try {
+                $use();
+                self::fail("no exception: $message");
+            } catch (Exception $exception) {
+                self::assertSame(Exception::NOT_YET, $exception->getCode());
+                self::assertStringContainsString($message, $exception->getMessage());
+            }
+        }
+        $this->expectExceptionCode(Exception::STATE);
+        (new AsyncTcpConnection('ws://127.0.0.1:1'))->connect();
+    }
+}
