@@ -87,6 +87,14 @@ enum Stage {
     Online(ConnId),
     /// It has none, and will have none.
     Ended,
+    /// The same, and its host knows it.
+    Told,
+}
+
+impl Stage {
+    const fn is_over(self) -> bool {
+        matches!(self, Self::Ended | Self::Told)
+    }
 }
 
 /// A connection that has lasted for this long was a good one: what comes after it counts anew.
@@ -170,7 +178,7 @@ impl Core {
     #[cold]
     fn keep(&self, before: ConnId, kind: Kind, payload: &[u8]) -> Result<()> {
         let mut state = lock(&self.state);
-        if state.closing || state.stage == Stage::Ended {
+        if state.closing || state.stage.is_over() {
             return Err(Error::new(Status::WS_ERR_CLOSED, "the client is closed"));
         }
         match state.stage {
@@ -190,7 +198,7 @@ impl Core {
 
     pub(super) fn close(&self, code: Option<u16>, reason: &str) -> Result<()> {
         let mut state = lock(&self.state);
-        if state.stage == Stage::Ended {
+        if state.stage.is_over() {
             return Err(Error::new(Status::WS_ERR_CLOSED, "the client has ended"));
         }
         state.closing = true;
@@ -204,7 +212,7 @@ impl Core {
                 self.tell(&mut state, None, Next::End);
             }
             Stage::Arriving => self.tell(&mut state, None, Next::End),
-            Stage::Ended => {}
+            Stage::Ended | Stage::Told => {}
         }
         Ok(())
     }
@@ -227,7 +235,7 @@ impl Core {
 
     pub(super) fn wait(&self, limit: Option<Duration>) -> bool {
         const AGES: Duration = Duration::from_secs(u32::MAX as u64);
-        let is_under_way = |state: &mut State| state.stage != Stage::Ended;
+        let is_under_way = |state: &mut State| state.stage != Stage::Told;
         let waited = self.ended.wait_timeout_while(lock(&self.state), limit.unwrap_or(AGES), is_under_way);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
@@ -241,6 +249,7 @@ impl Core {
             self.dialer.cancel(call);
         }
         self.end(&mut state);
+        self.note_told(&mut state);
         self.conn.swap(0, Ordering::AcqRel)
     }
 
@@ -280,7 +289,23 @@ impl Core {
     fn end(&self, state: &mut State) {
         state.stage = Stage::Ended;
         state.kept = Kept::default();
+    }
+
+    /// Says that nothing more is to be told: whoever waits for the end has it.
+    fn note_told(&self, state: &mut State) {
+        state.stage = Stage::Told;
         self.ended.notify_all();
+    }
+
+    /// Has the reactor do something. If that has stopped, all is over.
+    fn ask(&self, state: &mut State, command: Command) {
+        if self.link.enqueue(command).is_err() {
+            if let Stage::Dialing(call) = state.stage {
+                self.dialer.cancel(call);
+            }
+            self.end(state);
+            self.note_told(state);
+        }
     }
 
     /// Has the reactor tell the host of a failure, if there was one, and of what comes next.
@@ -289,7 +314,7 @@ impl Core {
             self.end(state);
         }
         if let Some(myself) = self.myself.upgrade() {
-            let _ = self.link.enqueue(Command::Tell(myself, failed, next));
+            self.ask(state, Command::Tell(myself, failed, next));
         }
         self.end_loop(next);
     }
@@ -326,8 +351,9 @@ impl Owner for Core {
         Some(std::mem::take(&mut state.kept))
     }
 
-    fn offline(&self, conn: ConnId) -> Next {
+    fn offline(&self, conn: ConnId, stops: bool) -> Next {
         let mut state = lock(&self.state);
+        state.closing |= stops;
         if state.stage != Stage::Online(conn) {
             return Next::End;
         }
@@ -339,6 +365,10 @@ impl Owner for Core {
         self.end_loop(next);
         next
     }
+
+    fn ended(&self) {
+        self.note_told(&mut lock(&self.state));
+    }
 }
 
 impl Caller for Core {
@@ -348,7 +378,7 @@ impl Caller for Core {
         state.stage = Stage::Arriving;
         let Connected { socket, received, request } = connected;
         let newcomer = Newcomer { owner: myself, socket, received, response: request };
-        let _ = self.link.enqueue(Command::Adopt(Box::new(newcomer)));
+        self.ask(&mut state, Command::Adopt(Box::new(newcomer)));
     }
 
     fn failed(&self, call: CallId, failure: Failure) {

@@ -42,8 +42,10 @@ pub trait Owner: Send + Sync {
     /// It has this connection, which is open. Returns what was kept to be sent until now; `None` if the client wants no
     /// connection any more.
     fn online(&self, conn: ConnId) -> Option<Kept>;
-    /// It has lost that connection. Returns what comes next.
-    fn offline(&self, conn: ConnId) -> Next;
+    /// It has lost that connection. Returns what comes next, which is the end if its loop `stops`.
+    fn offline(&self, conn: ConnId, stops: bool) -> Next;
+    /// Its host was told of the end.
+    fn ended(&self);
 }
 
 /// Messages that were kept until there is a connection: frames end to end, masked.

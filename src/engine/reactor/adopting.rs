@@ -97,7 +97,7 @@ impl Reactor {
     pub(super) fn lose(&mut self, id: ConnId) {
         let slot = self.link.registry.slot_of(id);
         let Some(owner) = self.owners.get_mut(slot).and_then(Option::take) else { return };
-        let next = if self.is_stopping() { Next::End } else { owner.offline(id) };
+        let next = owner.offline(id, self.is_stopping());
         self.tell_next(&*owner, next);
         if let Delivery::Each(handlers) = &mut self.delivery {
             handlers.put(slot, None);
@@ -122,6 +122,9 @@ impl Reactor {
             (Told::Call(handler), Next::End) => handler.end(),
             (Told::Nobody, _) => {}
             (Told::Queue, next) => self.delivery.next(owner.tag(), next),
+        }
+        if next == Next::End {
+            owner.ended();
         }
     }
 
