@@ -10,7 +10,7 @@ use std::path::Path;
 const SONAME: &str = "libwspush.so.0";
 
 /// What is in the headers, in this order.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 15] = [
     "error.rs",
     "ffi/error.rs",
     "ffi/handle.rs",
@@ -24,6 +24,7 @@ const SOURCES: [&str; 14] = [
     "ffi/response.rs",
     "ffi/stats.rs",
     "ffi/client.rs",
+    "ffi/client/callbacks.rs",
     "ffi/looping.rs",
 ];
 

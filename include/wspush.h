@@ -1119,6 +1119,16 @@ int ws_conn_info(ws_server *server,
                  ws_conn_facts *facts);
 
 /**
+ * The same for the connection that a client has now: the address that it came from is the server's, or the proxy's, and the
+ * path that of its own request.
+ *
+ * Any thread, and any callback but that of the close event. Errors: `WS_ERR_CLOSED` if it has none; the others of
+ * `ws_conn_info`.
+ */
+int ws_client_info(ws_client *client,
+                   ws_conn_facts *facts);
+
+/**
  * Subscribes an open connection to a topic: from now on it gets what is published there. A topic is any UTF-8 name of 1 to
  * 255 bytes, and exists as long as it has subscribers. To subscribe again does no harm, and a message comes once. A
  * connection that closes leaves its topics; in poll mode when the host polls again after it was told.
@@ -1394,6 +1404,15 @@ int ws_reactor_stats(ws_server *server,
                      ws_stats *stats);
 
 /**
+ * The same for the thread of a client, with the numbers of all clients that share it. What only a server counts stays 0;
+ * `connections_accepted` are the connections that were made.
+ *
+ * Any thread, from the start of the client on. Errors: as `ws_server_stats`.
+ */
+int ws_client_stats(ws_client *client,
+                    ws_stats *stats);
+
+/**
  * Makes a client of the server at `url`, with the default options. It is freed with `ws_client_free`.
  *
  * `url` is "ws://host:port/path?query"; the port is 80 if there is none. IPv6 addresses stand in brackets. "ws://user:password@host"
@@ -1424,52 +1443,6 @@ int ws_client_set(ws_client *client,
 int ws_client_add_header(ws_client *client,
                          const char *name,
                          const char *value);
-
-/**
- * Sets the function to be called when the connection opens, before the start. NULL unsets it.
- *
- * If at least one callback is set at the start, the client is in callback mode: its callbacks run on a thread that all clients
- * in callback mode share whose options are the same, but for those of connecting; with `user_data` as it was given, and must
- * not block. From inside a callback everything may be called but `ws_client_wait` and `ws_client_free`, for any client of that
- * thread. If no callback is set, the client is in poll mode: see `ws_client_poll`.
- *
- * Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
- */
-int ws_client_on_open(ws_client *client,
-                      ws_client_open_fn callback,
-                      void *user_data);
-
-/**
- * Sets the function to be called for each message. See `ws_client_on_open`.
- */
-int ws_client_on_message(ws_client *client, ws_client_message_fn callback, void *user_data);
-
-/**
- * Sets the function to be called when there is room again for what is pushed, as `ws_server_on_drain`. See `ws_client_on_open`.
- */
-int ws_client_on_drain(ws_client *client,
-                       ws_client_drain_fn callback,
-                       void *user_data);
-
-/**
- * Sets the function to be called when the connection has closed. See `ws_client_on_open`.
- */
-int ws_client_on_close(ws_client *client, ws_client_close_fn callback, void *user_data);
-
-/**
- * Sets the function to be called when an attempt to connect has failed. See `ws_client_on_open`.
- */
-int ws_client_on_error(ws_client *client, ws_client_error_fn callback, void *user_data);
-
-/**
- * Sets the function to be called when another attempt follows. See `ws_client_on_open`.
- */
-int ws_client_on_retry(ws_client *client, ws_client_retry_fn callback, void *user_data);
-
-/**
- * Sets the function to be called when there is no other attempt. See `ws_client_on_open`.
- */
-int ws_client_on_end(ws_client *client, ws_client_end_fn callback, void *user_data);
 
 /**
  * Begins to connect, and returns at once: what comes of it is told by an open or an error event. A client starts once. In a
@@ -1596,6 +1569,52 @@ int64_t ws_client_queued_bytes(ws_client *client);
  * freed already.
  */
 int ws_client_free(ws_client *client);
+
+/**
+ * Sets the function to be called when the connection opens, before the start. NULL unsets it.
+ *
+ * If at least one callback is set at the start, the client is in callback mode: its callbacks run on a thread that all clients
+ * in callback mode share whose options are the same, but for those of connecting; with `user_data` as it was given, and must
+ * not block. From inside a callback everything may be called but `ws_client_wait` and `ws_client_free`, for any client of that
+ * thread. If no callback is set, the client is in poll mode: see `ws_client_poll`.
+ *
+ * Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+ */
+int ws_client_on_open(ws_client *client,
+                      ws_client_open_fn callback,
+                      void *user_data);
+
+/**
+ * Sets the function to be called for each message. See `ws_client_on_open`.
+ */
+int ws_client_on_message(ws_client *client, ws_client_message_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called when there is room again for what is pushed, as `ws_server_on_drain`. See `ws_client_on_open`.
+ */
+int ws_client_on_drain(ws_client *client,
+                       ws_client_drain_fn callback,
+                       void *user_data);
+
+/**
+ * Sets the function to be called when the connection has closed. See `ws_client_on_open`.
+ */
+int ws_client_on_close(ws_client *client, ws_client_close_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called when an attempt to connect has failed. See `ws_client_on_open`.
+ */
+int ws_client_on_error(ws_client *client, ws_client_error_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called when another attempt follows. See `ws_client_on_open`.
+ */
+int ws_client_on_retry(ws_client *client, ws_client_retry_fn callback, void *user_data);
+
+/**
+ * Sets the function to be called when there is no other attempt. See `ws_client_on_open`.
+ */
+int ws_client_on_end(ws_client *client, ws_client_end_fn callback, void *user_data);
 
 /**
  * Makes a loop: what several clients that are polled have in common, one thread and one queue of events. It is freed with

@@ -17,7 +17,9 @@ pub use self::members::{List, Members};
 use self::core::{Core, Policy};
 use crate::engine::batch::Batch;
 use crate::engine::dialer::{Dialer, Plan};
+use crate::engine::facts::Facts;
 use crate::engine::owner::{ClientHandler, Tag};
+use crate::engine::stats::Stats;
 use crate::error::{Error, Result, Status};
 use crate::options::ClientOptions;
 use crate::protocol::decoder::Kind;
@@ -253,6 +255,24 @@ impl Client {
     pub fn resume(&self) -> Result<()> {
         let core = self.core()?;
         core.link().halt(core.conn()?, false)
+    }
+
+    /// What is known of the connection, and when the clock of the facts' ticks was 0, in milliseconds of Unix time.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`.
+    pub fn facts(&self) -> Result<(Facts, u64)> {
+        let core = self.core()?;
+        Ok((core.link().facts_of(core.conn()?)?, self.running()?.home.running()?.epoch_ms))
+    }
+
+    /// Shows the counters of its loop, which are those of all clients there.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    pub fn stats(&self, look: impl FnOnce(&Stats)) -> Result<()> {
+        look(self.core()?.link().stats());
+        Ok(())
     }
 
     /// Waits until it has ended, for at most `limit`. Whether it has.

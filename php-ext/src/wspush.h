@@ -293,6 +293,8 @@ int64_t ws_server_connections(ws_server *server, ws_conn *ids, size_t capacity);
 
 int ws_conn_info(ws_server *server, ws_conn conn, ws_conn_facts *facts);
 
+int ws_client_info(ws_client *client, ws_conn_facts *facts);
+
 int ws_subscribe(ws_server *server, ws_conn conn, const char *topic);
 
 int ws_unsubscribe(ws_server *server, ws_conn conn, const char *topic);
@@ -353,25 +355,13 @@ int ws_server_stats(ws_server *server, ws_stats *stats);
 
 int ws_reactor_stats(ws_server *server, int reactor, ws_stats *stats);
 
+int ws_client_stats(ws_client *client, ws_stats *stats);
+
 ws_client *ws_client_new(const char *url);
 
 int ws_client_set(ws_client *client, const char *name, const char *value);
 
 int ws_client_add_header(ws_client *client, const char *name, const char *value);
-
-int ws_client_on_open(ws_client *client, ws_client_open_fn callback, void *user_data);
-
-int ws_client_on_message(ws_client *client, ws_client_message_fn callback, void *user_data);
-
-int ws_client_on_drain(ws_client *client, ws_client_drain_fn callback, void *user_data);
-
-int ws_client_on_close(ws_client *client, ws_client_close_fn callback, void *user_data);
-
-int ws_client_on_error(ws_client *client, ws_client_error_fn callback, void *user_data);
-
-int ws_client_on_retry(ws_client *client, ws_client_retry_fn callback, void *user_data);
-
-int ws_client_on_end(ws_client *client, ws_client_end_fn callback, void *user_data);
 
 int ws_client_start(ws_client *client);
 
@@ -400,6 +390,20 @@ int ws_client_is_open(ws_client *client);
 int64_t ws_client_queued_bytes(ws_client *client);
 
 int ws_client_free(ws_client *client);
+
+int ws_client_on_open(ws_client *client, ws_client_open_fn callback, void *user_data);
+
+int ws_client_on_message(ws_client *client, ws_client_message_fn callback, void *user_data);
+
+int ws_client_on_drain(ws_client *client, ws_client_drain_fn callback, void *user_data);
+
+int ws_client_on_close(ws_client *client, ws_client_close_fn callback, void *user_data);
+
+int ws_client_on_error(ws_client *client, ws_client_error_fn callback, void *user_data);
+
+int ws_client_on_retry(ws_client *client, ws_client_retry_fn callback, void *user_data);
+
+int ws_client_on_end(ws_client *client, ws_client_end_fn callback, void *user_data);
 
 ws_loop *ws_loop_new(void);
 

@@ -1,12 +1,13 @@
 //! What is known of a connection.
 
+use super::client::HostedClient;
 use super::event::ws_conn;
-use super::handle::{self, ws_server};
+use super::handle::{self, ws_client, ws_server};
 use super::server::HostedServer;
 use super::{check_structure, guard};
-use crate::engine::facts::Place;
+use crate::engine::facts::{Facts, Place};
 use crate::engine::timers::ms_of;
-use crate::error::{Error, Status};
+use crate::error::{Error, Result, Status};
 use crate::sys::clock;
 use std::cell::RefCell;
 use std::ffi::{CString, c_char, c_int};
@@ -64,13 +65,42 @@ thread_local! {
 /// `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_info(server: *mut ws_server, conn: ws_conn, facts: *mut ws_conn_facts) -> c_int {
-    guard(|| {
-        // SAFETY: the caller's pointer leads to at least the size, which is its first field.
-        unsafe { check_structure(facts, "facts", "ws_conn_facts")? };
-        let (known, epoch_ms, topics) = handle::with(server, |hosted: &HostedServer| {
+    let ask = || {
+        handle::with(server, |hosted: &HostedServer| {
             let (known, epoch_ms) = hosted.server.facts(conn)?;
             Ok((known, epoch_ms, hosted.server.topics_of(conn)?))
-        })?;
+        })
+    };
+    // SAFETY: the contract of this function.
+    unsafe { tell(facts, ask) }
+}
+
+/// The same for the connection that a client has now: the address that it came from is the server's, or the proxy's, and the
+/// path that of its own request.
+///
+/// Any thread, and any callback but that of the close event. Errors: `WS_ERR_CLOSED` if it has none; the others of
+/// `ws_conn_info`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_info(client: *mut ws_client, facts: *mut ws_conn_facts) -> c_int {
+    let ask = || {
+        handle::with(client, |hosted: &HostedClient| {
+            let (known, epoch_ms) = hosted.client.facts()?;
+            Ok((known, epoch_ms, 0))
+        })
+    };
+    // SAFETY: the contract of this function.
+    unsafe { tell(facts, ask) }
+}
+
+/// Fills `facts` with what is known, when the clock of its ticks was 0, and how many topics there are.
+///
+/// # Safety
+/// `facts` is NULL or leads to at least its first field, which says how much more there is.
+unsafe fn tell(facts: *mut ws_conn_facts, ask: impl FnOnce() -> Result<(Facts, u64, usize)>) -> c_int {
+    guard(|| {
+        // SAFETY: the contract of this function.
+        unsafe { check_structure(facts, "facts", "ws_conn_facts")? };
+        let (known, epoch_ms, topics) = ask()?;
         let now_ms = clock::now_ms();
         let (remote, local) = (known.remote, known.place.local);
         let told = LENT.try_with(|lent| {

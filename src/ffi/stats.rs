@@ -1,11 +1,11 @@
 //! Counters.
 
-use super::handle::{self, ws_server};
+use super::client::HostedClient;
+use super::handle::{self, Hosted, ws_client, ws_server};
 use super::server::HostedServer;
 use super::{check_structure, guard};
 use crate::engine::stats::Stats;
 use crate::error::{Result, Status};
-use crate::server::Server;
 use std::ffi::c_int;
 
 /// What a server has counted since its start, over all reactors. It may grow at its end in later versions: the caller
@@ -222,7 +222,11 @@ impl ws_stats {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_stats(server: *mut ws_server, stats: *mut ws_stats) -> c_int {
     // SAFETY: the caller's pointer leads to at least the size, which is its first field.
-    unsafe { fill(server, stats, |server, sum| server.stats().map(|all| all.for_each(|stats| sum.add(stats)))) }
+    unsafe {
+        fill(server, stats, |hosted: &HostedServer, sum| {
+            hosted.server.stats().map(|all| all.for_each(|stats| sum.add(stats)))
+        })
+    }
 }
 
 /// The same for one reactor, counted from 0: the share of one thread in what `ws_server_stats` tells.
@@ -233,21 +237,33 @@ pub unsafe extern "C" fn ws_server_stats(server: *mut ws_server, stats: *mut ws_
 pub unsafe extern "C" fn ws_reactor_stats(server: *mut ws_server, reactor: c_int, stats: *mut ws_stats) -> c_int {
     let index = usize::try_from(reactor).unwrap_or(usize::MAX);
     // SAFETY: the caller's pointer leads to at least the size, which is its first field.
-    unsafe { fill(server, stats, |server, sum| server.reactor_stats(index).map(|stats| sum.add(stats))) }
+    unsafe {
+        fill(server, stats, |hosted: &HostedServer, sum| hosted.server.reactor_stats(index).map(|stats| sum.add(stats)))
+    }
+}
+
+/// The same for the thread of a client, with the numbers of all clients that share it. What only a server counts stays 0;
+/// `connections_accepted` are the connections that were made.
+///
+/// Any thread, from the start of the client on. Errors: as `ws_server_stats`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_stats(client: *mut ws_client, stats: *mut ws_stats) -> c_int {
+    // SAFETY: the caller's pointer leads to at least the size, which is its first field.
+    unsafe { fill(client, stats, |hosted: &HostedClient, sum| hosted.client.stats(|stats| sum.add(stats))) }
 }
 
 /// # Safety
 /// `stats` is NULL or leads to at least its first field, which says how much more there is.
-unsafe fn fill(
-    server: *mut ws_server,
+unsafe fn fill<T: Hosted>(
+    handle: *mut T::Handle,
     stats: *mut ws_stats,
-    add: impl FnOnce(&Server, &mut ws_stats) -> Result<()>,
+    add: impl FnOnce(&T, &mut ws_stats) -> Result<()>,
 ) -> c_int {
     guard(|| {
         // SAFETY: the contract of this function.
         unsafe { check_structure(stats, "stats", "ws_stats")? };
         let mut sum = ws_stats { size: size_of::<ws_stats>(), ..ws_stats::default() };
-        handle::with(server, |hosted: &HostedServer| add(&hosted.server, &mut sum))?;
+        handle::with(handle, |hosted: &T| add(hosted, &mut sum))?;
         // SAFETY: the caller says with `size` that there is room for all of it.
         unsafe { *stats = sum };
         Ok(Status::WS_OK as c_int)
