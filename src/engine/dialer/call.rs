@@ -22,12 +22,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// How long a call that is connected keeps its place, unless the answer is there before.
+const KEPT: Duration = Duration::from_millis(250);
+
 /// What calls work with.
 pub struct Desk {
     pub epoll: Epoll,
     pub network: Arc<dyn Network>,
     pub resolver: Resolver,
-    /// How many calls are connecting.
+    /// How many places are taken by calls that connect, or have just done so.
     pub connecting: Rc<Cell<usize>>,
     /// The time of this round.
     pub now: Instant,
@@ -51,11 +54,27 @@ pub struct Call {
 }
 
 enum Stage {
-    Delayed { until: Instant },
-    Resolving { host: Arc<str>, deadline: Instant },
-    Queued { addresses: Vec<Address>, left: Duration },
-    Connecting { race: Race, deadline: Instant, _seat: Seat },
-    Talking(Talk),
+    Delayed {
+        until: Instant,
+    },
+    Resolving {
+        host: Arc<str>,
+        deadline: Instant,
+    },
+    Queued {
+        addresses: Vec<Address>,
+        left: Duration,
+    },
+    Connecting {
+        race: Race,
+        deadline: Instant,
+        seat: Seat,
+    },
+    /// A server that has just taken a connection has it in a queue that is not long: the place is kept for a while.
+    Talking {
+        talk: Talk,
+        seat: Option<(Seat, Instant)>,
+    },
 }
 
 /// One of the places for calls that connect, taken as long as this lives.
@@ -89,7 +108,8 @@ impl Call {
             Stage::Connecting { race, deadline, .. } => {
                 Some(race.alarm().map_or(*deadline, |next| next.min(*deadline)))
             }
-            Stage::Talking(talk) => Some(talk.deadline),
+            Stage::Talking { talk, seat: Some((_, until)) } => Some(talk.deadline.min(*until)),
+            Stage::Talking { talk, seat: None } => Some(talk.deadline),
         }
     }
 
@@ -151,7 +171,7 @@ impl Call {
         let Stage::Queued { addresses, left } = &mut self.stage else { return Ok(None) };
         let race = Race::new(std::mem::take(addresses), desk.now);
         let deadline = after(desk.now, *left);
-        self.stage = Stage::Connecting { race, deadline, _seat: Seat::take(&desk.connecting) };
+        self.stage = Stage::Connecting { race, deadline, seat: Seat::take(&desk.connecting) };
         self.race(desk, Race::go_on)
     }
 
@@ -159,7 +179,7 @@ impl Call {
     pub fn ready(&mut self, ready: Ready, desk: &mut Desk) -> Progress {
         match &self.stage {
             Stage::Connecting { .. } => self.race(desk, |race, now, track| race.ready(ready, now, track)),
-            Stage::Talking(talk) if talk.token == ready.token => self.talk(desk),
+            Stage::Talking { talk, .. } if talk.token == ready.token => self.talk(desk),
             _ => Ok(None),
         }
     }
@@ -175,7 +195,13 @@ impl Call {
                 Err(self.place().connecting_took_too_long(race, connect_timeout))
             }
             Stage::Connecting { .. } => self.race(desk, Race::go_on),
-            Stage::Talking(talk) => Err(self.place().answer_took_too_long(talk, connect_timeout, handshake_timeout)),
+            Stage::Talking { talk, .. } if talk.deadline <= desk.now => {
+                Err(self.place().answer_took_too_long(talk, connect_timeout, handshake_timeout))
+            }
+            Stage::Talking { .. } => {
+                self.leave_place();
+                Ok(None)
+            }
         }
     }
 
@@ -218,13 +244,26 @@ impl Call {
             Some(_) => (Party::Proxy, deadline),
             None => (Party::Server, after(desk.now, self.plan.handshake_timeout)),
         };
-        self.stage = Stage::Talking(Talk::new((socket, token, to), started, with, deadline));
+        let talk = Talk::new((socket, token, to), started, with, deadline);
+        let over = Stage::Delayed { until: desk.now };
+        let seat = match std::mem::replace(&mut self.stage, over) {
+            Stage::Connecting { seat, .. } => Some((seat, desk.now + KEPT)),
+            _ => None,
+        };
+        self.stage = Stage::Talking { talk, seat };
         self.talk(desk)
+    }
+
+    /// Others may connect.
+    fn leave_place(&mut self) {
+        if let Stage::Talking { seat, .. } = &mut self.stage {
+            *seat = None;
+        }
     }
 
     fn talk(&mut self, desk: &mut Desk) -> Progress {
         loop {
-            let Stage::Talking(talk) = &mut self.stage else { return Ok(None) };
+            let Stage::Talking { talk, .. } = &mut self.stage else { return Ok(None) };
             let with = talk.with;
             match talk.go_on() {
                 News::Nothing => return Ok(None),
@@ -239,7 +278,7 @@ impl Call {
 
     fn failed_talk(&self, failure: impl FnOnce(Place<'_>, &Talk) -> Failure) -> Failure {
         match &self.stage {
-            Stage::Talking(talk) => failure(self.place(), talk),
+            Stage::Talking { talk, .. } => failure(self.place(), talk),
             _ => Failure::new(crate::error::Status::WS_ERR_PANIC, "a fault inside wspush; please report it"),
         }
     }
@@ -248,7 +287,7 @@ impl Call {
     fn end_talk(&mut self, response: &Response, desk: &Desk) -> Option<Connected> {
         let request = self.told(response)?;
         let over = Stage::Delayed { until: desk.now };
-        let Stage::Talking(mut talk) = std::mem::replace(&mut self.stage, over) else { return None };
+        let Stage::Talking { mut talk, .. } = std::mem::replace(&mut self.stage, over) else { return None };
         desk.epoll.remove(std::os::fd::AsFd::as_fd(&talk.socket));
         let received = talk.take_received();
         Some(Connected { socket: talk.socket, received, request })
@@ -256,7 +295,7 @@ impl Call {
 
     /// The response as hosts see it.
     fn told(&self, response: &Response) -> Option<Arc<Request>> {
-        let Stage::Talking(talk) = &self.stage else { return None };
+        let Stage::Talking { talk, .. } = &self.stage else { return None };
         let remote = match talk.to {
             Address::Tcp(address) => Peer::Tcp(address),
             _ => Peer::Unix,
@@ -317,7 +356,7 @@ impl Call {
         match std::mem::replace(&mut self.stage, over) {
             Stage::Resolving { host, .. } => desk.resolver.forget(&host, self.id),
             Stage::Connecting { mut race, .. } => race.hang_up(&desk.epoll),
-            Stage::Talking(talk) => hang_up(talk.socket, &desk.epoll),
+            Stage::Talking { talk, .. } => hang_up(talk.socket, &desk.epoll),
             Stage::Delayed { .. } | Stage::Queued { .. } => {}
         }
     }

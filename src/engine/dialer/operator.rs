@@ -1,7 +1,9 @@
 //! The dialer's thread: waits for sockets, orders and deadlines, and has the calls go on that they concern.
 //!
-//! At most [`PLACES`] calls connect at a time. Others wait in the order in which they were dialled; their time to connect
-//! does not run meanwhile.
+//! At most [`PLACES`] calls connect at a time, for the sake of our descriptors and of the queues of servers, which lose what
+//! does not fit. A place is kept until the answer is there, but no longer than a quarter of a second from the moment at which
+//! the connection is, so that servers that answer slowly delay nobody for long. Others wait in the order in which they were
+//! dialled; their time to connect does not run meanwhile.
 
 use super::call::{Call, Desk, Progress, call_of};
 use super::mailbox::{Mailbox, Order};
@@ -19,7 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Calls that connect at a time: of their descriptors nothing has come of yet.
+/// Calls that connect at a time, or have just done so.
 pub const PLACES: usize = 512;
 
 /// Sockets told of per wait.

@@ -17,11 +17,26 @@ fn crowd() -> usize {
 fn a_crowd_gets_in() {
     let crowd = crowd();
     let (sender, heads) = channel();
-    let address = server(move |mut stream| {
-        let head = read_head(&mut stream);
-        stream.write_all(switch(&head, "").as_bytes()).unwrap();
-        let key = head.lines().find(|line| line.starts_with("Sec-WebSocket-Key")).map(str::to_owned);
-        sender.send((key, stream)).unwrap();
+    // One with a long queue: this is not about what becomes of those that do not fit.
+    let any = Address::Tcp("127.0.0.1:0".parse().unwrap());
+    let listener = crate::sys::socket::Listener::bind(&any, 4096, false).unwrap();
+    let Address::Tcp(address) = *listener.address() else { panic!("a Unix socket") };
+    thread::spawn(move || {
+        let epoll = Epoll::new().unwrap();
+        epoll.add(std::os::fd::AsFd::as_fd(&listener), 1).unwrap();
+        let mut events = crate::sys::epoll::Events::with_capacity(1);
+        loop {
+            let Ok(socket) = listener.accept() else {
+                epoll.wait(&mut events, -1).unwrap();
+                continue;
+            };
+            let mut stream = TcpStream::from(std::os::fd::AsFd::as_fd(&socket).try_clone_to_owned().unwrap());
+            stream.set_nonblocking(false).unwrap();
+            let head = read_head(&mut stream);
+            stream.write_all(switch(&head, "").as_bytes()).unwrap();
+            let key = head.lines().find(|line| line.starts_with("Sec-WebSocket-Key")).map(str::to_owned);
+            sender.send((key, stream)).unwrap();
+        }
     });
     let looked_up = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&looked_up);
@@ -102,4 +117,20 @@ fn names_that_hang_cost_nobody_else() {
     let port = welcoming().port();
     dial(&stage.dialer, plan(&format!("ws://quick.example:{port}/"))).connected();
     drop(go);
+}
+
+#[test]
+fn servers_that_answer_slowly_delay_nobody_for_long() {
+    let fewest = PLACES + 10;
+    if crowd() < 2 * fewest {
+        return;
+    }
+    // Nobody accepts, and so nobody answers; the queue is long enough for all of them.
+    let any = Address::Tcp("127.0.0.1:0".parse().unwrap());
+    let listener = crate::sys::socket::Listener::bind(&any, 2048, false).unwrap();
+    let dialer = system();
+    let url = format!("ws://{}/", listener.address());
+    let silent: Vec<Dialled> = (0..fewest).map(|_| dial(&dialer, plan(&url))).collect();
+    dial(&dialer, plan(&format!("ws://{}/", welcoming()))).connected();
+    assert!(silent.iter().all(|call| call.outcome.try_recv().is_err()));
 }
