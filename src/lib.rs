@@ -4,7 +4,7 @@
 //! are open to Rust as well, though their shape may still change from version to version. From the top down:
 //!
 //! - [`ffi`]: the C API: argument checks, a guard, and calls down.
-//! - [`server`]: a server as a Rust program would hold it; [`options`] has all that can be set.
+//! - [`server`] and [`client`]: a server and a client as a Rust program would hold them; [`options`] has all that can be set.
 //! - [`engine`]: reactors, connections, queues, timers, ids.
 //! - [`protocol`]: RFC 6455 and its handshake, without input or output, for both roles.
 //! - [`sys`]: the kernel, behind safe types.
