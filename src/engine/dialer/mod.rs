@@ -4,11 +4,11 @@
 //!
 //! One thread does it for the whole process, and the [`Dialer`] is a handle to it: it is there as long as anybody holds one.
 //! It waits in an epoll of its own and nowhere else; whatever blocks, and that is the system's resolver, has
-//! threads of its own ([`resolver`]). A call dials once: whether to dial again, and when, is the business of whoever
+//! threads of its own (`resolver`). A call dials once: whether to dial again, and when, is the business of whoever
 //! dials, which says so with a delay.
 //!
-//! [`operator`] is the thread, [`call`] is one call with its stages, [`connecting`] and [`talking`] are the two
-//! long ones, and [`failures`] are the ways in which it all can end otherwise.
+//! `operator` is the thread, `call` is one call with its stages, `connecting` and `talking` are the two
+//! long ones, and `failures` are the ways in which it all can end otherwise.
 
 mod call;
 mod connecting;
