@@ -83,3 +83,19 @@ fn an_error_and_another_attempt() {
     assert_eq!(*last, json!({"event": "end", "exit": 3}));
     assert_eq!((end.code, end.errors.as_str()), (Some(3), ""));
 }
+
+#[test]
+fn what_never_began() {
+    for (arguments, name, word) in [
+        (&["wss://localhost"][..], "WS_ERR_UNSUPPORTED", "wss://"),
+        (&["ws://localhost", "--option", "origins=a"], "WS_ERR_OPTION", "origins"),
+        (&["ws://localhost", "--file", "/no/such/file"], "WS_ERR_ARGUMENT", "/no/such/file"),
+    ] {
+        let end = run_with(b"", &[arguments, &["--json"]].concat());
+        let told = lines(&end);
+        assert_eq!((&told[0]["event"], &told[0]["name"]), (&json!("error"), &json!(name)), "{told:?}");
+        assert!(told[0]["detail"].as_str().is_some_and(|detail| detail.contains(word)), "{told:?}");
+        assert_eq!(told[1..], [json!({"event": "end", "exit": 1})]);
+        assert!(end.errors.contains(word), "{end:?}");
+    }
+}

@@ -23,7 +23,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 use wspush::client::Client;
-use wspush::error::Error;
+use wspush::error::{Error, Status};
 use wspush::protocol::decoder::Kind;
 
 /// What this program takes where a server would be more careful: it prints what it was asked to fetch.
@@ -59,27 +59,28 @@ impl Heard {
 pub fn run(arguments: &Connect) -> u8 {
     match begin(arguments) {
         Ok((shared, news)) => stay(arguments, &shared, &news),
-        Err((code, why)) => {
+        Err(why) => {
+            let code = exit::of_failure(why.status);
             if arguments.loudness > Loudness::Quiet {
-                complain(&why);
+                complain(&why.detail);
             }
+            // Who reads the output alone is to know it, too.
+            Output::never_began(arguments, &why);
+            Output::end(arguments, code);
             code
         }
     }
 }
 
 /// Starts the client and the threads about it.
-fn begin(arguments: &Connect) -> Result<(Arc<Shared>, Receiver<News>), (u8, String)> {
-    let unusable = |why: String| (exit::USAGE, why);
-    let unset = |error: Error| (exit::of_failure(error.status), error.detail);
-    let no_thread = |error: std::io::Error| (exit::NOT_CONNECTED, format!("a thread: {error}"));
-
-    let inputs = input::open(&arguments.sources).map_err(unusable)?;
-    let client = set_up(arguments).map_err(unset)?;
+fn begin(arguments: &Connect) -> Result<(Arc<Shared>, Receiver<News>), Error> {
+    let no_thread = |error: std::io::Error| Error::system("start a thread", &error);
+    let inputs = input::open(&arguments.sources).map_err(|why| Error::new(Status::WS_ERR_ARGUMENT, why))?;
+    let client = set_up(arguments)?;
     let (tell, news) = mpsc::channel();
     let hear = tell.clone();
     signals::watch(move |signal| hear.send(News::Signal(signal)).unwrap_or_default()).map_err(no_thread)?;
-    client.start().map_err(unset)?;
+    client.start()?;
 
     let heard = Heard { start: Instant::now(), after: AtomicU64::new(0) };
     let shared = Arc::new(Shared { client, gate: Gate::default(), heard });

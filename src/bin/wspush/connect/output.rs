@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::time::Duration;
 use wspush::engine::request::Request;
-use wspush::error::Status;
+use wspush::error::{Error, Status};
 use wspush::protocol::decoder::Kind;
 
 /// Bytes of a binary message that a terminal gets to see.
@@ -107,13 +107,7 @@ impl Output {
             complain(&harmless(detail, false));
         }
         if self.form == Form::Json {
-            let mut line = Line::of("error");
-            line.text("name", &status.name().to_string_lossy()).text("detail", detail);
-            match response {
-                Some(response) => line.number("status", response.status().into()).pairs("headers", headers(response)),
-                None => line.raw("status", "null").raw("headers", "[]"),
-            };
-            self.out.write_all(line.end())?;
+            self.out.write_all(json_error(status, detail, response).end())?;
         }
         Ok(())
     }
@@ -134,10 +128,17 @@ impl Output {
         self.out.flush()
     }
 
+    /// What there is to be told if there is no connection to be tried.
+    pub fn never_began(arguments: &Connect, why: &Error) {
+        if arguments.json {
+            // Who has read enough may be gone.
+            let _ = io::stdout().write_all(json_error(why.status, &why.detail, None).end());
+        }
+    }
+
     /// The last line there is.
     pub fn end(arguments: &Connect, exit: u8) {
         if arguments.json {
-            // Who has read enough may be gone.
             let _ = io::stdout().write_all(Line::of("end").number("exit", exit.into()).end());
         }
     }
@@ -172,6 +173,16 @@ fn json_message(kind: Kind, payload: &[u8]) -> Line {
     match kind {
         Kind::Text => line.text("type", "text").text("data", &String::from_utf8_lossy(payload)),
         Kind::Binary => line.text("type", "binary").text("data", &BASE64_STANDARD.encode(payload)),
+    };
+    line
+}
+
+fn json_error(status: Status, detail: &str, response: Option<&Request>) -> Line {
+    let mut line = Line::of("error");
+    line.text("name", &status.name().to_string_lossy()).text("detail", detail);
+    match response {
+        Some(response) => line.number("status", response.status().into()).pairs("headers", headers(response)),
+        None => line.raw("status", "null").raw("headers", "[]"),
     };
     line
 }
