@@ -160,11 +160,14 @@ final class ClientTest extends TestCase
         [$peer, $port] = Process::announcing(self::PEER);
         $client = new PushClient("ws://127.0.0.1:$port/bye");
         $client->connect(10);
-        $peer->waitFor('/^close 4001/m');
         self::assertSame('hello', (string) $client->receive(10));
-        $this->expectException(ClosedException::class);
-        $this->expectExceptionMessage('4001 (go away)');
-        $client->receive(10);
+        try {
+            $client->receive(10);
+            self::fail('received');
+        } catch (ClosedException $closed) {
+            self::assertStringContainsString('4001 (go away)', $closed->getMessage());
+        }
+        $peer->waitFor('/^close 4001/m');
     }
 
     public function testItStartsAgainAfterItsEnd(): void
@@ -276,6 +279,29 @@ final class ClientTest extends TestCase
             self::fail('received');
         } catch (ClosedException $closed) {
             self::assertSame(1002, $closed->closeCode);
+        }
+    }
+
+    public function testAnswersToWhatCameBeforeABreachStillCount(): void
+    {
+        foreach (['receive' => false, 'run' => true] as $reacts) {
+            [$process, $port] = Process::announcing(__DIR__ . '/fixtures/stand-in.php', 'breach');
+            $client = new PushClient("ws://127.0.0.1:$port/");
+            if ($reacts) {
+                $client->on('message', fn (PushClient $client, string $data) => $client->push("answer to $data"));
+                $client->run();
+            } else {
+                $client->connect(10);
+                $client->send('answer to ' . $client->receive(10));
+                try {
+                    $client->receive(10);
+                    self::fail('received');
+                } catch (ClosedException $closed) {
+                    self::assertSame(1002, $closed->closeCode);
+                }
+            }
+            $process->waitFor('/^done$/m');
+            self::assertStringEndsWith('frame 1 ' . bin2hex('answe') . "\nframe 8 " . bin2hex("\x03\xea") . bin2hex('res') . "\ndone\n", $process->output);
         }
     }
 

@@ -348,6 +348,7 @@ impl Reactor {
         }
         self.take_incoming(wire);
         self.tell_closed(wire, close::ABNORMAL, "");
+        self.lose(wire.id);
         if matches!(wire.state, State::Leaving(_)) {
             self.delivery.end_leaving();
         }

@@ -83,6 +83,7 @@ impl Reactor {
         if let State::Leaving(close) = &mut wire.state {
             let close = std::mem::take(&mut **close);
             self.part(wire, &close);
+            self.lose(wire.id);
         }
     }
 
@@ -146,7 +147,10 @@ impl Reactor {
             self.link.stats.closed(code).add(1);
             self.log(Level::Debug, |link| format!("{}: closed with {code} {reason:?}", named(link, wire)));
             self.delivery.close(wire.id, code, reason);
-            self.lose(wire.id);
+            // One that is leaving is its client's for as long as answers to what came before may be pushed.
+            if !matches!(wire.state, State::Leaving(_)) {
+                self.lose(wire.id);
+            }
         }
     }
 
