@@ -9,9 +9,9 @@ use super::super::pool::POOLED_MIN;
 use super::super::registry::Phase;
 use super::super::turn;
 use super::{Fate, Reactor};
-use crate::protocol::Violation;
 use crate::protocol::decoder::Event;
 use crate::protocol::frame::{ControlFrame, Opcode};
+use crate::protocol::{Role, Violation};
 use std::io;
 
 /// Bytes that are received at a time where a request is expected. What a client sends behind it is kept, and looked at
@@ -293,10 +293,17 @@ impl Reactor {
             }
             Delivery::Each(handlers) => {
                 let Some(handler) = handlers.of(id) else { return Ok(0) };
-                conn.decoder.short_messages(input, &self.limits, |kind, payload| {
+                conn.decoder.short_unmasked_messages(input, &self.limits, |kind, payload| {
                     link.stats.messages_in.add(1);
                     handler.message(kind, payload);
                     link.is_steady()
+                })
+            }
+            Delivery::Batches(writer) if link.role == Role::Client => {
+                conn.decoder.short_unmasked_messages(input, &self.limits, |kind, payload| {
+                    link.stats.messages_in.add(1);
+                    writer.batch(payload.len()).push_message(id, kind, payload);
+                    true
                 })
             }
             Delivery::Batches(writer) => conn.decoder.short_messages(input, &self.limits, |kind, payload| {

@@ -260,10 +260,14 @@ proptest! {
         let (mut decoder, mut seen, mut used, mut input) = (Decoder::new(role), Vec::new(), 0, bytes.clone());
         loop {
             let before = seen.len();
-            let taken = decoder.short_messages(&mut input[used..], &limits, |kind, payload| {
+            let deliver = |kind, payload: &[u8]| {
                 seen.push(Seen::Message(kind, payload.to_vec()));
                 seen.len() < before + wanted
-            });
+            };
+            let taken = match role {
+                Role::Server => decoder.short_messages(&mut input[used..], &limits, deliver),
+                Role::Client => decoder.short_unmasked_messages(&input[used..], &limits, deliver),
+            };
             match taken.and_then(|taken| {
                 used += taken;
                 decoder.step(&mut input[used..], &limits)
