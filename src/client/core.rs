@@ -351,6 +351,16 @@ impl Owner for Core {
         Some(std::mem::take(&mut state.kept))
     }
 
+    fn turned_away(&self) -> Option<Next> {
+        let mut state = lock(&self.state);
+        if state.stage != Stage::Arriving {
+            return None;
+        }
+        let next = self.go_on(&mut state, None);
+        self.end_loop(next);
+        Some(next)
+    }
+
     fn offline(&self, conn: ConnId, stops: bool) -> Next {
         let mut state = lock(&self.state);
         state.closing |= stops;

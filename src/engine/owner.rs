@@ -42,6 +42,8 @@ pub trait Owner: Send + Sync {
     /// It has this connection, which is open. Returns what was kept to be sent until now; `None` if the client wants no
     /// connection any more.
     fn online(&self, conn: ConnId) -> Option<Kept>;
+    /// There is no room for its connection. Returns what comes next; `None` if the client wants none any more.
+    fn turned_away(&self) -> Option<Next>;
     /// It has lost that connection. Returns what comes next, which is the end if its loop `stops`.
     fn offline(&self, conn: ConnId, stops: bool) -> Next;
     /// Its host was told of the end.

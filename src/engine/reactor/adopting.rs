@@ -6,6 +6,7 @@ use super::super::owner::{ClientHandler, Failed, Next, Owner};
 use super::super::registry::{ConnId, Phase};
 use super::super::request::Request;
 use super::{Fate, Reactor};
+use crate::error::Status;
 use crate::protocol::Role;
 use crate::protocol::close;
 use crate::sys::socket::Socket;
@@ -35,8 +36,21 @@ impl Reactor {
     pub(super) fn adopt(&mut self, newcomer: Newcomer) {
         let Newcomer { owner, socket, received, response } = newcomer;
         self.link.stats.connections_accepted.add(1);
-        let Some(id) = self.ids.take(&self.link.registry) else { return self.drop_newcomer() };
-        let Some(kept) = self.watch(&socket, id).then(|| owner.online(id)).flatten() else {
+        let Some(id) = self.ids.take(&self.link.registry) else {
+            return self.refuse_newcomer(
+                &*owner,
+                Status::WS_ERR_LIMIT,
+                "the loop has as many connections as it can have",
+            );
+        };
+        if let Err(error) = self.epoll.add(socket.as_fd(), id) {
+            self.ids.give_back(&self.link.registry, id);
+            return self.refuse_newcomer(&*owner, Status::WS_ERR_SYSTEM, &format!("watch the connection: {error}"));
+        }
+        // Before its client has it, for that may push at once: what it pushes comes behind what was kept.
+        self.link.registry.change_phase(id, Phase::Shut, Phase::Open);
+        let Some(kept) = owner.online(id) else {
+            self.link.registry.shut(id);
             self.ids.give_back(&self.link.registry, id);
             return self.drop_newcomer();
         };
@@ -59,7 +73,6 @@ impl Reactor {
         self.connections[slot] = Some(conn);
         self.link.stats.connections_open.set(self.ids.live() as u64);
         self.link.facts.put(&self.link.registry, id, &response, self.now);
-        self.link.registry.change_phase(id, Phase::Shut, Phase::Open);
         self.with(id, |reactor, conn| {
             if !kept.frames.is_empty() {
                 reactor.queue(&mut conn.wire, &kept.frames);
@@ -67,11 +80,6 @@ impl Reactor {
             }
             reactor.begin(conn, response)
         });
-    }
-
-    /// Whether its readiness will be reported.
-    fn watch(&self, socket: &Socket, id: ConnId) -> bool {
-        self.epoll.add(socket.as_fd(), id).is_ok()
     }
 
     /// Tells that a connection is open, and works off what came behind the response.
@@ -86,6 +94,13 @@ impl Reactor {
         self.send_answers(&mut conn.wire);
         self.list_unread(&mut conn.wire);
         if fate == Fate::Ends { fate } else { self.flush(&mut conn.wire) }
+    }
+
+    fn refuse_newcomer(&mut self, owner: &dyn Owner, status: Status, detail: &str) {
+        self.drop_newcomer();
+        if let Some(next) = owner.turned_away() {
+            self.tell(owner, Some(&Failed { status, detail: detail.to_owned(), response: None }), next);
+        }
     }
 
     fn drop_newcomer(&self) {
