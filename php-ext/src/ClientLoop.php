@@ -26,8 +26,8 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
     /** How long run() waits for events at a stretch, as Server::run(). */
     private const WAIT_MS = 1000;
 
-    /** @var list<Client> added and not started */
-    private array $added = [];
+    /** @var \SplObjectStorage<Client, null> added and not started */
+    private \SplObjectStorage $added;
     private bool $taking = false;
 
     /**
@@ -38,6 +38,7 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
     public function __construct(?string $library = null)
     {
         parent::__construct($library);
+        $this->added = new \SplObjectStorage();
     }
 
     /**
@@ -51,7 +52,7 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
     public function add(Client $client): static
     {
         $client->belongTo($this);
-        $this->added[] = $client;
+        $this->added->attach($client);
 
         return $this;
     }
@@ -59,8 +60,8 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
     /** @throws Exception as Client::start(): of the first that cannot be started */
     public function start(): void
     {
-        foreach ($this->added as $client) {
-            $client->isRunning() || $client->start();
+        foreach (\iterator_to_array($this->added, false) as $client) {
+            $client->start();
         }
     }
 
@@ -137,8 +138,8 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
     /** @internal called by Client::start(), before C starts it */
     public function include(Client $client): void
     {
-        $this->added = \array_values(\array_filter($this->added, static fn (Client $other): bool => $other !== $client));
         $this->engineAdd($client);
+        $this->added->detach($client);
     }
 
     /** @internal called by Client::start(), which has failed */

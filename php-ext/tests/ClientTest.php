@@ -335,6 +335,50 @@ final class ClientTest extends TestCase
         self::assertGreaterThan(0, $drained);
     }
 
+    public function testWhatArrivesWhileSendWaitsIsBounded(): void
+    {
+        [$process, $port] = Process::announcing(__DIR__ . '/fixtures/stand-in.php', 'flood');
+        $client = new PushClient("ws://127.0.0.1:$port/", ['max_queued_bytes' => '64K', 'max_message_size' => '2M']);
+        $client->connect(10);
+        $before = memory_get_usage();
+        for ($i = 0; $i < 400; ++$i) {
+            $client->sendBinary(str_repeat('x', 65536)); // 25 MiB, more than any kernel keeps
+        }
+        self::assertLessThan(24 << 20, memory_get_usage() - $before);
+        for ($i = 0; $i < 40; ++$i) {
+            $message = $client->receive(20);
+            self::assertSame(1 << 20, strlen((string) $message), "message $i");
+        }
+        self::assertNull($client->receive(0));
+    }
+
+    public function testAForkLeavesTheClientToTheParent(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $process = new Process([Programs::file(<<<PHP
+            \$client = new WsPush\\Client('ws://127.0.0.1:$port/');
+            \$client->connect(10);
+            if (pcntl_fork() === 0) {
+                try {
+                    \$client->send('from the child');
+                    echo "sent\\n";
+                } catch (WsPush\\Exception \$exception) {
+                    echo "child {\$exception->getCode()}\\n";
+                }
+                \$own = new WsPush\\Client('ws://127.0.0.1:$port/hello');
+                \$own->connect(10);
+                echo "child {\$own->receive(10)}\\n";
+                exit(0);
+            }
+            pcntl_wait(\$status);
+            \$client->send('parent');
+            echo \$client->receive(10), "\\n";
+            \$client->close();
+            PHP)]);
+        self::assertSame(0, $process->wait(), $process->errors);
+        self::assertSame('child ' . Exception::FORKED . "\nchild hello\nparent\n", $process->output);
+    }
+
     /** @return iterable<string, array{\Closure(int): mixed, int}> */
     public static function mistakes(): iterable
     {

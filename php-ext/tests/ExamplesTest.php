@@ -58,6 +58,26 @@ final class ExamplesTest extends TestCase
         self::assertStringContainsString('usage: php echo.php PORT', $process->errors);
     }
 
+    public function testTheClientSendsLinesAndPrintsWhatComesBack(): void
+    {
+        [$server, $port] = Process::announcing(self::EXAMPLES . '/echo.php', '0');
+        $command = [PHP_BINARY, self::EXAMPLES . '/client.php', "ws://127.0.0.1:$port/"];
+        $process = proc_open($command, [['pipe', 'r'], ['pipe', 'w'], ['pipe', 'w']], $pipes);
+        self::assertIsResource($process);
+        stream_set_timeout($pipes[1], 20);
+        fwrite($pipes[0], "eins\nzwei\n");
+        self::assertSame("eins\n", fgets($pipes[1]));
+        self::assertSame("zwei\n", fgets($pipes[1]));
+        fclose($pipes[0]);
+        self::assertSame('', stream_get_contents($pipes[1]));
+        self::assertSame("closed with 1000 \n", stream_get_contents($pipes[2]));
+        self::assertSame(0, proc_close($process));
+
+        $process = new Process([self::EXAMPLES . '/client.php', 'ws://127.0.0.1:' . Programs::freePort()]);
+        self::assertSame(1, $process->wait());
+        self::assertStringContainsString('refused', $process->errors);
+    }
+
     public function testTheChatPageIsServedByTheSameProcess(): void
     {
         [$process, $port] = Process::announcing(self::EXAMPLES . '/chat.php', '0');

@@ -42,6 +42,26 @@ final class FacadesTest extends TestCase
             PHP));
     }
 
+    public function testSwoolesCoroutinesComeWithItsClientAlone(): void
+    {
+        self::assertSame('run no no yes yes yes -1', self::outputOf(<<<'PHP'
+            $has = fn ($class) => class_exists($class) ? 'yes' : 'no';
+            Co\run(function (string $word) { echo "$word "; }, 'run');
+            echo $has('Swoole\Coroutine'), ' ';
+            new Swoole\WebSocket\Server('127.0.0.1', 0);
+            echo $has('Swoole\Coroutine'), ' ', $has('Swoole\Coroutine\Http\Client'), ' ', $has('Swoole\Coroutine'), ' ';
+            echo $has('Workerman\Connection\AsyncTcpConnection'), ' ', Swoole\Coroutine::getCid();
+            PHP));
+    }
+
+    public function testARunOfTheProgramsOwnStays(): void
+    {
+        self::assertSame('own', self::outputOf(
+            'Swoole\Coroutine\run(fn () => null);',
+            'eval(\'namespace Swoole\Coroutine; function run($fn) { echo "own"; }\');',
+        ));
+    }
+
     public function testConstantsAreThereAndOnesThatWereStay(): void
     {
         self::assertSame('1 2 9 1000 77', self::outputOf(

@@ -27,6 +27,8 @@ abstract class Client extends Native
     protected readonly Inbox $inbox;
     /** Messages go to the inbox, if there is no handler for them. */
     protected bool $collects = false;
+    /** It was told as open, and not as closed since. */
+    private bool $isUp = false;
     private ?\FFI\CData $handle = null;
 
     /**
@@ -123,7 +125,8 @@ abstract class Client extends Native
     /** Whether there is a connection that messages can be sent on now. */
     public function isOpen(): bool
     {
-        return $this->handle !== null && $this->ffi->ws_client_is_open($this->handle) === 1;
+        // What the server has closed still takes answers to what came before, for a moment, and counts as open to C.
+        return $this->isUp && $this->handle !== null && $this->ffi->ws_client_is_open($this->handle) === 1;
     }
 
     /** Bytes that wait in the engine to be sent. */
@@ -176,11 +179,13 @@ abstract class Client extends Native
                 break;
             case self::EVENT_OPEN:
                 $response = $this->response($event->request);
+                $this->isUp = true;
                 $this->opened($response);
                 $on->open !== null && $this->call('open', 0, $on->open, $this, $response);
                 break;
             case self::EVENT_CLOSE:
                 $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
+                $this->isUp = false;
                 $this->closed($event->code, $reason);
                 $on->close !== null && $this->call('close', 0, $on->close, $this, $event->code, $reason);
                 break;
@@ -231,6 +236,7 @@ abstract class Client extends Native
         }
         $this->handle = $handle;
         $this->numbers = null;
+        $this->isUp = false;
     }
 
     protected function engineFree(): void
