@@ -139,9 +139,12 @@ impl Core {
         &self.link
     }
 
-    /// Makes the first attempt.
+    /// Makes the first attempt, unless somebody was so quick as to close it before that.
     pub(super) fn begin(&self, plan: Arc<Plan>) {
         let mut state = lock(&self.state);
+        if state.closing {
+            return;
+        }
         state.plan = Some(plan);
         self.dial(&mut state, Duration::ZERO);
     }
@@ -181,10 +184,16 @@ impl Core {
         if state.closing || state.stage.is_over() {
             return Err(Error::new(Status::WS_ERR_CLOSED, "the client is closed"));
         }
-        match state.stage {
-            Stage::Online(conn) if conn != before => return self.link.send(conn, kind.into(), payload),
-            _ if self.policy.max_offline_bytes == 0 => return Err(offline()),
-            _ => {}
+        if let Stage::Online(conn) = state.stage {
+            // There is another meanwhile; unless that closes already.
+            let sent = if conn == before { Err(offline()) } else { self.link.send(conn, kind.into(), payload) };
+            match sent {
+                Err(error) if error.status == Status::WS_ERR_CLOSED => {}
+                result => return result,
+            }
+        }
+        if self.policy.max_offline_bytes == 0 {
+            return Err(offline());
         }
         let (kept, most) = (state.kept.frames.len(), self.policy.max_offline_bytes);
         if kept + self.link.frame_length(payload.len()) > most {
@@ -262,7 +271,8 @@ impl Core {
         let (released, done) = Signal::new();
         // A loop that takes no more commands calls nobody, and drops what it was to say.
         let _ = self.link.enqueue(Command::Release(conn, done));
-        if self.handler.is_some() {
+        // The loop cannot wait for itself: a host in Rust may let go of a client in a callback.
+        if self.handler.is_some() && !self.link.is_this_thread() {
             released.wait();
         }
     }

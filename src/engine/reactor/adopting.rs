@@ -174,3 +174,6 @@ enum Told {
     /// Whoever takes the events.
     Queue,
 }
+
+#[cfg(test)]
+mod tests;
