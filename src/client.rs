@@ -321,10 +321,14 @@ impl Client {
     /// Ends it at once. When this returns, no callback runs, and none will; calls of [`Client::poll`] have ended.
     pub fn retire(&self) {
         let Some(Running { core, home, alone }) = self.running.get() else { return };
+        if home.running().is_err() {
+            // In a forked child there is nothing to end, and whatever was locked at the fork is locked for ever.
+            return;
+        }
         if *alone {
             core.abandon();
             home.retire();
-        } else if home.running().is_ok() {
+        } else {
             core.release();
         }
     }

@@ -12,11 +12,13 @@ use crate::engine::site::Site;
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::Role;
-use std::sync::{Arc, Mutex, OnceLock, TryLockError, Weak};
+use crate::sys::process;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-/// Loops that are shared by clients with callbacks, each by those whose options for the engine are the same.
-static OF_CALLBACKS: Mutex<Vec<Weak<Loop>>> = Mutex::new(Vec::new());
+/// Loops that are shared by clients with callbacks, each by those whose options for the engine are the same. A list for each
+/// process, by the number of forks before it: a lock that somebody held during a fork is locked for good in the child.
+static OF_CALLBACKS: [Mutex<Vec<Weak<Loop>>>; 8] = [const { Mutex::new(Vec::new()) }; 8];
 
 /// What clients share. It starts with the first of them.
 #[derive(Default)]
@@ -35,16 +37,16 @@ impl Loop {
 
     /// The loop of all clients with callbacks that have these options.
     pub(super) fn of_callbacks(options: &Options) -> Result<Arc<Self>> {
-        let mut loops = match OF_CALLBACKS.try_lock() {
-            Ok(loops) => loops,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Another thread starts a client, or did so when this process was forked: then it is locked for ever.
-            Err(TryLockError::WouldBlock) => return Ok(Arc::default()),
-        };
+        process::watch_forks();
+        let list = &OF_CALLBACKS[process::fork_generation() as usize % OF_CALLBACKS.len()];
+        // Declared before the lock: a loop that others let go of meanwhile ends here, and must not end under it.
+        let mut there: Vec<Arc<Self>> = Vec::new();
+        let mut loops = lock(list);
         loops.retain(|shared| shared.strong_count() > 0);
-        let is_it = |shared: &Arc<Self>| shared.link(options, false).is_ok();
-        if let Some(found) = loops.iter().filter_map(Weak::upgrade).find(is_it) {
-            return Ok(found);
+        there.extend(loops.iter().filter_map(Weak::upgrade));
+        let is_it = |shared: &&Arc<Self>| shared.running().is_ok() && shared.link(options, false).is_ok();
+        if let Some(found) = there.iter().find(is_it) {
+            return Ok(Arc::clone(found));
         }
         let made = Arc::new(Self::default());
         made.link(options, false)?;
@@ -121,7 +123,7 @@ impl Drop for Loop {
 }
 
 fn start(options: &Options, polled: bool) -> Result<Running> {
-    crate::sys::process::watch_forks();
+    process::watch_forks();
     let system = |what: &'static str| move |error: std::io::Error| Error::system(what, &error);
     let options = Arc::new(options.clone());
     let events = match polled {
