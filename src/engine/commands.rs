@@ -299,8 +299,9 @@ impl CommandQueue {
 
     /// Takes no more commands, and drops those that wait. Returns how many bytes were to be sent to whom.
     pub fn close(&self) -> Vec<(ConnId, usize)> {
-        let mut commands = self.lock();
-        let dropped = std::mem::replace(&mut *commands, Commands { closed: true, ..Commands::default() });
+        let closed = Commands { closed: true, ..Commands::default() };
+        // What falls with them may be the last of a client, and whatever its host has left there: the lock is free by then.
+        let dropped = std::mem::replace(&mut *self.lock(), closed);
         let bytes = |command| match command {
             Command::Send { to, length, .. } => Some((to, length)),
             Command::SendWhole(to, bytes) | Command::SendPiece(to, bytes) => Some((to, bytes.len())),

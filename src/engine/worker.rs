@@ -15,6 +15,7 @@
 use super::commands::CommandQueue;
 use super::events::this_thread;
 use super::link::Link;
+use super::outbox::GATHER_MAX;
 use super::registry::ConnId;
 use super::turn::{DIRECT_MIN, Host};
 use crate::protocol::decoder::Kind;
@@ -159,6 +160,10 @@ impl Own {
     /// The same for a client, whose payload is masked before it goes into the ring.
     #[inline(never)]
     fn write_masked(&mut self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Waiting> {
+        if payload.len() > GATHER_MAX {
+            // It is masked once, into a buffer of its own, which the queue passes on.
+            return None;
+        }
         self.masked.clear();
         frame::write(&mut self.masked, opcode, true, self.link.mask(), payload);
         self.producer.push([&to.to_ne_bytes(), &self.masked, &[]]).then_some(self.waiting)
