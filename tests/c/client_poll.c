@@ -114,6 +114,29 @@ static void again(const struct listener *listener)
     close(fd);
 }
 
+/* The server goes, or breaks the protocol, right behind a message: the answer to that still counts, and goes out before the
+ * Close. */
+static void an_answer_to_the_last_message(const struct listener *listener, const char *last, size_t length, int code)
+{
+    struct client_poller poller = polled(listener->url);
+    CHECK_OK(ws_client_start(poller.client));
+    int fd = OPEN_NEXT(listener);
+    EXPECT_CLIENT_EVENT(&poller, WS_EVENT_OPEN);
+    send_bytes(fd, last, length);
+    EXPECT_CLIENT_EVENT(&poller, WS_EVENT_MESSAGE);
+    CHECK_OK(ws_client_push(poller.client, "answer", 6, WS_TEXT));
+    CHECK_INT(code, EXPECT_CLIENT_EVENT(&poller, WS_EVENT_CLOSE)->code);
+    CHECK_OK(ws_client_push(poller.client, "and another", 11, WS_TEXT));
+    CHECK_INT(poller.count, poller.next);
+    EXPECT_CLIENT_EVENT(&poller, WS_EVENT_END);
+    CHECK_STATUS(WS_ERR_CLOSED, ws_client_push(poller.client, "late", 4, WS_TEXT));
+    EXPECT_FROM_CLIENT(fd, "answer");
+    EXPECT_FROM_CLIENT(fd, "and another");
+    EXPECT_CLOSE_FROM_CLIENT(fd, code);
+    close(fd);
+    expect_over(&poller);
+}
+
 /* The end comes even to a client that was given up before it opened. */
 static void given_up(const struct listener *listener)
 {
@@ -156,6 +179,8 @@ int main(void)
     a_life(&listener);
     a_failure(&listener);
     again(&listener);
+    an_answer_to_the_last_message(&listener, "\x81\x05" "hello" "\x88\x02\x03\xe8", 11, 1000);
+    an_answer_to_the_last_message(&listener, "\x81\x05" "hello" "\xc1\x01x", 10, 1002);
     given_up(&listener);
     a_host_that_is_slow(&listener);
     close(listener.fd);
