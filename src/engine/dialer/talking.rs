@@ -81,9 +81,10 @@ impl Talk {
     /// Sends and receives what can be.
     pub fn go_on(&mut self) -> News {
         let sent = self.send();
-        // What has come before the connection broke may say why it did.
+        // What has come before the connection broke may say why it did. An end does not: the kernel tells of a reset once, and
+        // of an end from then on.
         match (self.receive(), sent) {
-            (News::Nothing, Err(error)) => News::Broken(error),
+            (News::Nothing | News::Ended, Err(error)) => News::Broken(error),
             (news, _) => news,
         }
     }
@@ -126,5 +127,40 @@ impl Talk {
                 Step::Failed { error, response } => return News::Refused(error, response),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::handshake::negotiation::Upgrade;
+    use crate::protocol::url::Url;
+    use crate::sys::epoll::{Epoll, Events};
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::{AsFd, OwnedFd};
+
+    #[test]
+    fn a_reset_before_the_request_is_no_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let mut stream = TcpStream::connect(to).unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        // What is closed with bytes unread is reset.
+        stream.write_all(b"x").unwrap();
+        peer.peek(&mut [0]).unwrap();
+        drop(peer);
+        stream.set_nonblocking(true).unwrap();
+        let socket = Socket::from(OwnedFd::from(stream));
+        let (epoll, mut events) = (Epoll::new().unwrap(), Events::with_capacity(1));
+        epoll.add(socket.as_fd(), 1).unwrap();
+        while events.len() == 0 || !events.get(0).gone {
+            epoll.wait(&mut events, 10_000).unwrap();
+        }
+        let url = Url::parse("ws://localhost/").unwrap();
+        let upgrade = Upgrade { max_head: 1024, ..Upgrade::default() };
+        let started = Negotiation::start(&url, None, &upgrade, true, &[0; 16]).unwrap();
+        let mut talk = Talk::new((socket, 1, Address::Tcp(to)), started, Party::Server, Instant::now());
+        assert!(matches!(talk.go_on(), News::Broken(_)));
     }
 }
