@@ -53,7 +53,7 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
      *        "user:password@" before the host for basic authentication. It is judged by start()
      * @param array<string, string|int|float|bool|list<string>> $options the engine's options by name: connect_timeout (10 s),
      *        subprotocols, reconnect (off), max_message_size (1M), proxy, max_redirects (0) and more. Sizes in bytes or with K, M, G; times
-     *        in seconds or with ms, s, m; true and false are on and off; a list is joined by commas
+     *        in seconds, fractions too, or with ms, s, m; true and false are on and off; a list is joined by commas
      * @param array<string, string|list<string>> $headers more fields for the request; a list sends the field several times
      * @param string|null $library path of libwspush.so. Null: the environment variable WSPUSH_LIBRARY, else the
      *        package's lib/, the build tree, the system's loader
@@ -110,8 +110,8 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
     }
 
     /**
-     * Starts if need be, and waits until the connection is open. With the option reconnect, attempts that fail are followed by
-     * others meanwhile.
+     * Starts if need be, and waits until the connection is open, or open again. With the option reconnect, attempts that fail are
+     * followed by others meanwhile.
      *
      * @param float|null $timeout seconds; then it is given up. Null: as long as connect_timeout, handshake_timeout and
      *                            reconnect_attempts let it try
@@ -128,7 +128,9 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
         if (!$this->running) {
             $this->start();
         }
-        while ($this->openings === 0) {
+        // Those that have opened and closed by the next look count, too: what they have brought is to be received.
+        $before = $this->isOpen() ? -1 : $this->openings;
+        while ($this->openings <= $before) {
             if (!$this->running) {
                 throw $this->lastFailure ?? new ConnectException("connect $this->url: it was closed before it opened", Exception::CONNECT);
             }
@@ -143,12 +145,12 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
     }
 
     /**
-     * Sends a text message. If max_queued_bytes wait already it waits until the server has taken some of them; messages
-     * that arrive meanwhile are kept for receive(). Inside a handler and in a loop it does not wait; push() tells by what it returns.
+     * Sends a text message. If max_queued_bytes wait already, or max_offline_bytes for the next connection, it waits until the
+     * server has taken some of them; messages that arrive meanwhile are kept for receive(). Inside a handler and in a loop it does not wait; push() tells by what it returns.
      *
      * @param string $data UTF-8
      *
-     * @throws ClosedException there is no connection, and no room in the queue for the next one (option max_offline_bytes)
+     * @throws ClosedException there is no connection, and without the option max_offline_bytes no queue for the next one
      * @throws Exception UTF8, TOO_LARGE; STATE: not started; QUEUE_FULL: where it cannot wait
      */
     public function send(string $data): void

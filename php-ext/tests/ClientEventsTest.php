@@ -83,7 +83,8 @@ final class ClientEventsTest extends TestCase
         self::assertTrue($client->isRunning());
         self::assertFalse($client->isOpen());
         $client->reconnect();
-        $this->pollUntil($client, fn (): bool => $client->isOpen());
+        self::assertSame(101, $client->connect(10)->status, 'which waits for the next one');
+        self::assertTrue($client->isOpen());
         $client->close();
         self::assertSame(['open 101', 'close 1006 ', 'retry', 'open 101', 'close 1000 ', 'end'], $this->told);
     }
@@ -202,6 +203,30 @@ final class ClientEventsTest extends TestCase
         self::assertSame(array_fill(0, 100, 'close 1000'), $this->told);
         self::assertCount(0, $loop);
         self::assertFalse($loop->isRunning());
+    }
+
+    public function testLargeMessagesInALoop(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $loop = new ClientLoop();
+        $sizes = [0, 20, 2047, 65_536, 65_537, 300_000, 1_000_000];
+        $right = 0;
+        for ($i = 0; $i < 5; ++$i) {
+            $client = new PushClient("ws://127.0.0.1:$port/");
+            $client->on('open', fn (PushClient $client) => array_map(
+                fn (int $size) => $client->push(str_repeat("$i", $size), PushClient::BINARY),
+                $sizes,
+            ));
+            $left = $sizes;
+            $client->on('message', function (PushClient $client, string $data) use (&$left, &$right, $i): void {
+                $right += (int) ($data === str_repeat("$i", (int) array_shift($left)));
+                $left === [] && $client->close();
+            });
+            $loop->add($client);
+            unset($left);
+        }
+        $loop->run();
+        self::assertSame(5 * count($sizes), $right);
     }
 
     public function testALoopTakesClientsAtAnyTimeAndKeepsThemApart(): void

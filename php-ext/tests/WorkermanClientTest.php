@@ -85,6 +85,35 @@ final class WorkermanClientTest extends TestCase
         self::assertStringEndsWith("upstream closed CLOSED\nstop\n", $process->output);
     }
 
+    public function testAServerThatTakesNothing(): void
+    {
+        [$standIn, $port] = Process::announcing(__DIR__ . '/fixtures/stand-in.php', 'late');
+        $process = new Process([Programs::file(<<<PHP
+            Workerman\\Worker::\$stopTimeout = 0.3; // the server will not say goodbye
+            \$worker = new Workerman\\Worker();
+            \$worker->onWorkerStart = function () {
+                \$connection = new Workerman\\Connection\\AsyncTcpConnection('ws://127.0.0.1:$port/');
+                \$connection->onBufferFull = function (\$connection) { echo "full\\n"; };
+                \$connection->onBufferDrain = function (\$connection) { echo "drain\\n"; };
+                \$connection->onError = function (\$connection, \$code, \$message) { echo "error \$code \$message\\n"; };
+                \$connection->onConnect = function (\$connection) {
+                    while (\$connection->send(str_repeat('x', 65536))) {
+                    }
+                    echo "refused\\n";
+                };
+                \$connection->connect();
+            };
+            Workerman\\Worker::runAll();
+            PHP), 'start']);
+        $process->waitFor('/^Running\. Ctrl-C stops\.$/m');
+        $process->waitFor('/^full\nerror 2 send buffer full and drop package\nrefused$/m');
+        fclose(Client::connect($port)); // from now on it reads
+        $process->waitFor('/^drain$/m');
+        $process->signal(SIGTERM);
+        self::assertSame(0, $process->wait());
+        self::assertSame('', $process->errors);
+    }
+
     public function testWhatIsMissingSaysItsName(): void
     {
         foreach (

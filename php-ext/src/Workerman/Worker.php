@@ -222,7 +222,8 @@ class Worker
         if ($this->onWorkerStart !== null) {
             ($this->onWorkerStart)($this);
         }
-        while (self::$stopAt === null || ($loop->isRunning() && \microtime(true) < self::$stopAt)) {
+        // Of a server that has stopped the last events come yet; servers that do not answer our goodbye are not waited for.
+        while (self::$stopAt === null || $server?->isRunning() || ($loop->isRunning() && \microtime(true) < self::$stopAt)) {
             $loop->poll(self::WAIT_MS);
         }
         if ($this->onWorkerStop !== null) {
