@@ -26,6 +26,12 @@ final class Inbox
         $this->bytes += \strlen($message->data);
     }
 
+    public function clear(): void
+    {
+        $this->messages = [];
+        $this->bytes = $this->first = 0;
+    }
+
     /** The oldest; null if it is empty. */
     public function next(): ?Message
     {

@@ -177,6 +177,9 @@ final class ClientTest extends TestCase
         for ($round = 0; $round < 3; ++$round) {
             self::assertSame('v2.desk', $client->connect(10)->subprotocol);
             self::assertSame('hello', (string) $client->receive(10));
+            $client->send("left over from round $round");
+            $client->send('also');
+            self::assertSame("left over from round $round", (string) $client->receive(10));
             $client->close();
         }
     }
@@ -257,12 +260,13 @@ final class ClientTest extends TestCase
     public function testConnectGivesUpWhenItsTimeIsOver(): void
     {
         [$process, $port] = Process::announcing(__DIR__ . '/fixtures/stand-in.php', 'silent');
-        $client = new PushClient("ws://127.0.0.1:$port/");
+        $client = new PushClient("ws://ada:secret@127.0.0.1:$port/");
         $before = microtime(true);
         try {
             $client->connect(0.1);
             self::fail('connected');
         } catch (ConnectException $exception) {
+            self::assertStringContainsString("ws://ada:…@127.0.0.1:$port/", $exception->getMessage());
             self::assertSame(Exception::CONNECT_TIMEOUT, $exception->status);
             self::assertGreaterThan(0.09, microtime(true) - $before);
         }
