@@ -154,7 +154,7 @@ mod tests {
         let socket = Socket::from(OwnedFd::from(stream));
         let (epoll, mut events) = (Epoll::new().unwrap(), Events::with_capacity(1));
         epoll.add(socket.as_fd(), 1).unwrap();
-        while events.len() == 0 || !events.get(0).gone {
+        while events.is_empty() || !events.get(0).gone {
             epoll.wait(&mut events, 10_000).unwrap();
         }
         let url = Url::parse("ws://localhost/").unwrap();
