@@ -11,7 +11,7 @@ namespace WsPush;
  *     $loop->add($server)->add($upstream);
  *     $loop->run();
  *
- * With one source and no timer it is as quick as that source's own run(). With more, it waits for their descriptors.
+ * With one source it is as quick as that source's own run(). With more, it waits for their descriptors.
  */
 final class EventLoop
 {
@@ -97,8 +97,10 @@ final class EventLoop
      */
     public function poll(int $timeoutMs): int
     {
-        if ($this->timers === [] && \count($this->sources) === 1 && $this->sources[0]->isRunning()) {
-            return $this->sources[0]->poll($timeoutMs);
+        if (\count($this->sources) === 1 && $this->sources[0]->isRunning()) {
+            $count = $this->sources[0]->poll($this->timers === [] ? $timeoutMs : $this->untilTimer($timeoutMs));
+
+            return $this->timers === [] ? $count : $count + $this->callTimers();
         }
         $this->sources = \array_values(\array_filter($this->sources, static fn (EventSource $source): bool => $source->isRunning()));
         $count = $this->takeAll();
@@ -150,6 +152,14 @@ final class EventLoop
         foreach ($this->sources as $source) {
             $count += $source->isRunning() ? $source->poll(0) : 0;
         }
+
+        return $count + $this->callTimers();
+    }
+
+    /** Those whose time has come. */
+    private function callTimers(): int
+    {
+        $count = 0;
         $now = \microtime(true);
         foreach ($this->timers as $number => [$at, $call]) {
             if ($at <= $now && isset($this->timers[$number])) {

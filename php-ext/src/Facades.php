@@ -43,6 +43,8 @@ final class Facades
         'Workerman\Connection\AsyncTcpConnection' => Workerman\AsyncTcpConnection::class,
         'Workerman\Connection\ConnectionInterface' => Workerman\TcpConnection::class,
         'Workerman\Protocols\Websocket' => Workerman\Websocket::class,
+        'Workerman\Timer' => Workerman\Timer::class,
+        'Workerman\Lib\Timer' => Workerman\Timer::class,
         'Workerman\Protocols\Ws' => Workerman\Websocket::class,
         'Workerman\Protocols\Http\Request' => Workerman\Request::class,
         'Workerman\Protocols\Http\Response' => Workerman\Response::class,

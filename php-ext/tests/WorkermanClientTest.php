@@ -114,6 +114,41 @@ final class WorkermanClientTest extends TestCase
         self::assertSame('', $process->errors);
     }
 
+    public function testTimers(): void
+    {
+        $process = new Process([Programs::file(<<<'PHP'
+            use Workerman\Timer;
+            use Workerman\Worker;
+            $worker = new Worker();
+            $worker->onWorkerStart = function () {
+                Timer::add(0.01, fn (string ...$words) => print implode(' ', $words) . "\n", ['once', 'only'], false);
+                $gone = Timer::add(0.01, fn () => print "never\n");
+                var_dump(Timer::del($gone), Timer::del($gone));
+                $count = 0;
+                $timer = Timer::add(0.01, function () use (&$count, &$timer) {
+                    echo 'tick ', ++$count, "\n";
+                    if ($count === 3) {
+                        Timer::del($timer);
+                        Timer::add(0.05, fn () => Worker::stopAll(), null, false);
+                    }
+                    throw new \DomainException("on purpose $count");
+                });
+            };
+            $worker->onWorkerStop = fn () => print "stop\n";
+            Worker::runAll();
+            PHP), 'start']);
+        $process->waitFor('/^stop$/m');
+        self::assertStringContainsString("bool(true)\nbool(false)\n", $process->output);
+        self::assertStringContainsString("once only\n", $process->output);
+        self::assertStringNotContainsString('never', $process->output);
+        self::assertSame(3, preg_match_all('/^tick \d$/m', $process->output));
+        $process->waitFor('/on purpose 3/', true);
+        $process->signal(SIGTERM);
+        self::assertSame(0, $process->wait());
+        $this->expectExceptionCode(Exception::STATE);
+        \Workerman\Timer::add(1, fn () => null);
+    }
+
     public function testWhatIsMissingSaysItsName(): void
     {
         foreach (

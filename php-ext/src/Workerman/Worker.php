@@ -257,7 +257,7 @@ class Worker
      */
     public static function loop(): EventLoop
     {
-        return self::$loop ?? throw new Exception('connect() in onWorkerStart or later: there is no worker process yet', Exception::STATE);
+        return self::$loop ?? throw new Exception('in onWorkerStart or later: there is no worker process yet', Exception::STATE);
     }
 
     /** @internal whether this process begins nothing any more */
