@@ -1635,8 +1635,8 @@ int ws_loop_add(ws_loop *looping,
                 ws_client *client);
 
 /**
- * Takes events of all clients of the loop, as `ws_server_poll` takes those of a server; `client` says whose an event is. It may
- * return 0 before the time is up, if there was nothing but events of clients that were freed meanwhile.
+ * Takes events of all clients of the loop, as `ws_server_poll` takes those of a server; `client` says whose an event is. Those of
+ * clients that were freed meanwhile are left out.
  *
  * Errors: those of `ws_server_poll`; `WS_ERR_STATE` before the first client was started.
  */

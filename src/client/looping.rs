@@ -13,6 +13,7 @@ use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::Role;
 use crate::sys::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ static OF_CALLBACKS: [Mutex<Vec<Weak<Loop>>>; 8] = [const { Mutex::new(Vec::new(
 #[derive(Default)]
 pub struct Loop {
     starting: Mutex<()>,
+    /// Nobody takes its events any more.
+    retired: AtomicBool,
     running: OnceLock<Running>,
     members: Arc<Members>,
 }
@@ -60,6 +63,9 @@ impl Loop {
     /// `WS_ERR_VALUE` if it runs with others, `WS_ERR_FORKED`, `WS_ERR_SYSTEM`.
     pub(super) fn link(&self, options: &Options, polled: bool) -> Result<Arc<Link>> {
         let _starting = lock(&self.starting);
+        if self.retired.load(Ordering::Acquire) {
+            return Err(Error::new(Status::WS_ERR_STATE, "start: the loop of the client was freed"));
+        }
         if self.running.get().is_none() {
             // The lock is held, so nobody else can have set it.
             let _ = self.running.set(start(options, polled)?);
@@ -110,6 +116,7 @@ impl Loop {
 
     /// Ends it at once, with all connections that are there; calls of [`Loop::poll`] end without events.
     pub fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
         if let Some(running) = self.running.get() {
             running.retire();
         }

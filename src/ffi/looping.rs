@@ -7,9 +7,10 @@ use super::{check_structure, guard, limit, null};
 use crate::client::{List, Loop};
 use crate::engine::owner::Tag;
 use crate::engine::registry::ConnId;
-use crate::error::Status;
+use crate::error::{Result, Status};
 use std::ffi::c_int;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What a `ws_loop *` leads to.
 #[derive(Default)]
@@ -61,8 +62,25 @@ pub unsafe extern "C" fn ws_loop_add(looping: *mut ws_loop, client: *mut ws_clie
     })
 }
 
-/// Takes events of all clients of the loop, as `ws_server_poll` takes those of a server; `client` says whose an event is. It may
-/// return 0 before the time is up, if there was nothing but events of clients that were freed meanwhile.
+/// Polls until there are events that somebody still wants, or the time is up: a batch may have none but those of clients that were
+/// freed meanwhile.
+fn until_wanted<T>(
+    timeout_ms: c_int,
+    mut poll: impl FnMut(Option<Duration>) -> Result<Option<(T, usize)>>,
+) -> Result<Option<(T, usize)>> {
+    let limit = limit(timeout_ms);
+    let begun = Instant::now();
+    loop {
+        let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
+        match poll(left)? {
+            Some((_, 0)) => {}
+            taken => return Ok(taken),
+        }
+    }
+}
+
+/// Takes events of all clients of the loop, as `ws_server_poll` takes those of a server; `client` says whose an event is. Those of
+/// clients that were freed meanwhile are left out.
 ///
 /// Errors: those of `ws_server_poll`; `WS_ERR_STATE` before the first client was started.
 #[unsafe(no_mangle)]
@@ -73,9 +91,9 @@ pub unsafe extern "C" fn ws_loop_poll(looping: *mut ws_loop, events: *mut *const
         }
         let hosted = handle::get::<HostedLoop>(looping)?;
         let members = hosted.shared.members();
-        let taken = hosted
-            .shared
-            .poll(limit(timeout_ms), |batch| hosted.view.see(|view| view.list(batch, &mut &mut *members.list())))?;
+        let taken = until_wanted(timeout_ms, |left| {
+            hosted.shared.poll(left, |batch| hosted.view.see(|view| view.list(batch, &mut &mut *members.list())))
+        })?;
         // SAFETY: the caller's pointer is not NULL and leads to room for a pointer.
         Ok(unsafe { give(taken, events) })
     })
@@ -92,9 +110,9 @@ pub unsafe extern "C" fn ws_loop_poll_packed(looping: *mut ws_loop, batch: *mut 
         unsafe { check_structure(batch, "batch", "ws_batch")? };
         let hosted = handle::get::<HostedLoop>(looping)?;
         let members = hosted.shared.members();
-        let taken = hosted
-            .shared
-            .poll(limit(timeout_ms), |read| hosted.view.see(|view| view.pack(read, &mut &mut *members.list())))?;
+        let taken = until_wanted(timeout_ms, |left| {
+            hosted.shared.poll(left, |read| hosted.view.see(|view| view.pack(read, &mut &mut *members.list())))
+        })?;
         // SAFETY: the caller says with `size` that there is room for all of it.
         Ok(unsafe { give_packed(taken, batch) })
     })

@@ -132,10 +132,42 @@ static void misused(void)
     close(listener.fd);
 }
 
+/* What is left of a client that was freed does not end a poll; and nobody starts in a loop that was freed. */
+static void left_behind(void)
+{
+    struct listener listener = new_listener();
+    ws_loop *loop = ws_loop_new();
+    ws_client *clients[3];
+    const ws_event *events;
+    int fds[2];
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(ws_loop_add(loop, clients[i] = ws_client_new(listener.url)));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(ws_client_start(clients[i]));
+        fds[i] = OPEN_NEXT(&listener);
+        while (ws_client_is_open(clients[i]) != 1)
+            give_way();
+        if (i == 0)
+            CHECK_OK(ws_client_free(clients[0]));
+    }
+    CHECK_INT(1, ws_loop_poll(loop, &events, scaled(10000, 60000)));
+    CHECK_INT(WS_EVENT_OPEN, events->type);
+    CHECK(events->client == clients[1]);
+    CHECK_INT(0, ws_loop_poll(loop, &events, 0));
+    CHECK_OK(ws_loop_free(loop));
+    CHECK_STATUS(WS_ERR_STATE, ws_client_start(clients[2]));
+    CHECK_OK(ws_client_free(clients[1]));
+    CHECK_OK(ws_client_free(clients[2]));
+    close(fds[0]);
+    close(fds[1]);
+    close(listener.fd);
+}
+
 int main(void)
 {
     begin();
     many();
+    left_behind();
     come_and_go();
     misused();
     return 0;
