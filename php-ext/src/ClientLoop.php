@@ -52,7 +52,7 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
     public function add(Client $client): static
     {
         $client->belongTo($this);
-        $this->added->attach($client);
+        $this->added[$client] = null;
 
         return $this;
     }
@@ -139,7 +139,7 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
     public function include(Client $client): void
     {
         $this->engineAdd($client);
-        $this->added->detach($client);
+        unset($this->added[$client]);
     }
 
     /** @internal called by Client::start(), which has failed */

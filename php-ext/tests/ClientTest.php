@@ -356,6 +356,18 @@ final class ClientTest extends TestCase
         self::assertNull($client->receive(0));
     }
 
+    public function testAScriptThatEndsSaysGoodbye(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $process = new Process([Programs::file(<<<PHP
+            \$client = new WsPush\\Client('ws://127.0.0.1:$port/');
+            \$client->connect(10);
+            \$client->send('last words');
+            PHP)]);
+        self::assertSame(0, $process->wait(), $process->errors);
+        $peer->waitFor('/^close 1001/m');
+    }
+
     public function testAForkLeavesTheClientToTheParent(): void
     {
         [$peer, $port] = Process::announcing(self::PEER);
