@@ -1,11 +1,7 @@
 <?php
 
 /**
- * WsPush\Client against an echo server: what comes back is sent again, on all connections by one ClientLoop.
- *
- *     php wspush_client.php PORT CONNECTIONS SIZE IN_FLIGHT WARM_UP SECONDS
- *
- * One connection alone is a Client of its own; with SCRIPT=1 in the environment it waits, by send() and receive().
+ * The client of wspush in PHP, many in one loop: wspush_client.php PORT CONNECTIONS SIZE IN_FLIGHT WARM_UP SECONDS
  */
 
 declare(strict_types=1);
@@ -15,56 +11,53 @@ use WsPush\ClientLoop;
 
 require __DIR__ . '/../php-ext/autoload.php';
 
-[, $port, $connections, $size, $inFlight, $warmUp, $seconds] = $argv;
-$payload = str_repeat('x', (int) $size);
-$options = ['max_message_size' => '64M', 'ping_interval' => 0];
+[$port, $connections, $size, $inFlight] = array_map(intval(...), array_slice($argv, 1, 4));
+[$warmUp, $seconds] = array_map(floatval(...), array_slice($argv, 5, 2));
+$payload = str_repeat('x', $size);
+$opened = 0;
 $messages = 0;
-$make = static fn (): Client => new Client("ws://127.0.0.1:$port/", $options);
 
-if (getenv('SCRIPT') === '1') {
-    $client = $make();
-    $client->connect(10);
-    for ($i = 0; $i < $inFlight; ++$i) {
-        $client->send($payload);
-    }
-    $turn = static function () use ($client, &$messages): void {
-        for ($i = 0; $i < 64; ++$i) {
-            $client->send($client->receive()->data ?? '');
-            ++$messages;
+/** Processor time of this process, in seconds. */
+function cpu(): float
+{
+    $usage = getrusage();
+
+    return $usage['ru_utime.tv_sec'] + $usage['ru_stime.tv_sec'] + ($usage['ru_utime.tv_usec'] + $usage['ru_stime.tv_usec']) / 1e6;
+}
+
+$loop = new ClientLoop();
+for ($i = 0; $i < $connections; ++$i) {
+    $client = new Client("ws://127.0.0.1:$port/", ['max_message_size' => '64M']);
+    $client->on('open', function (Client $client) use ($payload, $inFlight, &$opened) {
+        for ($k = 0; $k < $inFlight; ++$k) {
+            $client->send($payload);
         }
-    };
-} else {
-    $source = $connections > 1 ? new ClientLoop() : $make();
-    for ($i = 0; $i < $connections; ++$i) {
-        $client = $source instanceof Client ? $source : $make();
-        $client->on('open', static function (Client $client) use ($payload, $inFlight): void {
-            for ($i = 0; $i < $inFlight; ++$i) {
-                $client->push($payload);
-            }
-        });
-        $client->on('message', static function (Client $client, string $data) use (&$messages): void {
-            ++$messages;
-            $client->push($data);
-        });
-        $client->on('error', static fn (Client $client, Throwable $failure) => throw $failure);
-        $source === $client || $source->add($client);
-    }
-    $source->start();
-    $turn = static fn (): int => $source->poll(100);
+        ++$opened;
+    });
+    $client->on('message', function (Client $client, string $data) use ($payload, $size, &$messages) {
+        if (strlen($data) !== $size) {
+            fwrite(STDERR, 'an answer of ' . strlen($data) . " bytes\n");
+            exit(1);
+        }
+        ++$messages;
+        $client->send($payload);
+    });
+    $client->on('close', function (Client $client, int $code) {
+        fwrite(STDERR, "the server hung up: $code\n");
+        exit(1);
+    });
+    $loop->add($client);
 }
-
-/** Seconds of processor time. */
-$busy = static function (): float {
-    $used = getrusage();
-
-    return $used['ru_utime.tv_sec'] + $used['ru_stime.tv_sec'] + ($used['ru_utime.tv_usec'] + $used['ru_stime.tv_usec']) / 1e6;
-};
-for ($end = microtime(true) + $warmUp; microtime(true) < $end;) {
-    $turn();
+$loop->start();
+while ($opened < $connections) {
+    $loop->poll(1000);
 }
-[$before, $started, $cpu] = [$messages, microtime(true), $busy()];
-for ($end = $started + $seconds; microtime(true) < $end;) {
-    $turn();
+for ($until = hrtime(true) + $warmUp * 1e9; hrtime(true) < $until;) {
+    $loop->poll(100);
 }
-$took = microtime(true) - $started;
-printf("messages_per_second=%.0f load_cpu=%.3f\n", ($messages - $before) / $took, ($busy() - $cpu) / $took);
+[$before, $started, $cpu] = [$messages, hrtime(true), cpu()];
+for ($until = $started + $seconds * 1e9; hrtime(true) < $until;) {
+    $loop->poll(100);
+}
+$took = (hrtime(true) - $started) / 1e9;
+printf("messages_per_second=%.0f load_cpu=%.3f\n", ($messages - $before) / $took, (cpu() - $cpu) / $took);

@@ -7,7 +7,7 @@ uvloop, in batches where they have such a thing, without compression; each masks
 from dataclasses import dataclass
 
 from .places import BENCHES, BUILD, DEPS, PYTHON
-from .servers import AGAIN, BARE, WS_VERSION, python_version
+from .servers import AGAIN, BARE, WSPUSH_C, WSPUSH_PHP, WS_VERSION, python_version
 
 ORDER = ("{port}", "{connections}", "{size}", "{in_flight}", "{warm_up}", "{seconds}")
 LOAD = (str(BUILD / "load"), "--raw", "-c", "{connections}", "-s", "{size}", "-p", "{in_flight}", "-w", "{warm_up}",
@@ -39,6 +39,12 @@ def of_python(name):
 TUNGSTENITE = str(DEPS / "cargo/release/tungstenite_client")
 BARE_CLIENT = Client(BARE.name, BARE.title, LOAD, peer=False, raw=True, warm_up=0.05)
 AGAIN_CLIENT = Client(AGAIN.name, AGAIN.title, LOAD, peer=False, raw=True, warm_up=0.05)
+OURS = [
+    Client(WSPUSH_C.name, WSPUSH_C.title, (str(BUILD / "wspush_client"), *ORDER), WSPUSH_C.version, WSPUSH_C.product,
+           peer=False, warm_up=0.05),
+    Client(WSPUSH_PHP.name, WSPUSH_PHP.title, ("php", str(BENCHES / "wspush_client.php"), *ORDER), WSPUSH_PHP.version,
+           WSPUSH_PHP.product, peer=False, warm_up=0.05),
+]
 PEERS = [
     of_python("picows"),
     Client("tungstenite", "tokio-tungstenite", (TUNGSTENITE, *ORDER),
@@ -47,4 +53,4 @@ PEERS = [
     Client("ws", "ws, Node", ("node", str(BENCHES / "peers/ws_client.cjs"), *ORDER), WS_VERSION, "ws"),
     of_python("websockets"),
 ]
-CLIENTS = {client.name: client for client in [BARE_CLIENT, AGAIN_CLIENT, *PEERS]}
+CLIENTS = {client.name: client for client in [BARE_CLIENT, AGAIN_CLIENT, *OURS, *PEERS]}

@@ -100,8 +100,9 @@ def build(servers):
     BUILD.mkdir(parents=True, exist_ok=True)
     for name in ("load", "crowd", "tcp_echo"):
         compile_c(BENCHES / f"{name}.c")
-    compile_c(BENCHES / "wspush_server.c", f"-I{ROOT}/include", f"-L{ROOT}/build/lib", "-lwspush", "-pthread",
-              "-Wl,-rpath,$ORIGIN/../lib")
+    for name in ("wspush_server", "wspush_client"):
+        compile_c(BENCHES / f"{name}.c", f"-I{ROOT}/include", f"-L{ROOT}/build/lib", "-lwspush", "-pthread",
+                  "-Wl,-rpath,$ORIGIN/../lib")
     names = [server.name for server in servers]
     if "libwebsockets" in names:
         compile_c(BENCHES / "peers/libwebsockets_server.c", "-lwebsockets", must=False)
