@@ -42,6 +42,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 #[repr(C)]
 struct Event {
     conn: u64,
+    client: *mut c_void,
     data: *const c_void,
     length: usize,
     request: *const c_void,

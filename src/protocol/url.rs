@@ -235,7 +235,9 @@ impl Url {
             return Err(UrlError::Character);
         }
         let target = parse_target(target.strip_prefix(':').unwrap_or_default())?;
-        Ok(Self { scheme: Scheme::Unix, host: path.to_owned(), port: 0, target, username: None, password: None })
+        // One slash at the beginning is as good as many, and cannot be taken for an authority when it is read again.
+        let path = format!("/{}", path.trim_start_matches('/'));
+        Ok(Self { scheme: Scheme::Unix, host: path, port: 0, target, username: None, password: None })
     }
 }
 
