@@ -60,13 +60,13 @@ test-php: build ## PHPUnit
 	scripts/php-tests
 test-bench: examples ## that the benchmarks run, not how fast
 	scripts/bench-tests
-test-clients: examples ## clients by others, and clients that misbehave
+test-clients: examples ## clients and servers by others, and clients that misbehave
 	scripts/client-tests
 test-browser: build ## the chat page in headless Chromium
 	scripts/browser-tests
 test-relay: build ## the relay of examples/relay, its page in headless Chromium
 	scripts/relay-tests
-test-autobahn: examples ## Autobahn's fuzzingclient against both echo examples
+test-autobahn: examples ## Autobahn's test suite against both echo examples and our clients
 	scripts/autobahn-tests
 
 .PHONY: bench
