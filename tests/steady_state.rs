@@ -2,7 +2,7 @@
 //! the C API, as a host in C would use it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::ptr::null;
@@ -53,6 +53,8 @@ struct Event {
 const EVENT_MESSAGE: c_int = 2;
 
 type OnMessage = extern "C" fn(*mut c_void, u64, *const c_void, usize, c_int, *mut c_void);
+type OnClientOpen = extern "C" fn(*mut c_void, *const c_void, *mut c_void);
+type OnClientMessage = extern "C" fn(*mut c_void, *const c_void, usize, c_int, *mut c_void);
 
 // Named, so that the library is linked.
 use wspush as _;
@@ -66,6 +68,12 @@ unsafe extern "C" {
     fn ws_server_poll(server: *mut c_void, events: *mut *const Event, timeout_ms: c_int) -> c_int;
     fn ws_server_stop(server: *mut c_void, timeout_ms: c_int) -> c_int;
     fn ws_server_free(server: *mut c_void) -> c_int;
+    fn ws_client_new(url: *const c_char) -> *mut c_void;
+    fn ws_client_on_open(client: *mut c_void, callback: OnClientOpen, user_data: *mut c_void) -> c_int;
+    fn ws_client_on_message(client: *mut c_void, callback: OnClientMessage, user_data: *mut c_void) -> c_int;
+    fn ws_client_start(client: *mut c_void) -> c_int;
+    fn ws_client_push(client: *mut c_void, data: *const c_void, length: usize, opcode: c_int) -> c_int;
+    fn ws_client_free(client: *mut c_void) -> c_int;
     fn ws_push(server: *mut c_void, conn: u64, data: *const c_void, length: usize, opcode: c_int) -> c_int;
     fn ws_last_error() -> *const c_char;
 }
@@ -207,6 +215,64 @@ fn in_poll_mode_no_more_than_batches_cost_allocations() {
         }
         check(ws_server_stop(server, 5000));
         host.join().unwrap();
+        check(ws_server_free(server));
+    }
+}
+
+/// What a client has in flight, and how many messages it has got.
+struct Ball {
+    load: (usize, usize),
+    got: AtomicU64,
+}
+
+extern "C" fn serve_ball(client: *mut c_void, _: *const c_void, ball: *mut c_void) {
+    // SAFETY: the ball lives longer than the client, and is only read.
+    let (count, length) = unsafe { &*ball.cast::<Ball>() }.load;
+    let payload = vec![b'x'; length];
+    // SAFETY: the payload lives longer than the call.
+    (0..count)
+        .for_each(|_| assert_eq!(check(unsafe { ws_client_push(client, payload.as_ptr().cast(), length, 1) }), 0));
+}
+
+extern "C" fn return_ball(client: *mut c_void, data: *const c_void, length: usize, opcode: c_int, ball: *mut c_void) {
+    // SAFETY: as above; what the library lends is passed on within the callback.
+    unsafe {
+        (*ball.cast::<Ball>()).got.fetch_add(1, Ordering::SeqCst);
+        // It may be freed at this moment, and then takes no more.
+        let _ = ws_client_push(client, data, length, opcode);
+    }
+}
+
+/// Waits until so many more messages have come back.
+fn await_messages(ball: &Ball, count: u64) {
+    let end = ball.got.load(Ordering::SeqCst) + count;
+    while ball.got.load(Ordering::SeqCst) < end {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_client_that_answers_from_a_callback_allocates_nothing() {
+    let _alone = ALONE.lock();
+    let server = listening();
+    // SAFETY: the server and each client live until they are freed, and the ball longer than its client.
+    unsafe {
+        check(ws_server_on_message(server, echo, null::<c_void>().cast_mut()));
+        check(ws_server_start(server));
+        let url = CString::new(format!("ws://127.0.0.1:{}/", check(ws_server_port(server, 0)))).unwrap();
+        for load in LOADS {
+            let ball = Ball { load, got: AtomicU64::new(0) };
+            let data = (&raw const ball).cast_mut().cast();
+            let client = ws_client_new(url.as_ptr());
+            check(ws_client_on_open(client, serve_ball, data));
+            check(ws_client_on_message(client, return_ball, data));
+            check(ws_client_start(client));
+            await_messages(&ball, (WARM_UP * load.0) as u64);
+            let before = ALLOCATIONS.load(Ordering::SeqCst);
+            await_messages(&ball, (BURSTS * load.0) as u64);
+            assert_eq!(ALLOCATIONS.load(Ordering::SeqCst) - before, 0, "{load:?} in flight");
+            check(ws_client_free(client));
+        }
         check(ws_server_free(server));
     }
 }
