@@ -109,9 +109,6 @@ impl Core {
         handler: Option<Arc<dyn ClientHandler>>,
         members: Option<Arc<Members>>,
     ) -> Arc<Self> {
-        if let Some(members) = &members {
-            members.list().join(tag);
-        }
         let state = State {
             plan: None,
             stage: Stage::Arriving,
@@ -121,7 +118,7 @@ impl Core {
             kept: Kept::default(),
             online_since: Instant::now(),
         };
-        Arc::new_cyclic(|myself| Self {
+        let core = Arc::new_cyclic(|myself| Self {
             tag,
             policy,
             link,
@@ -132,7 +129,11 @@ impl Core {
             conn: AtomicU64::new(0),
             state: Mutex::new(state),
             ended: Condvar::new(),
-        })
+        });
+        if let Some(members) = &core.members {
+            members.list().join(tag, Arc::downgrade(&core));
+        }
+        core
     }
 
     pub(super) fn link(&self) -> &Link {

@@ -119,6 +119,9 @@ impl Loop {
         self.retired.store(true, Ordering::Release);
         if let Some(running) = self.running.get() {
             running.retire();
+            if !running.is_elsewhere() {
+                self.members.abandon();
+            }
         }
     }
 }

@@ -1,20 +1,21 @@
 //! Which client of a loop a connection belongs to, for whoever takes the events of all of them.
 
+use super::core::Core;
 use super::lock;
 use crate::engine::owner::Tag;
 use crate::engine::registry::ConnId;
-use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 /// The clients of a loop.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Members(Mutex<List>);
 
 /// The clients of a loop, for as long as nobody else is to look.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct List {
     /// Those that are there.
-    tags: HashSet<Tag>,
+    clients: HashMap<Tag, Weak<Core>>,
     /// Whose a connection is, until it was told as closed.
     conns: HashMap<ConnId, Tag>,
 }
@@ -24,15 +25,23 @@ impl Members {
     pub fn list(&self) -> MutexGuard<'_, List> {
         lock(&self.0)
     }
+
+    /// Has those give up that are still to have a connection: their loop is no more.
+    pub(super) fn abandon(&self) {
+        let cores: Vec<Arc<Core>> = self.list().clients.values().filter_map(Weak::upgrade).collect();
+        for core in cores {
+            core.abandon();
+        }
+    }
 }
 
 impl List {
-    pub(super) fn join(&mut self, tag: Tag) {
-        self.tags.insert(tag);
+    pub(super) fn join(&mut self, tag: Tag, core: Weak<Core>) {
+        self.clients.insert(tag, core);
     }
 
     pub(super) fn leave(&mut self, tag: Tag, conn: ConnId) {
-        self.tags.remove(&tag);
+        self.clients.remove(&tag);
         self.conns.remove(&conn);
     }
 
@@ -54,6 +63,6 @@ impl List {
     /// Whether a client is there.
     #[must_use]
     pub fn has(&self, tag: Tag) -> bool {
-        self.tags.contains(&tag)
+        self.clients.contains_key(&tag)
     }
 }

@@ -189,7 +189,7 @@ impl EventQueue {
             Ok(guard) => Ok(guard),
             Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => {
-                Err(Error::new(Status::WS_ERR_WRONG_THREAD, "poll: another thread is polling this server"))
+                Err(Error::new(Status::WS_ERR_WRONG_THREAD, "poll: another thread is polling"))
             }
         }
     }
@@ -213,13 +213,13 @@ impl EventQueue {
         loop {
             let heard = self.changes.heard();
             if self.closed.load(Ordering::SeqCst) {
-                return Err(Error::new(Status::WS_ERR_STOPPED, "poll: the server was freed"));
+                return Err(Error::new(Status::WS_ERR_STOPPED, "poll: it was freed"));
             }
             if let Ok(batch) = self.full.1.try_recv() {
                 return Ok(Some(batch));
             }
             if self.stopped.load(Ordering::SeqCst) && self.full.1.is_empty() {
-                return Err(Error::new(Status::WS_ERR_STOPPED, "poll: the server has stopped"));
+                return Err(Error::new(Status::WS_ERR_STOPPED, "poll: it has stopped, and every event was taken"));
             }
             if self.fd_wanted.load(Ordering::SeqCst) {
                 self.fd.clear();

@@ -314,7 +314,7 @@ impl Link {
     #[cold]
     fn not_taken(&self, refused: Refused) -> Error {
         if refused == Refused::Closed {
-            return Error::new(Status::WS_ERR_STOPPED, "the server has stopped");
+            return Error::new(Status::WS_ERR_STOPPED, "it has stopped");
         }
         self.stats.pushes_refused.add_shared(1);
         let most = self.options.max_command_bytes;

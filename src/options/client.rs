@@ -272,14 +272,15 @@ pub const CLIENT_TABLE: &[Row<ClientOptions>] = &[
     Row {
         name: "reconnect_attempts",
         default: "0",
-        meaning: "Attempts in a row that may fail, at the start or after a connection; then the end is told. 0: no limit.",
+        meaning: "Further attempts in a row, after one that has failed or a connection that was lost; behind them the end is told. One that \
+                  leads to a connection of ten seconds or more begins the count anew. 0: no limit.",
         field: Field::Count(|o| &mut o.reconnect_attempts, 0, 1_000_000_000),
     },
     Row {
         name: "max_offline_bytes",
         default: "0",
         meaning: "Messages of this size, all together, that are pushed while there is no connection are kept, and sent when there \
-                  is one; more are refused. At most `max_queued_bytes`. 0: all are refused.",
+                  is one, before anything that is pushed when that is told; more are refused. At most `max_queued_bytes`. 0: all are refused.",
         field: Field::Bytes(|o| &mut o.max_offline_bytes, 0, 64 * G),
     },
     Row {
