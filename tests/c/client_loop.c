@@ -163,9 +163,33 @@ static void left_behind(void)
     close(listener.fd);
 }
 
+/* With the loop goes the client that still waits for its next attempt: whoever waits for its end has it. */
+static void waiting_for_nothing(void)
+{
+    struct listener listener = new_listener();
+    ws_loop *loop = ws_loop_new();
+    ws_client *client = ws_client_new(listener.url);
+    const ws_event *events;
+    close(listener.fd);
+    CHECK_OK(ws_client_set(client, "reconnect", "on"));
+    CHECK_OK(ws_client_set(client, "reconnect_min", "1h"));
+    CHECK_OK(ws_client_set(client, "reconnect_max", "1h"));
+    CHECK_OK(ws_loop_add(loop, client));
+    CHECK_OK(ws_client_start(client));
+    CHECK_INT(2, ws_loop_poll(loop, &events, scaled(10000, 60000)));
+    CHECK_INT(WS_EVENT_ERROR, events[0].type);
+    CHECK_INT(WS_ERR_CONNECT, events[0].code);
+    CHECK_INT(WS_EVENT_RETRY, events[1].type);
+    CHECK_OK(ws_loop_free(loop));
+    CHECK_OK(ws_client_wait(client));
+    CHECK_STATUS(WS_ERR_CLOSED, ws_client_push(client, "x", 1, WS_TEXT));
+    CHECK_OK(ws_client_free(client));
+}
+
 int main(void)
 {
     begin();
+    waiting_for_nothing();
     many();
     left_behind();
     come_and_go();
