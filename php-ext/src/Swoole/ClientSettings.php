@@ -4,8 +4,6 @@ declare(strict_types=1);
 
 namespace WsPush\Swoole;
 
-use WsPush\Exception;
-
 /**
  * The settings of Swoole's HTTP client, each with its fate, as Settings are those of the server.
  *
@@ -13,6 +11,8 @@ use WsPush\Exception;
  */
 final class ClientSettings
 {
+    use Fates;
+
     /** Setting => option of the engine, with the same unit. */
     private const OPTIONS = ['package_max_length' => 'max_message_size', 'socket_buffer_size' => 'max_queued_bytes'];
 
@@ -37,28 +37,6 @@ final class ClientSettings
     private const NEVER = 86400;
 
     /**
-     * @param array<string, mixed> $settings
-     *
-     * @throws Exception NOT_YET, naming a setting that would change what the client does; VALUE
-     */
-    public static function check(array $settings): void
-    {
-        foreach ($settings as $name => $value) {
-            $fine = match (true) {
-                isset(self::OPTIONS[$name]), \in_array($name, self::OWN, true) => \is_scalar($value)
-                    ? true
-                    : throw new Exception("the setting $name takes no " . \get_debug_type($value), Exception::VALUE),
-                \in_array($name, self::MUST_BE_OFF, true) => !$value,
-                \in_array($name, self::MUST_BE_ON, true) => (bool) $value,
-                default => \in_array($name, self::HARMLESS, true),
-            };
-            if (!$fine) {
-                throw Exception::notYet("Swoole's setting '$name' => " . \var_export($value, true));
-            }
-        }
-    }
-
-    /**
      * The engine's options that the settings ask for, and Swoole's defaults where they are not the engine's.
      *
      * @param array<string, mixed> $settings checked ones
@@ -71,11 +49,7 @@ final class ClientSettings
         if (isset($settings['timeout']) || isset($settings['read_timeout'])) {
             $options['handshake_timeout'] = self::seconds($settings, self::NEVER, 'read_timeout', 'timeout');
         }
-        foreach (self::OPTIONS as $name => $option) {
-            if (isset($settings[$name]) && \is_scalar($settings[$name])) {
-                $options[$option] = $settings[$name];
-            }
-        }
+        $options = self::renamed($settings) + $options;
         $text = static fn (string $name): string => \is_scalar($settings[$name] ?? null) ? (string) $settings[$name] : '';
         if ($text('http_proxy_host') !== '') {
             $user = $text('http_proxy_username') ?: $text('http_proxy_user');

@@ -4,8 +4,6 @@ declare(strict_types=1);
 
 namespace WsPush\Swoole;
 
-use WsPush\Exception;
-
 /**
  * Swoole's settings, each with its fate: it becomes an option of the engine, it is the façade's own, it does no harm
  * to ignore, or it asks for what is not there yet and is refused by name.
@@ -14,7 +12,12 @@ use WsPush\Exception;
  */
 final class Settings
 {
-    /** Setting => option of the engine, with the same unit (bytes, seconds, connections). */
+    use Fates;
+
+    /**
+     * Setting => option of the engine, with the same unit (bytes, seconds, connections). Of several for one option the last that
+     * is set wins: socket_buffer_size is the nearest in meaning of the three.
+     */
     private const OPTIONS = [
         'package_max_length' => 'max_message_size',
         'output_buffer_size' => 'max_queued_bytes',
@@ -69,30 +72,6 @@ final class Settings
     private const MUST_BE_ON = ['open_http_protocol', 'open_websocket_protocol'];
 
     /**
-     * Looks at each setting.
-     *
-     * @param array<string, mixed> $settings
-     *
-     * @throws Exception NOT_YET, naming a setting that would change what the server does; VALUE
-     */
-    public static function check(array $settings): void
-    {
-        foreach ($settings as $name => $value) {
-            $fine = match (true) {
-                isset(self::OPTIONS[$name]), \in_array($name, self::OWN, true) => \is_scalar($value)
-                    ? true
-                    : throw new Exception("the setting $name takes no " . \get_debug_type($value), Exception::VALUE),
-                \in_array($name, self::MUST_BE_OFF, true) => !$value,
-                \in_array($name, self::MUST_BE_ON, true) => (bool) $value,
-                default => \in_array($name, self::HARMLESS, true),
-            };
-            if (!$fine) {
-                throw Exception::notYet("Swoole's setting '$name' => " . \var_export($value, true));
-            }
-        }
-    }
-
-    /**
      * The engine's options that the settings ask for, and Swoole's defaults where they are not the engine's.
      *
      * @param array<string, mixed> $settings checked ones
@@ -109,12 +88,7 @@ final class Settings
         if (($settings['enable_static_handler'] ?? false) && \is_string($settings['document_root'] ?? null)) {
             $options['document_root'] = $settings['document_root'];
         }
-        // In the order of the table: socket_buffer_size, the nearest in meaning, is last of the three and wins.
-        foreach (self::OPTIONS as $name => $option) {
-            if (isset($settings[$name]) && \is_scalar($settings[$name])) {
-                $options[$option] = $settings[$name];
-            }
-        }
+        $options = self::renamed($settings) + $options;
 
         // Watermarks beyond the size of the buffer mean nothing to Swoole, and are refused by the engine.
         $limit = (int) ($options['max_queued_bytes'] ?? self::QUEUED_BYTES);
