@@ -299,8 +299,8 @@ pub const CLIENT_TABLE: &[Row<ClientOptions>] = &[
     ),
     meaning(
         "high_watermark",
-        "Once this much waits to be sent, reading pauses, until no more than `low_watermark` waits. At most \
-         `max_queued_bytes`. 0: a quarter of that.",
+        "Once this much waits to be sent, the drain event is owed. Reading goes on, other than a server's: two that \
+         both read no more before they are read from would wait for each other. At most `max_queued_bytes`. 0: a quarter of that.",
     ),
     meaning(
         "low_watermark",

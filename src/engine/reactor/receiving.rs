@@ -99,8 +99,8 @@ impl Reactor {
         Fate::Lives
     }
 
-    /// Whether to read on. What can bring events waits for the host to catch up, an open connection for its peer to
-    /// take what it was sent and for the host to want it, the next request for the last response to have left, and one that is
+    /// Whether to read on. What can bring events waits for the host to catch up, an open connection of a server for its peer to
+    /// take what it was sent and any one for the host to want it, the next request for the last response to have left, and one that is
     /// leaving for its end.
     #[inline(always)]
     fn may_read(&mut self, wire: &mut Wire) -> bool {
@@ -120,7 +120,9 @@ impl Reactor {
             }
             State::Open => {
                 self.note_high(wire);
-                !wire.flags.high && !wire.flags.halted
+                // One side has to go on reading while it has more to send, or two that have would wait for each other.
+                let waits = wire.flags.high && self.link.role == Role::Server;
+                !waits && !wire.flags.halted
             }
             _ => true,
         }

@@ -132,13 +132,16 @@ impl Reactor {
         Fate::Lives
     }
 
-    /// Notes it when what waits for a connection has risen to the high watermark.
+    /// Notes it when what waits for a connection has risen to the high watermark. A server reads no more from it then, so that
+    /// who does not take answers gets no further ones; a client is asked for nothing, and only tells the drain.
     #[inline]
     pub(super) fn note_high(&self, wire: &mut Wire) {
         let is_high = wire.queued() as u64 >= self.link.options.high_watermark;
         if is_high && !wire.flags.high && takes_pushes(wire) {
             wire.flags.high = true;
-            self.link.stats.reads_paused.add(1);
+            if self.link.role == Role::Server {
+                self.link.stats.reads_paused.add(1);
+            }
         }
     }
 
