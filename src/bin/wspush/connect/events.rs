@@ -45,8 +45,9 @@ impl<'a> Printer<'a> {
     }
 
     fn take(&mut self, batch: &Batch) {
-        if batch.events().iter().any(|event| matches!(event, Event::Message(..))) {
-            self.shared.heard.now();
+        let messages = batch.events().iter().any(|event| matches!(event, Event::Message(..)));
+        if messages {
+            self.shared.heard.begin();
         }
         for event in batch.events() {
             let printed = self.handle(batch, event);
@@ -54,6 +55,9 @@ impl<'a> Printer<'a> {
         }
         let flushed = self.print(Output::flush);
         self.check(flushed);
+        if messages {
+            self.shared.heard.end();
+        }
         if self.wanted == Some(0) && !self.satisfied {
             // What could not be written was not had; that has been told already.
             self.satisfied = true;

@@ -4,6 +4,7 @@
 mod course;
 mod events;
 mod gate;
+mod heard;
 mod input;
 mod json;
 mod output;
@@ -15,13 +16,13 @@ use crate::{exit, signals};
 use course::{Act, Course, News};
 use events::Printer;
 use gate::Gate;
+use heard::Heard;
 use input::{Input, Sender};
 use output::Output;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wspush::client::Client;
 use wspush::error::{Error, Status};
 use wspush::protocol::decoder::Kind;
@@ -34,25 +35,6 @@ struct Shared {
     client: Client,
     gate: Gate,
     heard: Heard,
-}
-
-/// When a message came last.
-struct Heard {
-    start: Instant,
-    /// Milliseconds from the start, and one more; 0: none came.
-    after: AtomicU64,
-}
-
-impl Heard {
-    fn now(&self) {
-        let after = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.after.store(after.saturating_add(1), Ordering::Relaxed);
-    }
-
-    fn last(&self) -> Option<Instant> {
-        let after = self.after.load(Ordering::Relaxed).checked_sub(1)?;
-        self.start.checked_add(Duration::from_millis(after))
-    }
 }
 
 /// Connects, and stays until it is over.
@@ -82,8 +64,7 @@ fn begin(arguments: &Connect) -> Result<(Arc<Shared>, Receiver<News>), Error> {
     signals::watch(move |signal| hear.send(News::Signal(signal)).unwrap_or_default()).map_err(no_thread)?;
     client.start()?;
 
-    let heard = Heard { start: Instant::now(), after: AtomicU64::new(0) };
-    let shared = Arc::new(Shared { client, gate: Gate::default(), heard });
+    let shared = Arc::new(Shared { client, gate: Gate::default(), heard: Heard::new() });
     let (output, wanted) = (Output::new(arguments), arguments.count);
     let (printing, listener) = (Arc::clone(&shared), tell.clone());
     let print = move || Printer::new(&printing, output, listener, wanted).run();
