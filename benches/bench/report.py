@@ -122,7 +122,7 @@ def cell(row, entrant, table):
 
 def verdict(row, entrant, table):
     ratio = table.ratio(row, entrant)
-    if row.ahead and not entrant.peer and not entrant.raw:
+    if row.ranked and not entrant.peer and not entrant.raw:
         return place(row, entrant, table)
     reached = row.reaches(entrant.name, ratio)
     if reached is None:
@@ -135,7 +135,8 @@ def place(row, ours, table):
     peers = [(peer, table.ratio(row, peer)) for peer in table.entrants if peer.peer]
     before = [peer.title for peer, ratio in peers if ratio is not None and ratio >= table.ratio(row, ours)]
     if before:
-        return f"NOT AHEAD of {', '.join(before)}"
+        words = "NOT AHEAD of" if ours.name in row.must_lead else "behind"
+        return f"{words} {', '.join(before)}"
     return "ahead of each" if any(ratio is not None for _, ratio in peers) else ""
 
 

@@ -32,7 +32,8 @@ class Row:
     floors: dict = field(default_factory=dict)
     less_is_better: bool = False
     uses_set_up: bool = False  # it is about what comes before the clock that processor time is taken by
-    ahead: bool = False  # ours must be ahead of each peer
+    ranked: bool = False  # it is told of ours whether they are ahead of each peer
+    must_lead: tuple = ()  # whose names must be
 
     def reaches(self, server, ratio):
         """Whether a ratio is at its floor or past it; None where there is no floor."""
@@ -82,11 +83,13 @@ class Exchange:
 
 def client_rows():
     """The rows in which clients take turns at one echo server."""
-    rate, rates = "messages_per_second", "/s"
+    def row(name, title, exchange):
+        return Row(name, title, exchange, "messages_per_second", "/s", ranked=True, must_lead=("wspush-c",))
+
     return [
-        Row("client-20x1", "clients: 20 B, one in flight", Exchange("20"), rate, rates, ahead=True),
-        Row("client-20x32", "clients: 20 B, 32 in flight", Exchange("20", 32), rate, rates, ahead=True),
-        Row("client-512", "clients: 512 B, one in flight", Exchange("512"), rate, rates, ahead=True),
+        row("client-20x1", "clients: 20 B, one in flight", Exchange("20")),
+        row("client-20x32", "clients: 20 B, 32 in flight", Exchange("20", 32)),
+        row("client-512", "clients: 512 B, one in flight", Exchange("512")),
     ]
 
 

@@ -167,10 +167,11 @@ class Places(unittest.TestCase):
 
     def setUp(self):
         self.row = rows.client_rows()[0]
-        self.ours = clients.Client("ours", "ours", (), peer=False)
+        self.ours = clients.Client("wspush-c", "ours", (), peer=False)
         self.peers = [clients.Client(name, name, ()) for name in ("slow", "fast")]
 
-    def said(self, **rates):
+    def said(self, ours, **rates):
+        rates[self.ours.name] = ours
         pair = {name: [{"ours": {self.row.figure: rate}, "bare": {self.row.figure: 1.0}}] for name, rate in rates.items()}
         table = report.Table([self.row], [self.ours, *self.peers], {self.row.id: pair}, report.CLIENT_CPU)
         return report.verdict(self.row, self.ours, table)
@@ -179,6 +180,11 @@ class Places(unittest.TestCase):
         self.assertEqual(self.said(ours=0.9, slow=0.5, fast=0.8), "ahead of each")
         self.assertEqual(self.said(ours=0.7, slow=0.5, fast=0.8), "NOT AHEAD of fast")
         self.assertEqual(self.said(ours=0.4, slow=0.5, fast=0.8), "NOT AHEAD of slow, fast")
+
+    def test_who_need_not_lead_is_behind(self):
+        self.ours = clients.Client("wspush-php", "ours", (), peer=False)
+        self.assertEqual(self.said(ours=0.7, slow=0.5, fast=0.8), "behind fast")
+        self.assertEqual(self.said(ours=0.9, slow=0.5, fast=0.8), "ahead of each")
 
     def test_level_is_not_ahead(self):
         self.assertEqual(self.said(ours=0.8, slow=0.5, fast=0.8), "NOT AHEAD of fast")
