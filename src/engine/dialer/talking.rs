@@ -102,6 +102,10 @@ impl Talk {
     }
 
     fn receive(&mut self) -> News {
+        // What has come behind the proxy's answer is the beginning of the server's, and perhaps all of it.
+        if let Some(news) = self.look() {
+            return news;
+        }
         loop {
             self.received.reserve(READ);
             match self.socket.receive_appending(&mut self.received, READ) {
@@ -111,21 +115,28 @@ impl Talk {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return News::Broken(error),
             }
-            match self.negotiation.read(&self.received) {
-                Step::More => {}
-                Step::Send { taken, bytes } => {
-                    self.received.drain(..taken);
-                    self.out = bytes;
-                    self.sent = 0;
-                    self.with = Party::Server;
-                    return News::Tunnel;
-                }
-                Step::Open { taken, response } => {
-                    self.received.drain(..taken);
-                    return News::Open(response);
-                }
-                Step::Failed { error, response } => return News::Refused(error, response),
+            if let Some(news) = self.look() {
+                return news;
             }
+        }
+    }
+
+    /// What the negotiation makes of all that has come.
+    fn look(&mut self) -> Option<News> {
+        match self.negotiation.read(&self.received) {
+            Step::More => None,
+            Step::Send { taken, bytes } => {
+                self.received.drain(..taken);
+                self.out = bytes;
+                self.sent = 0;
+                self.with = Party::Server;
+                Some(News::Tunnel)
+            }
+            Step::Open { taken, response } => {
+                self.received.drain(..taken);
+                Some(News::Open(response))
+            }
+            Step::Failed { error, response } => Some(News::Refused(error, response)),
         }
     }
 }

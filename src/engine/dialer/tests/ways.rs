@@ -80,6 +80,18 @@ fn nobody_answers() {
 }
 
 #[test]
+fn an_address_that_can_be_none() {
+    let long = dial(&system(), plan(&format!("unix:/{}", "x".repeat(200)))).failed();
+    assert_failure(&long, Status::WS_ERR_CONNECT, "a socket path has 1 to 107 bytes");
+    assert!(long.is_final);
+    // A route may be missing for a while: what the kernel says of an address is nothing for good.
+    let stage = world(named(&[]), &[("192.0.2.1", Fate::Fails(libc::EINVAL))]);
+    let failure = dial(&stage.dialer, plan("ws://192.0.2.1/")).failed();
+    assert_failure(&failure, Status::WS_ERR_CONNECT, "Invalid argument");
+    assert!(!failure.is_final);
+}
+
+#[test]
 fn no_descriptors_left() {
     let stage = world(named(&[]), &[("192.0.2.1", Fate::Fails(libc::EMFILE))]);
     let failure = dial(&stage.dialer, plan("ws://192.0.2.1/")).failed();
@@ -225,6 +237,19 @@ fn through_a_proxy() {
     let (head, upgrade) = heads.recv_timeout(LONG).unwrap();
     assert!(head.starts_with("CONNECT chat.example:80 HTTP/1.1\r\n"), "{head}");
     assert!(upgrade.starts_with("GET /room HTTP/1.1\r\nHost: chat.example\r\n"), "{upgrade}");
+}
+
+#[test]
+fn what_comes_with_the_answer_of_a_proxy_is_heard() {
+    // A server that is full says so before it is asked, and the proxy passes that on with its own answer. It stays open.
+    let proxy = server(|mut stream| {
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 Yes\r\n\r\nHTTP/1.1 503 Full\r\nRetry-After: 7\r\n\r\n").unwrap();
+        wait_for_end(&mut stream);
+    });
+    let failure = dial(&system(), through(proxy, "ws://chat.example/")).failed();
+    assert_failure(&failure, Status::WS_ERR_UNAVAILABLE, "the server answered with status 503");
+    assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
 }
 
 #[test]
