@@ -8,7 +8,7 @@ use crate::engine::request::Request;
 use crate::error::Status;
 use crate::protocol::handshake::HandshakeError;
 use crate::protocol::handshake::negotiation::Response;
-use crate::protocol::http::InvalidHead;
+use crate::protocol::http::{InvalidHead, retry_after};
 use crate::protocol::url::{Scheme, Url};
 use crate::sys::socket::{Address, is_shortage};
 use std::io;
@@ -114,7 +114,8 @@ impl Place<'_> {
             }
             _ => (Status::WS_ERR_CONNECT, ""),
         };
-        let is_final = error.kind() == io::ErrorKind::InvalidInput;
+        // What connecting itself has found wrong with an address; what the kernel does not take today it may take tomorrow.
+        let is_final = error.kind() == io::ErrorKind::InvalidInput && error.raw_os_error().is_none();
         let failure = Failure::new(status, format!("{what}{tried}: {}{advice}", plain(error)));
         Failure { is_final, ..failure }
     }
@@ -171,7 +172,7 @@ impl Place<'_> {
             HandshakeError::Accept => Status::WS_ERR_ACCEPT,
             _ => Status::WS_ERR_HANDSHAKE,
         };
-        let wait = response.and_then(|response| retry_after(response, SystemTime::now()));
+        let wait = response.and_then(|response| asked_to_wait(response, SystemTime::now()));
         let advice = match (error, wait) {
             (HandshakeError::Status(401), _) => {
                 " (a name and a password go into the URL: ws://name:password@host)".into()
@@ -242,34 +243,29 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-/// How long the server asks us to wait: seconds, or a date (RFC 9110 section 10.2.3). What is not to the letter is as good as
-/// nothing.
-fn retry_after(response: &Response, now: SystemTime) -> Option<Duration> {
+/// How long the server asks us to wait. What is not to the letter is as good as nothing, and so is what it says twice.
+fn asked_to_wait(response: &Response, now: SystemTime) -> Option<Duration> {
     let mut fields = response.all("retry-after");
     let (Some(value), None) = (fields.next(), fields.next()) else { return None };
-    let value = std::str::from_utf8(value).ok()?;
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than fits is more than anybody waits for.
-        return Some(Duration::from_secs(value.parse::<u32>().unwrap_or(u32::MAX).into()));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    retry_after(value, now)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::http::MAX_RETRY_AFTER;
 
     #[test]
     fn what_a_server_asks_to_wait() {
         let now = httpdate::parse_http_date("Fri, 31 Dec 1999 23:59:00 GMT").unwrap();
         let wait = |values: &[&str]| {
             let headers = values.iter().map(|value| ("Retry-After".to_owned(), value.as_bytes().to_vec())).collect();
-            retry_after(&Response { status: 503, headers, subprotocol: None }, now).map(|wait| wait.as_secs())
+            asked_to_wait(&Response { status: 503, headers, subprotocol: None }, now).map(|wait| wait.as_secs())
         };
         assert_eq!(wait(&["120"]), Some(120));
         assert_eq!(wait(&["0"]), Some(0));
-        assert_eq!(wait(&["99999999999999999999"]), Some(u32::MAX.into()));
+        assert_eq!(wait(&["99999999999999999999"]), Some(MAX_RETRY_AFTER.as_secs()));
+        assert_eq!(wait(&["Fri, 31 Dec 9999 23:59:59 GMT"]), Some(MAX_RETRY_AFTER.as_secs()));
         assert_eq!(wait(&["Fri, 31 Dec 1999 23:59:59 GMT"]), Some(59));
         assert_eq!(wait(&["Fri, 31 Dec 1999 23:58:00 GMT"]), Some(0));
         for nothing in [&[][..], &[""], &["-1"], &["1.5"], &["soon"], &["\u{ff}"], &["1", "1"]] {
