@@ -103,7 +103,7 @@ impl Operator {
 
     /// Milliseconds until something is due; -1 if nothing is.
     fn until_alarm(&self) -> i32 {
-        let next = self.deadlines.next().into_iter().chain(self.desk.resolver.alarm()).min();
+        let next = self.deadlines.next().into_iter().chain(self.desk.resolver.alarm(self.desk.now)).min();
         let Some(next) = next else { return -1 };
         let left = next.saturating_duration_since(Instant::now());
         // Rounded up, so as not to wake just before it.

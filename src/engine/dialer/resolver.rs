@@ -102,8 +102,8 @@ impl Resolver {
         self.names.remove(name).map(|asked| asked.callers).unwrap_or_default()
     }
 
-    /// When to see to the threads again: one of them may be stuck by then while names wait.
-    pub fn alarm(&self) -> Option<Instant> {
+    /// When to see to the threads again, which was done at the time of `seen`: one of them may be stuck by then while names wait.
+    pub fn alarm(&self, seen: Instant) -> Option<Instant> {
         if self.names.is_empty() {
             return None;
         }
@@ -111,8 +111,7 @@ impl Resolver {
         if work.waiting.len() <= work.idle {
             return None;
         }
-        let now = Instant::now();
-        work.busy.values().map(|since| *since + STUCK).filter(|stuck| *stuck > now).min()
+        work.busy.values().map(|since| *since + STUCK).filter(|stuck| *stuck > seen).min()
     }
 
     /// Sees to it that there are threads for the names that wait.
