@@ -242,6 +242,8 @@ fn encode_connect(url: &Url, proxy: &Url, upgrade: &Upgrade) -> Result<Vec<u8>, 
 
 /// The headers that the server gets to see, with Authorization for the user info of the URL unless there is one already.
 fn headers_for_server(url: &Url, upgrade: &Upgrade, with_credentials: bool, is_tunnelled: bool) -> String {
+    // There is no proxy on the way to a Unix socket: what is meant for one is meant for nobody.
+    let is_tunnelled = is_tunnelled || url.scheme == Scheme::Unix;
     let withheld: &[&str] = match (with_credentials, is_tunnelled) {
         (true, false) => &[],
         (true, true) => &[PROXY_AUTHORIZATION],

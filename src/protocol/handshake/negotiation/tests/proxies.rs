@@ -49,6 +49,14 @@ fn credentials_go_to_whom_they_are_meant_for() {
             &[get, "Host: a", "authorization: Bearer a", "X: y", "COOKIE: a=b", "proxy-authorization: Bearer p"],
         ),
         ("ws://user:secret@a", None, headers, false, &[], &[get, "Host: a", "X: y"]),
+        (
+            "unix:/a",
+            None,
+            headers,
+            true,
+            &[],
+            &[get, "Host: localhost", "authorization: Bearer a", "X: y", "COOKIE: a=b"],
+        ),
         ("ws://a", Some("http://p:1"), "", true, &[connect, "Host: a:80"], &[get, "Host: a"]),
         (
             "ws://user:secret@a",
