@@ -195,15 +195,14 @@ pub const CLIENT_TABLE: &[Row<ClientOptions>] = &[
     Row {
         name: "connect_timeout",
         default: "10s",
-        meaning: "The time to find the addresses of the host, or of the proxy, and to connect to one of them; then \
-                  `WS_ERR_CONNECT_TIMEOUT`.",
+        meaning: "The time to find the addresses of the host, or of the proxy, and to connect to one of them; with a proxy, until \
+                  it has given its tunnel. Then `WS_ERR_CONNECT_TIMEOUT`.",
         field: Field::Time(|o| &mut o.connect_timeout, 10, DAY_MS),
     },
     Row {
         name: "handshake_timeout",
         default: "10s",
-        meaning: "The time from then on until the server has answered, with the proxy's tunnel if there is one; then \
-                  `WS_ERR_HANDSHAKE_TIMEOUT`.",
+        meaning: "The time from then on until the server has answered; then `WS_ERR_HANDSHAKE_TIMEOUT`.",
         field: Field::Time(|o| &mut o.handshake_timeout, 10, DAY_MS),
     },
     Row {
