@@ -19,7 +19,12 @@ pub const TIMEOUT: u8 = 5;
 pub fn of_failure(status: Status) -> u8 {
     use Status as S;
     match status {
-        S::WS_ERR_URL | S::WS_ERR_UNSUPPORTED | S::WS_ERR_ARGUMENT | S::WS_ERR_OPTION | S::WS_ERR_VALUE => USAGE,
+        S::WS_ERR_URL
+        | S::WS_ERR_UNSUPPORTED
+        | S::WS_ERR_ARGUMENT
+        | S::WS_ERR_OPTION
+        | S::WS_ERR_VALUE
+        | S::WS_ERR_TOO_LARGE => USAGE,
         S::WS_ERR_CONNECT_TIMEOUT | S::WS_ERR_HANDSHAKE_TIMEOUT => TIMEOUT,
         S::WS_ERR_HANDSHAKE
         | S::WS_ERR_ACCEPT

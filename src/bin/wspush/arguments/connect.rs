@@ -153,9 +153,11 @@ impl Connect {
     }
 }
 
-/// The URL, of which `ws://` may be left out.
+/// The URL, of which `ws://` may be left out. Further behind, `://` is part of a path or a query.
 fn with_scheme(url: String) -> String {
-    if url.contains("://") || url.starts_with("unix:") { url } else { format!("ws://{url}") }
+    let has_scheme =
+        url.find(['/', '?', '#']).is_some_and(|end| url[..end].ends_with(':') && url[end..].starts_with("//"));
+    if has_scheme || url.starts_with("unix:") { url } else { format!("ws://{url}") }
 }
 
 fn close_code(text: &str) -> Result<u16, Error> {
@@ -185,6 +187,9 @@ mod tests {
         assert_eq!((plain.wait, plain.close_code), (Some(WAIT), 1000));
         assert_eq!(read(&["unix:/run/s"]).expect("enough").url, "unix:/run/s");
         assert_eq!(read(&["wss://[::1]"]).expect("enough").url, "wss://[::1]");
+        assert_eq!(read(&["http://a"]).expect("enough").url, "http://a");
+        assert_eq!(read(&["a:1/?next=http://b"]).expect("enough").url, "ws://a:1/?next=http://b");
+        assert_eq!(read(&["a/b://c"]).expect("enough").url, "ws://a/b://c");
         assert!(read(&[]).is_err() && read(&["one", "two"]).is_err());
     }
 

@@ -107,7 +107,10 @@ impl Course {
     /// Does what is due. `heard` is when a message came last.
     pub fn tick(&mut self, heard: Option<Instant>, now: Instant) -> Act {
         if is_due(self.end, now) {
-            return if self.closing.is_some() { Act::Leave } else { self.close_soon(exit::TIMEOUT, now) };
+            let Some(settled) = &mut self.closing else { return self.close_soon(exit::TIMEOUT, now) };
+            // It was closing in order, and has not come to the end of that.
+            settled.get_or_insert(exit::TIMEOUT);
+            return Act::Leave;
         }
         if is_due(self.silence(heard), now) {
             // Who counts has waited in vain.

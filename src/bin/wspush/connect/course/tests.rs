@@ -103,6 +103,22 @@ fn the_time_is_up_at_any_stage_and_the_goodbye_is_bounded() {
 }
 
 #[test]
+fn the_time_is_up_while_it_closes() {
+    let (mut slow, at) = course("--timeout 3 --wait 1");
+    slow.hear(&News::Opened, at(0));
+    slow.hear(&News::InputEnded, at(0));
+    assert_eq!(slow.tick(None, at(1000)), Act::Close);
+    assert_eq!(slow.tick(None, at(3000)), Act::Leave);
+    assert_eq!(slow.exit(), exit::TIMEOUT);
+    // What was wanted was had before.
+    let (mut enough, at) = course("--timeout 3 --count 1");
+    enough.hear(&News::Opened, at(0));
+    assert_eq!(enough.hear(&News::Enough, at(1000)), Act::Close);
+    assert_eq!(enough.tick(None, at(3000)), Act::Leave);
+    assert_eq!(enough.exit(), exit::DONE);
+}
+
+#[test]
 fn a_signal_settles_it() {
     let (mut course, at) = course("--wait 0");
     course.hear(&News::Opened, at(0));
