@@ -52,6 +52,8 @@ struct Running {
     home: Arc<Loop>,
     /// The loop is its own.
     alone: bool,
+    /// Held for as long as the client is there.
+    _dialer: Arc<Dialer>,
 }
 
 impl Client {
@@ -144,9 +146,10 @@ impl Client {
         let link = home.link(&options.engine, setup.handler.is_none())?;
         let dialer = Dialer::shared().map_err(|error| Error::system("start a dialer", &error))?;
         let members = (!alone && setup.handler.is_none()).then(|| home.members());
-        let core = Core::new(self.tag, Policy::new(&options, alone), link, dialer, setup.handler.clone(), members);
+        let (policy, handler) = (Policy::new(&options, alone), setup.handler.clone());
+        let core = Core::new(self.tag, policy, link, Arc::downgrade(&dialer), handler, members);
         // The lock on the setup is held, so nobody else can have set it.
-        let _ = self.running.set(Running { core: Arc::clone(&core), home, alone });
+        let _ = self.running.set(Running { core: Arc::clone(&core), home, alone, _dialer: dialer });
         core.begin(plan);
         Ok(())
     }
@@ -320,7 +323,7 @@ impl Client {
 
     /// Ends it at once. When this returns, no callback runs, and none will; calls of [`Client::poll`] have ended.
     pub fn retire(&self) {
-        let Some(Running { core, home, alone }) = self.running.get() else { return };
+        let Some(Running { core, home, alone, .. }) = self.running.get() else { return };
         if home.running().is_err() {
             // In a forked child there is nothing to end, and whatever was locked at the fork is locked for ever.
             return;

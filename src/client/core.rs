@@ -53,7 +53,8 @@ pub(super) struct Core {
     tag: Tag,
     policy: Policy,
     link: Arc<Link>,
-    dialer: Arc<Dialer>,
+    /// Whoever holds the client holds it, and so is the one that waits for the dialer's thread when the last client goes.
+    dialer: Weak<Dialer>,
     handler: Option<Arc<dyn ClientHandler>>,
     /// Where it says which connection is its own, if others share its events.
     members: Option<Arc<Members>>,
@@ -105,7 +106,7 @@ impl Core {
         tag: Tag,
         policy: Policy,
         link: Arc<Link>,
-        dialer: Arc<Dialer>,
+        dialer: Weak<Dialer>,
         handler: Option<Arc<dyn ClientHandler>>,
         members: Option<Arc<Members>>,
     ) -> Arc<Self> {
@@ -153,7 +154,12 @@ impl Core {
     /// Has the dialer at work. It cannot have an answer before the lock is free.
     fn dial(&self, state: &mut State, delay: Duration) {
         let (Some(plan), Some(myself)) = (&state.plan, self.myself.upgrade()) else { return };
-        state.stage = Stage::Dialing(self.dialer.dial(Arc::clone(plan), delay, myself));
+        let Some(dialer) = self.dialer.upgrade() else { return };
+        state.stage = Stage::Dialing(dialer.dial(Arc::clone(plan), delay, myself));
+    }
+
+    fn cancel(&self, call: CallId) {
+        self.dialer.upgrade().inspect(|dialer| dialer.cancel(call));
     }
 
     // ---- what the host wants ---------------------------------------------------------------------------------------
@@ -218,7 +224,7 @@ impl Core {
                 let _ = self.link.close(conn, code, reason);
             }
             Stage::Dialing(call) => {
-                self.dialer.cancel(call);
+                self.cancel(call);
                 self.tell(&mut state, None, Next::End);
             }
             Stage::Arriving => self.tell(&mut state, None, Next::End),
@@ -229,7 +235,7 @@ impl Core {
 
     pub(super) fn hurry(&self) {
         if let Stage::Dialing(call) = lock(&self.state).stage {
-            self.dialer.hurry(call);
+            self.dialer.upgrade().inspect(|dialer| dialer.hurry(call));
         }
     }
 
@@ -256,7 +262,7 @@ impl Core {
         state.closing = true;
         state.released = true;
         if let Stage::Dialing(call) = state.stage {
-            self.dialer.cancel(call);
+            self.cancel(call);
         }
         self.end(&mut state);
         self.note_told(&mut state);
@@ -312,7 +318,7 @@ impl Core {
     fn ask(&self, state: &mut State, command: Command) {
         if self.link.enqueue(command).is_err() {
             if let Stage::Dialing(call) = state.stage {
-                self.dialer.cancel(call);
+                self.cancel(call);
             }
             self.end(state);
             self.note_told(state);
