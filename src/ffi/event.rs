@@ -41,7 +41,8 @@ pub enum ws_event_type {
     /// Behind CLOSE or ERROR of a client: another attempt follows, in `code` milliseconds.
     WS_EVENT_RETRY = 9,
     /// Behind CLOSE or ERROR of a client, or when it was closed before it opened: there is no other attempt. The last event of
-    /// it.
+    /// it. The answer to a Close frame may be on its way yet: free the client, or poll on until `WS_ERR_STOPPED`, before the process
+    /// ends.
     WS_EVENT_END = 10,
 }
 
