@@ -18,9 +18,14 @@ final class EventLoop
     /** How long a wait is at a stretch, because of signals that come in the instant before it. */
     private const WAIT_MS = 1000;
 
+    /** The longest wait for a timer, which comes when it comes: more does not fit what C takes. */
+    private const LONGEST_MS = 86_400_000;
+
     /** @var list<EventSource> */
     private array $sources = [];
-    /** @var array<int, array{float, callable(): mixed}> when, in seconds of microtime(), and what */
+    /** @var list<EventSource> those that have not been seen running yet */
+    private array $added = [];
+    /** @var array<int, array{float, callable(): mixed}> when, in seconds of now(), and what */
     private array $timers = [];
     private int $lastTimer = 0;
 
@@ -30,15 +35,15 @@ final class EventLoop
     }
 
     /**
-     * Adds what is to be waited for: at any time, started or not. run() starts it, if it does not run. It leaves the loop when it
-     * has ended.
+     * Adds what is to be waited for: at any time, inside handlers too, started or not. run() starts it, if it does not run. It
+     * leaves the loop when it has ended.
      *
      * @return $this
      */
     public function add(EventSource $source): static
     {
-        if (!\in_array($source, $this->sources, true)) {
-            $this->sources[] = $source;
+        if (!\in_array($source, $this->sources, true) && !\in_array($source, $this->added, true)) {
+            $this->added[] = $source;
         }
 
         return $this;
@@ -47,14 +52,19 @@ final class EventLoop
     /**
      * Calls a function later, once.
      *
-     * @param float $seconds from now
+     * @param float $seconds from now; INF: never, and until then there is something to wait for
      * @param callable(): mixed $call
      *
      * @return int for cancel()
+     *
+     * @throws Exception ARGUMENT: not a number
      */
     public function after(float $seconds, callable $call): int
     {
-        $this->timers[++$this->lastTimer] = [\microtime(true) + $seconds, $call];
+        if (\is_nan($seconds)) {
+            throw new Exception('after: a time that is not a number', Exception::ARGUMENT);
+        }
+        $this->timers[++$this->lastTimer] = [self::now() + $seconds, $call];
 
         return $this->lastTimer;
     }
@@ -77,11 +87,10 @@ final class EventLoop
     {
         $held = $signals ? new Signals(fn () => $this->stop()) : null;
         try {
-            foreach ($this->sources as $source) {
-                $source->isRunning() || $source->start();
-            }
+            $this->startAdded();
             while ($this->isRunning()) {
                 $this->poll(self::WAIT_MS);
+                $this->startAdded();
             }
         } finally {
             $held?->release();
@@ -97,6 +106,7 @@ final class EventLoop
      */
     public function poll(int $timeoutMs): int
     {
+        $this->added === [] || $this->takeIn();
         if (\count($this->sources) === 1 && $this->sources[0]->isRunning()) {
             $count = $this->sources[0]->poll($this->timers === [] ? $timeoutMs : $this->untilTimer($timeoutMs));
 
@@ -121,7 +131,7 @@ final class EventLoop
     /** Whether there is anything to wait for. */
     public function isRunning(): bool
     {
-        foreach ($this->sources as $source) {
+        foreach ([...$this->sources, ...$this->added] as $source) {
             if ($source->isRunning()) {
                 return true;
             }
@@ -131,18 +141,40 @@ final class EventLoop
     }
 
     /**
-     * Stops every source, and forgets all timers. Events that are under way follow.
+     * Stops every source, and forgets all timers, and what was to be started. Events that are under way follow.
      *
      * @param int $timeoutMs milliseconds that clients of a server get
      */
     public function stop(int $timeoutMs = Server::STOP_TIMEOUT_MS): void
     {
         $this->timers = [];
+        $this->takeIn();
+        $this->added = [];
         // Servers come last, for their stop() waits.
         \usort($this->sources, static fn (EventSource $a, EventSource $b): int => $a instanceof Server <=> $b instanceof Server);
         foreach ($this->sources as $source) {
             $source->isRunning() && $source->stop($timeoutMs);
         }
+    }
+
+    private function startAdded(): void
+    {
+        while (($source = \array_shift($this->added)) !== null) {
+            $this->sources[] = $source;
+            $source->isRunning() || $source->start();
+        }
+    }
+
+    /** Those that run by now. */
+    private function takeIn(): void
+    {
+        foreach ($this->added as $i => $source) {
+            if ($source->isRunning()) {
+                $this->sources[] = $source;
+                unset($this->added[$i]);
+            }
+        }
+        $this->added = \array_values($this->added);
     }
 
     /** What is there, of each source one batch. */
@@ -160,7 +192,7 @@ final class EventLoop
     private function callTimers(): int
     {
         $count = 0;
-        $now = \microtime(true);
+        $now = self::now();
         foreach ($this->timers as $number => [$at, $call]) {
             if ($at <= $now && isset($this->timers[$number])) {
                 unset($this->timers[$number]);
@@ -179,10 +211,16 @@ final class EventLoop
     private function untilTimer(int $timeoutMs): int
     {
         foreach ($this->timers as [$at]) {
-            $left = \max(0, (int) \ceil(($at - \microtime(true)) * 1000));
+            $left = (int) \ceil(\min(\max(0.0, ($at - self::now()) * 1000), self::LONGEST_MS));
             $timeoutMs = $timeoutMs < 0 ? $left : \min($timeoutMs, $left);
         }
 
         return $timeoutMs;
+    }
+
+    /** Seconds by a clock that nobody sets. */
+    private static function now(): float
+    {
+        return \hrtime(true) / 1e9;
     }
 }
