@@ -40,6 +40,8 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
     private bool $isSpent = false;
     private bool $running = false;
     private bool $taking = false;
+    /** How often it was started */
+    private int $life = 0;
     /** How often it has opened since the start */
     private int $openings = 0;
     private ?UpgradeResponse $response = null;
@@ -57,7 +59,8 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
      * @param string|null $library path of libwspush.so. Null: the environment variable WSPUSH_LIBRARY, else the
      *        package's lib/, the build tree, the system's loader
      *
-     * @throws Exception OPTION (no such name), VALUE, ARGUMENT (a header that cannot be sent), LIBRARY
+     * @throws ConnectException URL: one with a NUL in it, or that is not UTF-8
+     * @throws Exception OPTION (no such name), VALUE, ARGUMENT or UTF8 (a header that cannot be sent), LIBRARY
      */
     public function __construct(
         private readonly string $url,
@@ -161,6 +164,7 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
             $this->prepare();
         }
         $this->isSpent = true;
+        ++$this->life;
         $this->inbox->clear();
         $this->paused = false;
         $this->openings = 0;
@@ -252,13 +256,29 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
         $this->isSpent = false;
         $this->engineNew($this->url);
         foreach ($this->options as $name => $value) {
-            $this->engineSet($name, \is_array($value) ? \implode(',', $value) : self::value($value));
+            $values = \array_map(static fn (mixed $one): string => self::value(self::scalar("option $name", $one, Exception::VALUE)), self::list($value));
+            $this->engineSet((string) $name, \implode(',', $values));
         }
         foreach ($this->headers as $name => $values) {
-            foreach ((array) $values as $value) {
-                $this->engineAddHeader($name, $value);
+            if (!\is_string($name)) {
+                throw new Exception("header $name: it takes names as keys", Exception::ARGUMENT);
+            }
+            foreach (self::list($values) as $value) {
+                $this->engineAddHeader($name, (string) self::scalar("header \"$name\"", $value, Exception::ARGUMENT));
             }
         }
+    }
+
+    /** @return array<array-key, mixed> */
+    private static function list(mixed $value): array
+    {
+        return \is_array($value) ? $value : [$value];
+    }
+
+    /** @throws Exception of that code: it is none */
+    private static function scalar(string $what, mixed $value, int $code): string|int|float|bool
+    {
+        return \is_scalar($value) ? $value : throw new Exception("$what takes no " . \get_debug_type($value), $code);
     }
 
     private function takeOne(int $timeoutMs): int

@@ -60,6 +60,11 @@ abstract class Native
         $this->batchOut = \FFI::addr($this->batch);
     }
 
+    /** A handle of C has one owner. */
+    private function __clone()
+    {
+    }
+
     /**
      * Version of the loaded library: "0.1.0".
      *

@@ -177,6 +177,37 @@ final class ClientEventsTest extends TestCase
         $client->close();
     }
 
+    public function testAHandlerCountsFromTheNextMessageOn(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $client = new PushClient("ws://127.0.0.1:$port/");
+        $client->on('message', function (PushClient $client, string $data): void {
+            $this->told[] = "first $data";
+            $client->on('message', function (PushClient $client, string $data): void {
+                $this->told[] = "then $data";
+                count($this->told) === 100 && $client->close();
+            });
+        });
+        $client->connect(10);
+        $client->push('count 100');
+        $client->run();
+        self::assertSame(['first 1', 'then 2', 'then 3'], array_slice($this->told, 0, 3));
+        self::assertSame('then 100', end($this->told));
+    }
+
+    public function testAMessageHandlerThatTheOpenHandlerSets(): void
+    {
+        // The response and the messages come in one packet, and so in one batch.
+        [$standIn, $port] = Process::announcing(__DIR__ . '/fixtures/stand-in.php', 'early');
+        $client = new PushClient("ws://127.0.0.1:$port/");
+        $client->on('open', fn (PushClient $client) => $client->on('message', function (PushClient $client, string $data): void {
+            $this->told[] = $data;
+        }));
+        $client->start();
+        $this->pollUntil($client, fn (): bool => count($this->told) === 2);
+        self::assertSame(['first', "\xff\0"], $this->told);
+    }
+
     public function testManyClientsInOneLoop(): void
     {
         [$peer, $port] = Process::announcing(self::PEER);
@@ -330,6 +361,54 @@ final class ClientEventsTest extends TestCase
         unlink($log);
         self::assertFalse($server->isRunning() || $upstream->isRunning());
         $peer->waitFor('/^close 1001/m');
+    }
+
+    public function testAnEventLoopStartsWhatItsHandlersAdd(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $loop = new EventLoop();
+        $second = new PushClient("ws://127.0.0.1:$port/hello");
+        $second->on('message', function (PushClient $client, string $data): void {
+            $this->told[] = "second $data";
+            $client->close();
+        });
+        $first = new PushClient("ws://127.0.0.1:$port/hello");
+        $first->on('message', function (PushClient $client, string $data) use ($loop, $second): void {
+            $this->told[] = "first $data";
+            $loop->add($second);
+            $client->close();
+        });
+        $loop->add($first)->run();
+        self::assertSame(['first hello', 'second hello'], $this->told);
+
+        $loop->add($first);
+        self::assertFalse($loop->isRunning());
+        self::assertSame(0, $loop->poll(0)); // which does not lose it
+        $this->told = [];
+        $first->on('message', fn (PushClient $client) => [$this->told[] = 'again', $loop->add($second), $loop->stop()]);
+        $first->start();
+        $loop->run(false);
+        self::assertSame(['again'], $this->told, 'what was not started when it was stopped does not begin');
+    }
+
+    public function testATimerThatNeverComes(): void
+    {
+        $loop = new EventLoop();
+        $loop->after(INF, fn () => $this->told[] = 'never');
+        $loop->after(1e300, fn () => $this->told[] = 'never');
+        $loop->after(-INF, fn () => $this->told[] = 'at once');
+        $loop->after(0.2, fn () => $loop->stop());
+        $before = getrusage();
+        $loop->run(false);
+        $after = getrusage();
+        self::assertSame(['at once'], $this->told);
+        $used = 0;
+        foreach (['ru_utime', 'ru_stime'] as $of) {
+            $used += ($after["$of.tv_sec"] - $before["$of.tv_sec"]) * 1_000_000 + $after["$of.tv_usec"] - $before["$of.tv_usec"];
+        }
+        self::assertLessThan(100_000, $used, 'microseconds of processor time in 200 ms of waiting');
+        $this->expectExceptionCode(Exception::ARGUMENT);
+        $loop->after(NAN, fn () => null);
     }
 
     public function testASignalEndsRun(): void

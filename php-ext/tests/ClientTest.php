@@ -64,7 +64,7 @@ final class ClientTest extends TestCase
                 'cookie' => 'sid=abc; lang=en',
                 'user_agent' => 'desk/1',
             ],
-            ['X-One' => '1', 'X-Many' => ['2', '3']],
+            ['X-One' => 1, 'X-Many' => ['2', '3']],
         );
         self::assertNull($client->response());
         $response = $client->connect(10);
@@ -273,6 +273,45 @@ final class ClientTest extends TestCase
         self::assertFalse($client->isRunning());
     }
 
+    public function testATimeoutOfAnySize(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        foreach ([INF, 1e300, 1e12] as $long) {
+            $client = new PushClient("ws://127.0.0.1:$port/hello");
+            self::assertSame(101, $client->connect($long)->status);
+            self::assertSame('hello', (string) $client->receive($long));
+            $client->close(1000, '', $long);
+            self::assertFalse($client->isRunning());
+        }
+        foreach ([0.0, -1.0, -INF] as $none) {
+            $client = new PushClient("ws://127.0.0.1:$port/");
+            $client->connect(10);
+            self::assertNull($client->receive($none));
+            $client->close(1000, '', $none);
+        }
+    }
+
+    public function testAClientThatIsStartedAgainByItsEnd(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        [$standIn, $silent] = Process::announcing(__DIR__ . '/fixtures/stand-in.php', 'silent');
+        foreach ([$port, $silent] as $i => $port) {
+            $client = new PushClient("ws://127.0.0.1:$port/");
+            $ends = 0;
+            $client->on('end', function (PushClient $client) use (&$ends): void {
+                ++$ends === 1 && $client->start();
+            });
+            try {
+                $client->connect($i === 0 ? 10 : 0.1);
+                $client->close(); // the first life, and no other
+            } catch (ConnectException $exception) {
+                self::assertSame([1, Exception::CONNECT_TIMEOUT], [$i, $exception->status]);
+            }
+            self::assertSame(1, $ends);
+            self::assertTrue($client->isRunning());
+        }
+    }
+
     public function testAMaskedFrameOfAServerEndsIt(): void
     {
         [$process, $port] = Process::announcing(__DIR__ . '/fixtures/stand-in.php', 'masked');
@@ -412,6 +451,15 @@ final class ClientTest extends TestCase
         yield 'an unknown event' => [fn (int $port) => $to($port)->on('mesage', fn () => null), Exception::ARGUMENT];
         yield 'a URL that is none' => [fn () => (new PushClient('http//x'))->connect(), Exception::URL];
         yield 'a URL with a NUL' => [fn () => new PushClient("ws://x/\0"), Exception::URL];
+        yield 'a URL that is not UTF-8' => [fn () => new PushClient("ws://x/\xff"), Exception::URL];
+        yield 'an option with a NUL' => [fn (int $port) => $to($port, ['user_agent' => "desk\0/1"]), Exception::VALUE];
+        yield 'an option with a NUL in its name' => [fn (int $port) => $to($port, ["origin\0s" => 'https://x']), Exception::VALUE];
+        yield 'an option without a name' => [fn (int $port) => $to($port, ['reconnect']), Exception::OPTION];
+        yield 'an option without a value' => [fn (int $port) => $to($port, ['origin' => null]), Exception::VALUE];
+        yield 'an option of lists of lists' => [fn (int $port) => $to($port, ['subprotocols' => ['a', ['b']]]), Exception::VALUE];
+        yield 'a header without a value' => [fn (int $port) => $to($port, [], ['X' => null]), Exception::ARGUMENT];
+        yield 'a header as a line' => [fn (int $port) => $to($port, [], ['X: y']), Exception::ARGUMENT];
+        yield 'a timeout that is no number' => [fn (int $port) => $open($port)->receive(NAN), Exception::ARGUMENT];
         yield 'TLS' => [fn () => (new PushClient('wss://example.test/'))->connect(), Exception::UNSUPPORTED];
         yield 'sending before connecting' => [fn (int $port) => $to($port)->send('x'), Exception::STATE];
         yield 'receiving before connecting' => [fn (int $port) => $to($port)->receive(), Exception::STATE];
@@ -440,6 +488,12 @@ final class ClientTest extends TestCase
             self::assertSame($code, $exception->getCode(), $exception->getMessage());
             self::assertNotSame('', $exception->getMessage());
         }
+    }
+
+    public function testAClientIsNotCloned(): void
+    {
+        $this->expectException(\Error::class);
+        clone new PushClient('ws://127.0.0.1:1/');
     }
 
     public function testAScriptWaitsOverALostConnection(): void

@@ -123,7 +123,7 @@ final class WorkermanClientTest extends TestCase
             $worker->onWorkerStart = function () {
                 Timer::add(0.01, fn (string ...$words) => print implode(' ', $words) . "\n", ['once', 'only'], false);
                 $gone = Timer::add(0.01, fn () => print "never\n");
-                var_dump(Timer::del($gone), Timer::del($gone));
+                echo json_encode([Timer::del($gone), Timer::del($gone)]) . "\n";
                 $count = 0;
                 $timer = Timer::add(0.01, function () use (&$count, &$timer) {
                     echo 'tick ', ++$count, "\n";
@@ -138,7 +138,7 @@ final class WorkermanClientTest extends TestCase
             Worker::runAll();
             PHP), 'start']);
         $process->waitFor('/^stop$/m');
-        self::assertStringContainsString("bool(true)\nbool(false)\n", $process->output);
+        self::assertStringContainsString("[true,false]\n", $process->output);
         self::assertStringContainsString("once only\n", $process->output);
         self::assertStringNotContainsString('never', $process->output);
         self::assertSame(3, preg_match_all('/^tick \d$/m', $process->output));

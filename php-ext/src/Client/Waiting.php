@@ -19,6 +19,9 @@ use WsPush\UpgradeResponse;
  */
 trait Waiting
 {
+    /** Seconds; a longer timeout is none. INF is one of them. */
+    private const FOREVER = 1e9;
+
     /** Reading was paused by a send() that waited. */
     private bool $paused = false;
 
@@ -26,13 +29,13 @@ trait Waiting
      * Starts if need be, and waits until the connection is open, or open again. With the option reconnect, attempts that fail are
      * followed by others meanwhile.
      *
-     * @param float|null $timeout seconds; then it is given up. Null: as long as connect_timeout, handshake_timeout and
+     * @param float|null $timeout seconds; then it is given up. Null, or INF: as long as connect_timeout, handshake_timeout and
      *                            reconnect_attempts let it try
      *
      * @return UpgradeResponse what the server has answered
      *
      * @throws ConnectException what the last attempt came to
-     * @throws Exception STATE: inside a handler, or in a loop
+     * @throws Exception STATE: inside a handler, or in a loop; ARGUMENT: a timeout that is not a number
      */
     public function connect(?float $timeout = null): UpgradeResponse
     {
@@ -45,7 +48,10 @@ trait Waiting
         $before = $this->isOpen() ? -1 : $this->openings;
         while ($this->openings <= $before) {
             if (!$this->running) {
-                throw $this->lastFailure ?? new ConnectException("connect {$this->place()}: it was closed before it opened", Exception::CONNECT);
+                throw $this->lastFailure ?? new ConnectException(
+                    "connect {$this->place()}: " . ($before > 0 ? 'it has closed, and does not open again' : 'it was closed before it opened'),
+                    Exception::CONNECT,
+                );
             }
             if (!$this->wait($deadline)) {
                 $this->giveUp();
@@ -161,6 +167,7 @@ trait Waiting
         if (!$this->running) {
             return;
         }
+        $deadline = self::deadline($timeout);
         $this->engineClose($code, $reason);
         if ($timeout === 0.0 || $this->taking || $this->loop !== null) {
             return;
@@ -169,9 +176,7 @@ trait Waiting
             $this->paused = false;
             $this->resume(); // or the answer would not be read
         }
-        $deadline = self::deadline($timeout);
-        while ($this->running && $this->wait($deadline)) {
-        }
+        $this->waitForEnd($deadline);
     }
 
     private function sendOrWait(string $data, int $opcode): void
@@ -214,11 +219,18 @@ trait Waiting
 
     private function giveUp(): void
     {
+        $life = $this->life;
         $this->engineClose(1001, '');
-        $deadline = self::deadline(1.0);
-        while ($this->running && $this->wait($deadline)) {
+        $this->waitForEnd(self::deadline(1.0));
+        $this->running = $this->running && $this->life !== $life;
+    }
+
+    /** Until this life is over: a handler of 'end' may have begun another. */
+    private function waitForEnd(?int $deadline): void
+    {
+        $life = $this->life;
+        while ($this->running && $this->life === $life && $this->wait($deadline)) {
         }
-        $this->running = false;
     }
 
     private function closedException(string $what): Exception
@@ -247,9 +259,18 @@ trait Waiting
         }
     }
 
-    /** @return int|null nanoseconds as of hrtime() */
+    /**
+     * @return int|null nanoseconds as of hrtime(); null: without limit
+     *
+     * @throws Exception ARGUMENT
+     */
     private static function deadline(?float $timeout): ?int
     {
-        return $timeout === null ? null : (int) (\hrtime(true) + $timeout * 1e9);
+        if ($timeout !== null && \is_nan($timeout)) {
+            throw new Exception('a timeout that is not a number', Exception::ARGUMENT);
+        }
+
+        // What does not fit an integer would become any other one.
+        return $timeout === null || $timeout > self::FOREVER ? null : (int) (\hrtime(true) + \max(0.0, $timeout) * 1e9);
     }
 }

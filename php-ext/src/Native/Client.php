@@ -223,12 +223,15 @@ abstract class Client extends Native
     /** There will be no further attempt, and no further event. */
     abstract protected function ended(): void;
 
-    /** @throws Exception MEMORY: as many live as may; UTF8, ARGUMENT: a URL that is no text */
+    /** @throws Exception MEMORY: as many live as may; ConnectException URL: one that is no text */
     protected function engineNew(string $url): void
     {
         $this->engineFree();
         if (\str_contains($url, "\0")) {
             throw new ConnectException('a URL with a NUL', Exception::URL);
+        }
+        if (\preg_match('//u', $url) !== 1) {
+            throw new ConnectException('a URL that is not UTF-8', Exception::URL);
         }
         $handle = $this->ffi->ws_client_new($url);
         if (!$handle instanceof \FFI\CData) {
@@ -249,6 +252,9 @@ abstract class Client extends Native
 
     protected function engineSet(string $name, string $value): void
     {
+        if (\str_contains("$name$value", "\0")) {
+            throw new Exception("a NUL in the option \"$name\"", Exception::VALUE); // where C would see the end of it
+        }
         $this->check($this->ffi->ws_client_set($this->handle, $name, $value));
     }
 
@@ -309,7 +315,9 @@ abstract class Client extends Native
         $payloads = $batch->payloads;
         $size = $batch->payloads_length;
         $all = $size <= $count * self::CUT_MAX ? \FFI::string($payloads, $size) : null;
-        $message = $this->on->message;
+        // By reference, so that one handler may set another for the messages behind the one that it has.
+        $on = $this->on;
+        $message = &$on->message;
         $inbox = $this->collects ? $this->inbox : null;
         for ($i = 0, $end = 4 * $count; $i < $end; $i += 4) {
             $opcode = $numbers[$i + 1];
