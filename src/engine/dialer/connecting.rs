@@ -8,7 +8,7 @@ use crate::sys::epoll::{Epoll, Ready};
 use crate::sys::socket::{Address, Connecting, Peer, Socket, is_shortage, refused};
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -191,16 +191,18 @@ pub fn hang_up(socket: Socket, epoll: &Epoll) {
 
 /// The order in which the addresses of a host are tried (RFC 8305 section 4): one of each family in turn, IPv6 first, each
 /// family in the order of the resolver.
-pub fn in_order(addresses: &[IpAddr], port: u16) -> Vec<Address> {
+pub fn in_order(addresses: &[SocketAddr], port: u16) -> Vec<Address> {
     let mut seen = Vec::new();
     for address in addresses {
-        if !seen.contains(address) {
-            seen.push(*address);
+        let mut address = *address;
+        address.set_port(port);
+        if !seen.contains(&address) {
+            seen.push(address);
         }
     }
-    let (six, four): (Vec<IpAddr>, Vec<IpAddr>) = seen.into_iter().partition(IpAddr::is_ipv6);
+    let (six, four): (Vec<SocketAddr>, Vec<SocketAddr>) = seen.into_iter().partition(SocketAddr::is_ipv6);
     let pairs = (0..six.len().max(four.len())).flat_map(|index| [six.get(index), four.get(index)]);
-    pairs.flatten().take(MOST).map(|ip| Address::Tcp(SocketAddr::new(*ip, port))).collect()
+    pairs.flatten().take(MOST).map(|address| Address::Tcp(*address)).collect()
 }
 
 #[cfg(test)]
@@ -209,17 +211,24 @@ mod tests {
 
     #[test]
     fn families_take_turns() {
-        let ips = |list: &[&str]| list.iter().map(|ip| ip.parse().unwrap()).collect::<Vec<IpAddr>>();
+        let all = |list: &[&str]| {
+            let ips = list.iter().map(|ip| ip.parse().unwrap());
+            ips.map(|ip| SocketAddr::new(ip, 0)).collect::<Vec<_>>()
+        };
         let order = |list: &[&str]| {
-            let texts: Vec<String> = in_order(&ips(list), 80).iter().map(ToString::to_string).collect();
+            let texts: Vec<String> = in_order(&all(list), 80).iter().map(ToString::to_string).collect();
             texts.join(" ")
         };
         assert_eq!(order(&["10.0.0.1", "10.0.0.2", "::1", "10.0.0.1"]), "[::1]:80 10.0.0.1:80 10.0.0.2:80");
         assert_eq!(order(&["::1", "::2", "::3", "10.0.0.1"]), "[::1]:80 10.0.0.1:80 [::2]:80 [::3]:80");
         assert_eq!(order(&[]), "");
-        let many: Vec<IpAddr> = (0..100).map(|last| IpAddr::from([10, 0, 0, last])).collect();
+        let many: Vec<SocketAddr> = (0..100).map(|last| SocketAddr::from(([10, 0, 0, last], 0))).collect();
         assert_eq!(in_order(&many, 1).len(), MOST);
+        let zones = ["[fe80::1%2]:0", "[fe80::1%3]:0"].map(|address| address.parse().unwrap());
+        let zones = in_order(&zones, 80);
+        assert_eq!(zones.iter().map(ToString::to_string).collect::<Vec<_>>(), ["[fe80::1%2]:80", "[fe80::1%3]:80"]);
     }
+
     #[test]
     fn a_socket_that_is_connected_to_itself_is_connected_to_nobody() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -3,15 +3,16 @@
 
 use crate::sys::socket::{Address, Connecting, Socket};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 /// Names and addresses.
 pub trait Network: Send + Sync {
-    /// The addresses of a name, the best first. Called on the resolver's threads: it may take its time.
+    /// The addresses of a name, the best first. Their ports mean nothing; the zone of one that is valid on one link only does.
+    /// Called on the resolver's threads: it may take its time.
     ///
     /// # Errors
     /// Why there are none.
-    fn look_up(&self, name: &str) -> io::Result<Vec<IpAddr>>;
+    fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>>;
 
     /// Begins to connect, as [`Socket::connect`].
     ///
@@ -24,8 +25,8 @@ pub trait Network: Send + Sync {
 pub struct System;
 
 impl Network for System {
-    fn look_up(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+    fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        Ok((name, 0).to_socket_addrs()?.collect())
     }
 
     fn connect(&self, to: &Address) -> io::Result<(Socket, Connecting)> {
@@ -35,13 +36,14 @@ impl Network for System {
 
 /// The addresses of a host for which nobody need be asked: a literal, or `localhost` and what ends in it, which is this machine
 /// by definition (RFC 6761 section 6.3).
-pub fn known(host: &str) -> Option<Vec<IpAddr>> {
+pub fn known(host: &str) -> Option<Vec<SocketAddr>> {
+    let all = |ips: &[IpAddr]| ips.iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
     if let Ok(ip) = host.parse() {
-        return Some(vec![ip]);
+        return Some(all(&[ip]));
     }
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     let is_local = name == "localhost" || name.ends_with(".localhost");
-    is_local.then(|| vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()])
+    is_local.then(|| all(&[Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]))
 }
 
 #[cfg(test)]
@@ -50,12 +52,12 @@ mod tests {
 
     #[test]
     fn what_need_not_be_asked() {
-        let local: Vec<IpAddr> = vec!["::1".parse().unwrap(), "127.0.0.1".parse().unwrap()];
+        let local: Vec<SocketAddr> = vec!["[::1]:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()];
         for name in ["localhost", "LocalHost", "localhost.", "a.b.localhost"] {
             assert_eq!(known(name), Some(local.clone()), "{name}");
         }
-        assert_eq!(known("192.0.2.1"), Some(vec!["192.0.2.1".parse().unwrap()]));
-        assert_eq!(known("2001:db8::1"), Some(vec!["2001:db8::1".parse().unwrap()]));
+        assert_eq!(known("192.0.2.1"), Some(vec!["192.0.2.1:0".parse().unwrap()]));
+        assert_eq!(known("2001:db8::1"), Some(vec!["[2001:db8::1]:0".parse().unwrap()]));
         for name in ["example.com", "notlocalhost", "localhost.example", ""] {
             assert_eq!(known(name), None, "{name}");
         }

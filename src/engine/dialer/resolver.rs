@@ -10,14 +10,14 @@ use super::mailbox::{Mailbox, Order};
 use super::network::Network;
 use crate::sys::process;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 /// Addresses of a name, or why there are none.
-pub type Found = Result<Vec<IpAddr>, String>;
+pub type Found = Result<Vec<SocketAddr>, String>;
 
 /// Threads that look names up, but for those that are stuck.
 const THREADS: usize = 4;

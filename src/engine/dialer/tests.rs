@@ -145,7 +145,7 @@ enum Fate {
     Fails(i32),
 }
 
-type LookUp = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 /// A world of our own.
 struct World {
@@ -157,7 +157,7 @@ struct World {
 }
 
 impl Network for World {
-    fn look_up(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+    fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
         (self.look_up)(name)
     }
 
@@ -187,7 +187,10 @@ struct Stage {
     tried: Arc<Mutex<VecDeque<String>>>,
 }
 
-fn world(look_up: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static, fates: &[(&str, Fate)]) -> Stage {
+fn world(
+    look_up: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    fates: &[(&str, Fate)],
+) -> Stage {
     let (sender, dead) = channel();
     let tried = Arc::default();
     let fates = fates.iter().map(|(ip, fate)| (ip.parse().unwrap(), *fate)).collect();
@@ -196,8 +199,8 @@ fn world(look_up: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'stat
 }
 
 /// Every name has these addresses.
-fn named(addresses: &[&str]) -> impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static {
-    let addresses: Vec<IpAddr> = addresses.iter().map(|ip| ip.parse().unwrap()).collect();
+fn named(addresses: &[&str]) -> impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static {
+    let addresses: Vec<SocketAddr> = addresses.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).collect();
     move |_| Ok(addresses.clone())
 }
 

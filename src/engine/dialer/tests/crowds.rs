@@ -45,7 +45,7 @@ fn a_crowd_gets_in() {
     let look_up = move |_: &str| {
         counter.fetch_add(1, Ordering::SeqCst);
         let _ = wait.lock().unwrap().recv();
-        Ok(vec!["127.0.0.1".parse().unwrap()])
+        Ok(vec!["127.0.0.1:0".parse().unwrap()])
     };
     let stage = world(look_up, &[]);
     let url = format!("ws://chat.example:{}/", address.port());
@@ -99,7 +99,7 @@ fn names_that_hang_cost_nobody_else() {
         if name.starts_with("hangs") {
             let _ = wait.lock().unwrap().recv();
         }
-        Ok(vec!["127.0.0.1".parse().unwrap()])
+        Ok(vec!["127.0.0.1:0".parse().unwrap()])
     };
     let stage = world(look_up, &[]);
     let soon = Duration::from_millis(20);

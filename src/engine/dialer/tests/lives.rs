@@ -50,7 +50,7 @@ fn calls_are_given_up_at_every_stage() {
     asked.recv_timeout(LONG).unwrap();
     slow.dialer.cancel(given_up.id);
     given_up.is_gone();
-    answer.send(vec!["192.0.2.1".parse().unwrap()]).unwrap();
+    answer.send(vec!["192.0.2.1:0".parse().unwrap()]).unwrap();
     other.connected();
 
     // Connecting.

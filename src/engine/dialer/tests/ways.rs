@@ -28,7 +28,10 @@ fn names_that_lead_nowhere() {
 
 #[test]
 fn the_name_is_looked_up_by_the_system_too() {
-    assert!(System.look_up("localhost").unwrap().iter().all(IpAddr::is_loopback));
+    assert!(System.look_up("localhost").unwrap().iter().all(|address| address.ip().is_loopback()));
+    // A zone is nothing that a URL can have, but what a name can lead to.
+    let zoned = System.look_up("fe80::1%lo").unwrap();
+    assert!(zoned.iter().all(|address| matches!(address, SocketAddr::V6(v6) if v6.scope_id() != 0)), "{zoned:?}");
     assert!(System.look_up("name.invalid").is_err());
 }
 
