@@ -53,14 +53,13 @@ static void refused_and_told(const struct listener *listener)
     ws_client *client = open_with(listener, &record, "1M", &fd);
     uint32_t sent = 0;
     for (int round = 1; round <= 3; round++) {
+        int drains = count_of(&record.base, &record.drains);
         uint32_t taken = push_until_full(client, sent);
         CHECK(taken > 0);
-        CHECK(ws_client_queued_bytes(client) > 0 && ws_client_queued_bytes(client) <= (1 << 20) + SIZE);
-        CHECK_STATUS(WS_ERR_QUEUE_FULL, ws_client_push(client, "x", 1, WS_TEXT));
-        CHECK_INT(round - 1, record.drains);
+        CHECK(ws_client_queued_bytes(client) <= (1 << 20) + SIZE);
         expect_numbers(fd, sent, taken);
         sent += taken;
-        WAIT_CLIENT(&record, drains, round);
+        WAIT_CLIENT(&record, drains, drains + 1); /* the kernel may have made room before anything was read */
     }
     CHECK_OK(ws_client_push(client, "room again", 10, WS_TEXT));
     EXPECT_FROM_CLIENT(fd, "room again");
@@ -108,18 +107,18 @@ static void paused(const struct listener *listener)
     ws_client *client = open_with(listener, &record, "1M", &fd);
     CHECK_INT(0, setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes));
     CHECK_OK(ws_client_pause(client));
-    send_to_client(fd, "one that may come or not");
+    CHECK_OK(ws_client_push(client, "paused", 6, WS_TEXT)); /* behind that */
+    EXPECT_FROM_CLIENT(fd, "paused");
     unsigned char *frame = malloc(10 + SIZE);
     CHECK(frame != NULL);
     size_t length = write_unmasked(frame, FIN | BINARY, message, SIZE);
     int64_t most = 64 << 20, sent = stuff(fd, frame, length, most);
     CHECK(sent < most);
-    int before = count_of(&record.base, &record.messages);
-    CHECK(before <= 1);
+    CHECK_INT(0, count_of(&record.base, &record.messages));
     CHECK_OK(ws_client_push(client, "it still sends", 14, WS_TEXT));
     EXPECT_FROM_CLIENT(fd, "it still sends");
     CHECK_OK(ws_client_resume(client));
-    WAIT_CLIENT(&record, messages, 1 + (int)(sent / (int64_t)length));
+    WAIT_CLIENT(&record, messages, (int)(sent / (int64_t)length));
     free(frame);
     close(fd);
     EXPECT_CLOSED(client, &record, 1006);
