@@ -159,7 +159,9 @@ impl Client {
         let url = Url::parse(&self.url);
         let url = url.map_err(|error| Error::new(Status::WS_ERR_URL, format!("start: the URL: {error}")))?;
         if url.scheme == Scheme::Wss {
-            let detail = format!("start: {url}: wss:// is not supported yet, for want of TLS; ws:// is");
+            // Without the target, in which there may be a secret.
+            let at = url.authority();
+            let detail = format!("start: wss://{at}: wss:// is not supported yet, for want of TLS; ws:// is");
             return Err(Error::new(Status::WS_ERR_UNSUPPORTED, detail));
         }
         Ok(Plan {
