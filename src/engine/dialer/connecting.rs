@@ -179,7 +179,10 @@ impl Race {
 fn what_is_wrong(socket: &Socket, to: &Address) -> Option<io::Error> {
     // Where nobody listens on a port that the kernel gives out, it may have given that one to this very socket, which is then
     // connected to itself.
-    let is_own = || matches!(to, Address::Tcp(to) if socket.local() == Peer::Tcp(*to));
+    let is_own = || match (to, socket.local()) {
+        (Address::Tcp(to), Peer::Tcp(own)) => (to.ip(), to.port()) == (own.ip(), own.port()),
+        _ => false,
+    };
     socket.error().or_else(|| is_own().then(refused))
 }
 
