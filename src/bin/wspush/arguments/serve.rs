@@ -3,6 +3,7 @@
 use super::{Command, Error, Setting, other, values};
 use lexopt::Parser;
 use lexopt::prelude::*;
+use std::net::Ipv6Addr;
 
 const HELP: &str = include_str!("serve.txt");
 
@@ -43,8 +44,10 @@ fn address(text: &str) -> Result<(String, i32), Error> {
         return Ok((text.to_owned(), 0));
     }
     let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
+    // Of an address without brackets the last number may be no port.
+    let is_host = !host.contains(':') || host.starts_with('[') || host.parse::<Ipv6Addr>().is_ok();
     match port.parse::<u16>() {
-        Ok(port) if !host.is_empty() => Ok((host.to_owned(), port.into())),
+        Ok(port) if is_host && !host.is_empty() => Ok((host.to_owned(), port.into())),
         _ => Err(format!("--listen {text}: it takes HOST:PORT, a port, or unix:PATH").into()),
     }
 }
@@ -68,7 +71,7 @@ mod tests {
         for (text, host, port) in known {
             assert_eq!(address(text).ok(), Some((host.to_owned(), port)), "{text}");
         }
-        for text in ["", "localhost", ":80", "localhost:", "localhost:65536", "localhost:-1"] {
+        for text in ["", "localhost", ":80", "::1", "[::1]", "localhost:", "localhost:65536", "localhost:-1"] {
             assert!(address(text).is_err(), "{text}");
         }
     }
