@@ -114,6 +114,96 @@ final class WorkermanClientTest extends TestCase
         self::assertSame('', $process->errors);
     }
 
+    public function testWhatIsSentBeforeItIsOpen(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $process = $this->worker(<<<PHP
+            \$connection = new Workerman\\Connection\\AsyncTcpConnection('ws://127.0.0.1:$port/');
+            echo \$connection->getRemoteAddress(), "\\n";
+            \$connection->onBufferFull = function () { echo "full\\n"; };
+            \$connection->onBufferDrain = function () { echo "drain\\n"; };
+            \$connection->onConnect = function () { echo "open\\n"; };
+            \$connection->onError = function (\$connection, \$code) { echo \$code === \$connection::SEND_FAIL ? "refused\\n" : "?\\n"; };
+            \$count = 0;
+            \$connection->onMessage = function (\$connection, \$data) use (&\$count) {
+                ++\$count;
+                \$data === 'last' && print "\$count came\\n";
+            };
+            try {
+                \$connection->send("\\xff");
+            } catch (WsPush\\Exception \$exception) {
+                echo \$exception->getCode() === WsPush\\Exception::UTF8 ? "bad text\\n" : "?\\n";
+            }
+            \$connection->websocketType = "\\x89";
+            \$connection->send(str_repeat('too long a ping', 10));
+            \$connection->websocketType = "\\x81";
+            for (\$i = 0; \$i < 200000; ++\$i) {
+                \$connection->send('x'); // each of which is seven bytes on its way
+            }
+            for (\$i = 0; \$i < 12; ++\$i) {
+                \$connection->send(str_repeat('x', 65536));
+            }
+            \$connection->send('last');
+            \$connection->send(str_repeat('x', 65536));
+            \$connection->connect();
+            PHP);
+        $process->waitFor('/^200013 came$/m');
+        self::assertMatchesRegularExpression("/^127\\.0\\.0\\.1:$port\\nbad text\\nfull\\nrefused\\n(drain\\n)*open\\n(drain\\n)*200013 came\\n/m", $process->output);
+        self::assertStringContainsString("drain\n", $process->output);
+        self::assertStringContainsString('a message sent before the connection was open is lost', $process->errors);
+    }
+
+    public function testAFullBufferIsFollowedByADrainedOne(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $process = $this->worker(<<<PHP
+            \$connection = new Workerman\\Connection\\AsyncTcpConnection('ws://127.0.0.1:$port/');
+            \$rounds = 0;
+            \$fill = function (\$connection) use (&\$full) {
+                for (\$full = false; !\$full;) {
+                    \$connection->send(str_repeat('x', 65536));
+                }
+            };
+            \$connection->onBufferFull = function () use (&\$full) { \$full = true; };
+            \$connection->onBufferDrain = function (\$connection) use (&\$full, &\$rounds, \$fill) {
+                if (\$full) {
+                    echo 'round ', ++\$rounds, "\\n";
+                    \$fill(\$connection);
+                }
+            };
+            \$connection->onConnect = \$fill;
+            \$connection->connect();
+            PHP);
+        $process->waitFor('/^round 20$/m');
+        self::assertSame('', $process->errors);
+    }
+
+    public function testReConnectLeavesTheConnectionThatItHas(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $process = $this->worker(<<<PHP
+            \$connection = new Workerman\\Connection\\AsyncTcpConnection('ws://127.0.0.1:$port/');
+            \$opened = 0;
+            \$connection->onConnect = function (\$connection) use (&\$opened) {
+                ++\$opened < 3 ? \$connection->reConnect() : \$connection->send('here');
+            };
+            \$connection->onMessage = function (\$connection, \$data) { echo "\$data\\n"; };
+            \$connection->onClose = function () { echo "close\\n"; };
+            \$connection->connect();
+            PHP);
+        $process->waitFor('/^here$/m');
+        $peer->waitFor('/(close 1000 .*){2}/s');
+        self::assertStringNotContainsString('close', $process->output);
+    }
+
+    /** A process of a worker that serves nothing, alone, with this in its onWorkerStart. */
+    private function worker(string $start): Process
+    {
+        $program = Programs::file("\$worker = new Workerman\\Worker();\n\$worker->onWorkerStart = function () {\n$start\n};\nWorkerman\\Worker::runAll();\n");
+
+        return new Process(['-d', 'disable_functions=pcntl_fork', $program, 'start']);
+    }
+
     public function testTimers(): void
     {
         $process = new Process([Programs::file(<<<'PHP'

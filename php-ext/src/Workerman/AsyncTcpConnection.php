@@ -19,11 +19,10 @@ use WsPush\UpgradeResponse;
  */
 class AsyncTcpConnection extends TcpConnection
 {
-    private const CONNECT_FAIL = 1;
-    private const SEND_FAIL = 2;
-
     /** Options that the clients of one loop have in common */
     private const SHARED = ['max_message_size' => 1, 'max_queued_bytes' => 1, 'ping_interval' => 1];
+
+    private const WATCH_SECONDS = 0.01;
 
     private static int $count = 0;
 
@@ -42,7 +41,7 @@ class AsyncTcpConnection extends TcpConnection
     private readonly string $url;
     private ?Client $client = null;
     private ?int $reconnectTimer = null;
-    /** @var list<array{string, string}> type and data of what was sent before it was open */
+    /** @var array<int, array{string, string}> type and data of what was sent before it was open */
     private array $early = [];
     private int $earlyBytes = 0;
 
@@ -65,6 +64,8 @@ class AsyncTcpConnection extends TcpConnection
         $this->id = -(++self::$count); // so that none is that of a connection of the server
         $this->worker = null;
         $this->status = self::STATUS_INITIAL;
+        $this->remoteIp = \trim($this->getRemoteHost(), '[]'); // until it is known which address of that name it is
+        $this->remotePort = \parse_url($remoteAddress, \PHP_URL_PORT) ?: ($scheme === 'wss' ? 443 : 80);
     }
 
     /**
@@ -84,23 +85,28 @@ class AsyncTcpConnection extends TcpConnection
         $url = $this->transport === 'ssl' ? (string) \preg_replace('{^ws:}i', 'wss:', $this->url) : $this->url;
         $client = new Client($url, $options, $headers);
         $client->setLogger(Worker::log(...));
-        $client->on('open', fn (Client $client, UpgradeResponse $response) => $this->opened($response));
+        // Of a client that another has taken the place of, nothing counts any more.
+        $client->on('open', fn (Client $client, UpgradeResponse $response) => $this->client === $client && $this->opened($response));
         $client->on('message', function (Client $client, string $data): void {
-            if ($this->onMessage !== null) {
+            if ($this->onMessage !== null && $this->client === $client) {
                 ($this->onMessage)($this, $data);
             }
         });
-        $client->on('drain', fn () => $this->drained());
-        $client->on('error', fn (Client $client, ConnectException $failure) => $this->failed($failure));
+        $client->on('drain', fn (Client $client) => $this->client === $client && $this->drained());
+        $client->on('error', fn (Client $client, ConnectException $failure) => $this->client === $client && $this->failed($failure));
         $client->on('close', fn (Client $client) => $this->ended($client));
         $client->on('end', fn (Client $client) => $this->ended($client));
         Worker::clients(\implode(' ', \array_intersect_key($options, self::SHARED)))->add($client);
         $client->start();
+        $this->leave();
         $this->client = $client;
         $this->status = self::STATUS_CONNECTING;
     }
 
-    /** Connects again, after so many seconds: the thing to do in onClose. While the worker stops it does nothing. */
+    /**
+     * Connects again, after so many seconds: the thing to do in onClose. A connection that there still is, is closed, and nothing
+     * more is told of it. While the worker stops it does nothing.
+     */
     public function reConnect(int|float $after = 0): void
     {
         if (Worker::isStopping()) {
@@ -108,7 +114,7 @@ class AsyncTcpConnection extends TcpConnection
         }
         $this->cancelReconnect();
         $this->status = self::STATUS_INITIAL;
-        $this->client = null;
+        $this->leave();
         if ($after > 0) {
             $this->reconnectTimer = Worker::loop()->after((float) $after, $this->connect(...));
         } else {
@@ -142,12 +148,13 @@ class AsyncTcpConnection extends TcpConnection
         if ($this->status === self::STATUS_INITIAL || $this->status === self::STATUS_CONNECTING) {
             $sent = $this->keep($data);
         } elseif ($this->status === self::STATUS_ESTABLISHED) {
-            $sent = $this->transmit($this->websocketType, $data);
+            $sent = $this->early === [] ? $this->transmit($this->websocketType, $data) : $this->keep($data);
         } else {
             return false;
         }
         if (!$this->isFull && (!$sent || $this->getSendBufferQueueSize() >= self::$defaultMaxSendBufferSize)) {
             $this->isFull = true;
+            $sent && $this->watch();
             $this->onBufferFull !== null && ($this->onBufferFull)($this);
         }
         if (!$sent && $this->onError !== null && $this->status !== self::STATUS_CLOSED) {
@@ -230,11 +237,9 @@ class AsyncTcpConnection extends TcpConnection
         $this->status = self::STATUS_ESTABLISHED;
         $this->remoteIp = $response->remoteAddress;
         $this->remotePort = $response->remotePort;
-        $early = $this->early;
-        $this->early = [];
-        $this->earlyBytes = 0;
-        foreach ($early as [$type, $data]) {
-            $this->transmit($type, $data);
+        $this->flush();
+        if ($this->isFull && $this->early === []) {
+            parent::drained(); // it was full of what waited here, of which the engine does not know
         }
         if ($this->onConnect !== null) {
             ($this->onConnect)($this);
@@ -242,6 +247,53 @@ class AsyncTcpConnection extends TcpConnection
         if ($this->onWebSocketConnect !== null) {
             ($this->onWebSocketConnect)($this, new Response($response));
         }
+    }
+
+    /** @internal */
+    public function drained(): void
+    {
+        $this->flush();
+        if ($this->early === []) {
+            parent::drained();
+        }
+    }
+
+    /**
+     * Looks for room until there is some: the engine tells it after a push that was refused, but not where all went out before
+     * it saw how much that was.
+     */
+    private function watch(): void
+    {
+        $client = $this->client;
+        $client === null || Worker::isStopping() || Worker::loop()->after(self::WATCH_SECONDS, function () use ($client): void {
+            if ($this->isFull && $this->client === $client) {
+                $this->getSendBufferQueueSize() <= self::$defaultMaxSendBufferSize / 2 ? $this->drained() : $this->watch();
+            }
+        });
+    }
+
+    /** Sends what was kept until it was open, as far as there is room for it; the rest goes when there is more. */
+    private function flush(): void
+    {
+        foreach ($this->early as $i => [$type, $data]) {
+            try {
+                if (!$this->transmit($type, $data)) {
+                    return;
+                }
+            } catch (Exception $exception) {
+                Worker::log("wspush: a message sent before the connection was open is lost: {$exception->getMessage()}");
+            }
+            unset($this->early[$i]);
+            $this->earlyBytes -= \strlen($data);
+        }
+    }
+
+    /** Has done with the client of before, if there is one: it says goodbye by itself. */
+    private function leave(): void
+    {
+        $client = $this->client;
+        $this->client = null;
+        $client?->close();
     }
 
     private function failed(ConnectException $failure): void
@@ -272,6 +324,9 @@ class AsyncTcpConnection extends TcpConnection
 
     private function keep(string $data): bool
     {
+        if ($this->websocketType === Websocket::BINARY_TYPE_BLOB && \preg_match('//u', $data) !== 1) {
+            throw new Exception('send: a text message must be UTF-8; the websocketType of other bytes is BINARY_TYPE_ARRAYBUFFER', Exception::UTF8);
+        }
         if ($this->earlyBytes + \strlen($data) > self::$defaultMaxSendBufferSize) {
             return false;
         }

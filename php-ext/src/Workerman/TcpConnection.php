@@ -21,6 +21,9 @@ class TcpConnection
     public const STATUS_ESTABLISHED = 2;
     public const STATUS_CLOSING = 4;
     public const STATUS_CLOSED = 8;
+    /** Codes of onError */
+    public const CONNECT_FAIL = 1;
+    public const SEND_FAIL = 2;
 
     /** Largest message taken, in bytes. Read when a worker process starts. */
     public static int $defaultMaxPackageSize = 10 * 1024 * 1024;
@@ -100,7 +103,7 @@ class TcpConnection
             $this->lookWhetherFull();
         }
         if (!$sent && $this->onError !== null && $this->server->isOpen($this->id)) {
-            ($this->onError)($this, 2, 'send buffer full and drop package'); // WORKERMAN_SEND_FAIL
+            ($this->onError)($this, self::SEND_FAIL, 'send buffer full and drop package');
         }
 
         return $sent;

@@ -25,7 +25,7 @@ final class Timer
      */
     public static function add(float $interval, callable $func, ?array $args = [], bool $persistent = true): int
     {
-        if ($interval <= 0) {
+        if (!($interval > 0)) { // nor what is no number
             throw new Exception("Timer::add($interval): more than no seconds", Exception::ARGUMENT);
         }
         $number = ++self::$last;
