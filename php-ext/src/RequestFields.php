@@ -42,7 +42,7 @@ final class RequestFields
                 if (isset(self::OPTIONS[$key])) {
                     $options[self::OPTIONS[$key]] = (string) $value;
                 } elseif ($key === 'host') {
-                    if (!\in_array(\strtolower((string) $value), [\strtolower($host), \strtolower((string) \preg_replace('/:\d+$/D', '', $host))], true)) {
+                    if (!self::isThat((string) $value, $host)) {
                         throw Exception::notYet("a header Host: $value for $host", 'connect to that name');
                     }
                 } elseif (!\in_array($key, self::OWN, true)) {
@@ -52,5 +52,16 @@ final class RequestFields
         }
 
         return [$options, $headers];
+    }
+
+    /** Whether the Host that was given is that of the URL; "localhost" is each address that never leaves the machine. */
+    private static function isThat(string $given, string $host): bool
+    {
+        $bare = static fn (string $name): string => (string) \preg_replace('/:\d+$/D', '', $name);
+        if (\in_array(\strtolower($given), [\strtolower($host), \strtolower($bare($host))], true)) {
+            return true;
+        }
+
+        return \strtolower($bare($given)) === 'localhost' && \preg_match('/^(127(\.\d+){3}|\[::1\]|\[unix:.*\])$/D', $bare($host)) === 1;
     }
 }

@@ -126,6 +126,33 @@ final class SwooleClientTest extends TestCase
         }
     }
 
+    public function testTheSmallPrint(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        foreach (['localhost', "LOCALHOST:$port", '127.0.0.1', "127.0.0.1:$port"] as $host) {
+            $client = new SwooleClient('127.0.0.1', $port);
+            $client->setHeaders(['Host' => $host]); // as the example in Swoole's manual
+            $client->set(['timeout' => INF]);
+            self::assertTrue($client->upgrade('/hello'), $client->errMsg);
+            self::assertSame('hello', $this->data($client));
+        }
+        self::assertTrue($client->close());
+        self::assertFalse($client->recv());
+        self::assertSame(SWOOLE_ERROR_CLIENT_NO_CONNECTION, $client->errCode);
+        self::assertFalse($client->push('x'));
+        self::assertSame(SWOOLE_ERROR_WEBSOCKET_UNCONNECTED, $client->errCode);
+        $client->set(['timeout' => 0.000001]); // shorter than the engine's shortest
+        $client->upgrade('/');
+        $client = new SwooleClient('::1', Programs::freePort());
+        $client->setHeaders(['Host' => '[::1]']);
+        self::assertFalse($client->upgrade('/'));
+        self::assertSame(SWOOLE_HTTP_CLIENT_ESTATUS_CONNECT_FAILED, $client->statusCode);
+        $this->expectExceptionMessage('a header Host: other.example for 127.0.0.1');
+        $client = new SwooleClient('127.0.0.1', $port);
+        $client->setHeaders(['Host' => 'other.example']);
+        $client->upgrade('/');
+    }
+
     public function testWhatIsMissingSaysItsName(): void
     {
         $client = new SwooleClient('127.0.0.1', 1);

@@ -117,7 +117,7 @@ class Client
         $this->errCode = $this->statusCode = 0;
         $this->errMsg = $this->body = '';
         $this->headers = $this->set_cookie_headers = null;
-        [$options, $headers] = RequestFields::split($this->requestHeaders ?? [], "$this->host:$this->port");
+        [$options, $headers] = RequestFields::split($this->requestHeaders ?? [], (\str_contains($this->host, ':') ? "[$this->host]" : $this->host) . ":$this->port");
         if ($this->credentials !== '') {
             $headers['Authorization'] = [$this->credentials];
         }
@@ -201,7 +201,7 @@ class Client
     public function recv(float $timeout = 0): Frame|string|false
     {
         if ($this->engine === null) {
-            return $this->disconnected();
+            return $this->disconnected(\SWOOLE_ERROR_CLIENT_NO_CONNECTION);
         }
         $patience = $timeout > 0 ? $timeout : ($timeout < 0 ? null : ClientSettings::patience($this->setting));
         try {
@@ -302,10 +302,10 @@ class Client
     }
 
     /** @return false */
-    private function disconnected(): bool
+    private function disconnected(int $errCode = \SWOOLE_ERROR_WEBSOCKET_UNCONNECTED): bool
     {
         $this->drop();
-        $this->errCode = \SWOOLE_ERROR_WEBSOCKET_UNCONNECTED;
+        $this->errCode = $errCode;
         $this->errMsg = 'connection is not available';
         $this->statusCode = \SWOOLE_HTTP_CLIENT_ESTATUS_SERVER_RESET;
 

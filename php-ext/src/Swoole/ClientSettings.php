@@ -35,6 +35,8 @@ final class ClientSettings
 
     /** The longest that an option of the engine takes, in seconds: for what is without limit to Swoole. */
     private const NEVER = 86400;
+    /** And the shortest */
+    private const LEAST = 0.01;
 
     /**
      * The engine's options that the settings ask for, and Swoole's defaults where they are not the engine's.
@@ -45,9 +47,9 @@ final class ClientSettings
      */
     public static function options(array $settings): array
     {
-        $options = ['max_message_size' => 2 * 1024 * 1024, 'connect_timeout' => self::seconds($settings, 2.0, 'connect_timeout', 'timeout')];
+        $options = ['max_message_size' => 2 * 1024 * 1024, 'connect_timeout' => \max(self::LEAST, self::seconds($settings, 2.0, 'connect_timeout', 'timeout'))];
         if (isset($settings['timeout']) || isset($settings['read_timeout'])) {
-            $options['handshake_timeout'] = self::seconds($settings, self::NEVER, 'read_timeout', 'timeout');
+            $options['handshake_timeout'] = \max(self::LEAST, self::seconds($settings, self::NEVER, 'read_timeout', 'timeout'));
         }
         $options = self::renamed($settings) + $options;
         $text = static fn (string $name): string => \is_scalar($settings[$name] ?? null) ? (string) $settings[$name] : '';
