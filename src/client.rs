@@ -34,7 +34,8 @@ use std::time::Duration;
 pub struct Client {
     url: String,
     tag: Tag,
-    setup: Mutex<Setup>,
+    /// Until the start: who has many clients does not pay for it afterwards.
+    setup: Mutex<Option<Box<Setup>>>,
     running: OnceLock<Running>,
 }
 
@@ -67,7 +68,7 @@ impl Client {
     /// The same with a name of the host's, by which it is known in the events of a loop.
     #[must_use]
     pub fn tagged(url: &str, tag: Tag) -> Self {
-        Self { url: url.to_owned(), tag, setup: Mutex::default(), running: OnceLock::new() }
+        Self { url: url.to_owned(), tag, setup: Mutex::new(Some(Box::default())), running: OnceLock::new() }
     }
 
     /// Its name in the events of a loop.
@@ -83,7 +84,7 @@ impl Client {
     /// # Errors
     /// `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started.
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
-        self.setup("set")?.options.set(name, value)
+        self.set_up("set", |setup| setup.options.set(name, value))
     }
 
     /// Adds a header field to the request.
@@ -91,7 +92,7 @@ impl Client {
     /// # Errors
     /// Those of [`ClientOptions::add_header`]; `WS_ERR_STATE` once started.
     pub fn add_header(&self, name: &str, value: &str) -> Result<()> {
-        self.setup("add a header")?.options.add_header(name, value)
+        self.set_up("add a header", |setup| setup.options.add_header(name, value))
     }
 
     /// Has events handled by callbacks, or, with `None`, taken with [`Client::poll`] or [`Loop::poll`].
@@ -99,8 +100,10 @@ impl Client {
     /// # Errors
     /// `WS_ERR_STATE` once started.
     pub fn set_handler(&self, handler: Option<Arc<dyn ClientHandler>>) -> Result<()> {
-        self.setup("set a callback")?.handler = handler;
-        Ok(())
+        self.set_up("set a callback", |setup| {
+            setup.handler = handler;
+            Ok(())
+        })
     }
 
     /// Has its events come with those of the other clients of a loop.
@@ -108,20 +111,17 @@ impl Client {
     /// # Errors
     /// `WS_ERR_STATE` once started, or if it is in a loop already.
     pub fn join(&self, home: &Arc<Loop>) -> Result<()> {
-        let mut setup = self.setup("add to a loop")?;
-        if setup.shared.is_some() {
-            return Err(Error::new(Status::WS_ERR_STATE, "add to a loop: the client is in one already"));
-        }
-        setup.shared = Some(Arc::clone(home));
-        Ok(())
+        self.set_up("add to a loop", |setup| {
+            if setup.shared.is_some() {
+                return Err(Error::new(Status::WS_ERR_STATE, "add to a loop: the client is in one already"));
+            }
+            setup.shared = Some(Arc::clone(home));
+            Ok(())
+        })
     }
 
-    fn setup(&self, what: &str) -> Result<MutexGuard<'_, Setup>> {
-        let setup = lock(&self.setup);
-        if self.running.get().is_some() {
-            return Err(Error::new(Status::WS_ERR_STATE, format!("{what}: the client was started already")));
-        }
-        Ok(setup)
+    fn set_up<T>(&self, what: &str, change: impl FnOnce(&mut Setup) -> Result<T>) -> Result<T> {
+        lock(&self.setup).as_deref_mut().map_or_else(|| Err(started(what)), change)
     }
 
     /// Begins to connect. How that ends is an event: open, or error.
@@ -130,7 +130,8 @@ impl Client {
     /// `WS_ERR_URL`, `WS_ERR_UNSUPPORTED` for `wss://`, `WS_ERR_VALUE` for options that do not go together or with those of the
     /// loop, `WS_ERR_STATE` if it was started already, `WS_ERR_SYSTEM`.
     pub fn start(&self) -> Result<()> {
-        let setup = self.setup("start")?;
+        let mut place = lock(&self.setup);
+        let Some(setup) = place.as_deref() else { return Err(started("start")) };
         let mut options = setup.options.clone();
         options.settle()?;
         let plan = Arc::new(self.plan(&options)?);
@@ -148,8 +149,10 @@ impl Client {
         let members = (!alone && setup.handler.is_none()).then(|| home.members());
         let (policy, handler) = (Policy::new(&options, alone), setup.handler.clone());
         let core = Core::new(self.tag, policy, link, Arc::downgrade(&dialer), handler, members);
-        // The lock on the setup is held, so nobody else can have set it.
+        // The setup was there, so nobody else can have set it.
         let _ = self.running.set(Running { core: Arc::clone(&core), home, alone, _dialer: dialer });
+        *place = None;
+        drop(place);
         core.begin(plan);
         Ok(())
     }
@@ -343,6 +346,10 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.retire();
     }
+}
+
+fn started(what: &str) -> Error {
+    Error::new(Status::WS_ERR_STATE, format!("{what}: the client was started already"))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
