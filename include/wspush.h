@@ -1564,7 +1564,7 @@ int64_t ws_client_queued_bytes(ws_client *client);
 /**
  * Frees a client, and ends it at once if it runs, with a Close frame 1001 if there is room for one. NULL is fine. The handle,
  * and all events and responses of the client, are invalid from now on. When this returns, none of its callbacks runs, and none
- * will; calls of other threads that wait for it end. Callbacks of different threads that free each other's clients would wait
+ * will; calls of other threads that wait for it end, and a callback that is running finds the handle gone. Callbacks of different threads that free each other's clients would wait
  * for each other without end.
  *
  * Errors: `WS_ERR_IN_CALLBACK` inside a callback of a client of its thread, and then it is not freed; `WS_ERR_HANDLE` if it was

@@ -216,7 +216,7 @@ final class WorkermanClientTest extends TestCase
                 echo json_encode([Timer::del($gone), Timer::del($gone)]) . "\n";
                 $count = 0;
                 $timer = Timer::add(0.01, function () use (&$count, &$timer) {
-                    echo 'tick ', ++$count, "\n";
+                    echo 'tick ' . ++$count . "\n"; // in one piece: the master writes, too
                     if ($count === 3) {
                         Timer::del($timer);
                         Timer::add(0.05, fn () => Worker::stopAll(), null, false);
