@@ -10,6 +10,7 @@ declare(strict_types=1);
 
 use WsPush\Client;
 use WsPush\ConnectException;
+use WsPush\Exception;
 
 require __DIR__ . '/../autoload.php';
 
@@ -40,12 +41,20 @@ while ($client->isRunning()) {
     $none = null;
     if (@stream_select($readable, $none, $none, null) > 0 && in_array(STDIN, $readable, true)) {
         $more = fread(STDIN, 65536);
+        $ends = $more === '' || $more === false;
         $lines = explode("\n", $input . $more);
         $input = array_pop($lines);
-        foreach ($lines as $line) {
-            $client->send($line);
+        if ($ends && $input !== '') {
+            $lines[] = $input; // the last one, which no line break ends
         }
-        if ($more === '' || $more === false) {
+        foreach ($lines as $line) {
+            try {
+                $client->send($line);
+            } catch (Exception $exception) {
+                fwrite(STDERR, "{$exception->getMessage()}\n"); // it has closed, or the line is not UTF-8
+            }
+        }
+        if ($ends) {
             $client->close(); // what was sent goes out; what comes from now on is not told
             break;
         }

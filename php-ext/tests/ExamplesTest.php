@@ -65,12 +65,13 @@ final class ExamplesTest extends TestCase
         $process = proc_open($command, [['pipe', 'r'], ['pipe', 'w'], ['pipe', 'w']], $pipes);
         self::assertIsResource($process);
         stream_set_timeout($pipes[1], 20);
-        fwrite($pipes[0], "eins\nzwei\n");
+        fwrite($pipes[0], "eins\n\xff\nzwei\n");
         self::assertSame("eins\n", fgets($pipes[1]));
         self::assertSame("zwei\n", fgets($pipes[1]));
         fclose($pipes[0]);
         self::assertSame('', stream_get_contents($pipes[1]));
-        self::assertSame("closed with 1000 \n", stream_get_contents($pipes[2]));
+        $errors = (string) stream_get_contents($pipes[2]);
+        self::assertMatchesRegularExpression('/^.*UTF-8.*\nclosed with 1000 \n$/D', $errors, 'a line that is no text costs no other');
         self::assertSame(0, proc_close($process));
 
         $process = new Process([self::EXAMPLES . '/client.php', 'ws://127.0.0.1:' . Programs::freePort()]);
