@@ -32,9 +32,9 @@ class Exception extends \RuntimeException
     /** Another error of the operating system. */
     public const SYSTEM = -15;
     public const MEMORY = -16;
-    /** A server started in another process: start after the fork. */
+    /** A server, a client or a loop that was started in another process: start after the fork. */
     public const FORKED = -19;
-    /** A signal handler ran while waiting. WsPush\Server deals with it; it is never thrown. */
+    /** A signal handler ran while waiting. It is dealt with, and never thrown. */
     public const INTERRUPTED = -20;
     /** A fault inside the library. */
     public const PANIC = -21;

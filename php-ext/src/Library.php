@@ -66,7 +66,7 @@ final class Library
         return new Exception(
             "libwspush.so was not found. Tried:\n" . \implode("\n", $lines) . "\n"
             . 'Build it (`make` in the source tree), or name the file in the environment variable '
-            . self::VARIABLE . ' or in the second argument of WsPush\Server.',
+            . self::VARIABLE . ' or in the argument $library of WsPush\Server or WsPush\Client.',
             Exception::LIBRARY,
         );
     }
@@ -91,8 +91,8 @@ final class Library
         }
         if ($enable === 'preload' && !\in_array(\PHP_SAPI, ['cli', 'phpdbg', 'embed'], true)) {
             return new Exception(
-                'A WebSocket server runs on the command line: `php server.php`. (With `ffi.enable=preload`, '
-                . 'FFI is closed to scripts of the ' . \PHP_SAPI . ' SAPI.)',
+                'wspush runs on the command line: `php server.php`. (With `ffi.enable=preload`, FFI is closed to scripts of the '
+                . \PHP_SAPI . ' SAPI; there, a client needs `ffi.enable=true`.)',
                 Exception::LIBRARY,
             );
         }
