@@ -198,6 +198,10 @@ impl Core {
                 Err(error) if error.status == Status::WS_ERR_CLOSED => {}
                 result => return result,
             }
+            if !self.policy.reconnect {
+                // It is the last.
+                return Err(offline());
+            }
         }
         if self.policy.max_offline_bytes == 0 {
             return Err(offline());

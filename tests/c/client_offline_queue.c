@@ -102,6 +102,24 @@ static void through_failures(const struct listener *listener)
     CHECK_STRING("", record.text);
 }
 
+/* What is pushed to the last connection when that is closing is refused rather than kept for none. */
+static void not_for_a_connection_that_never_comes(const struct listener *listener)
+{
+    ws_client *client = ws_client_new(listener->url);
+    const ws_event *events;
+    int fd, status;
+    CHECK_OK(ws_client_set(client, "max_offline_bytes", "1M"));
+    CHECK_OK(ws_client_start(client));
+    fd = OPEN_NEXT(listener);
+    CHECK_INT(1, ws_client_poll(client, &events, scaled(10000, 60000)));
+    CHECK_INT(WS_EVENT_OPEN, events->type);
+    reset(fd);
+    while ((status = ws_client_push(client, "lost", 4, WS_TEXT)) == WS_OK)
+        give_way();
+    CHECK_INT(WS_ERR_CLOSED, status);
+    CHECK_OK(ws_client_free(client));
+}
+
 int main(void)
 {
     begin();
@@ -110,6 +128,7 @@ int main(void)
     kept_in_order(&listener);
     within_its_bound(&listener);
     through_failures(&listener);
+    not_for_a_connection_that_never_comes(&listener);
     close(listener.fd);
     return 0;
 }
