@@ -12,6 +12,7 @@ use crate::sys::process;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
@@ -25,6 +26,12 @@ const THREADS: usize = 4;
 /// All of them.
 const ALL_THREADS: usize = 32;
 
+/// All of them in the process, with those of dialers that are gone: a lookup cannot be broken off.
+const MOST_THREADS: u32 = 128;
+
+/// How long to leave it at that before looking whether there are fewer.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// A lookup that has taken so long is stuck.
 const STUCK: Duration = Duration::from_secs(1);
 
@@ -37,6 +44,9 @@ pub struct Resolver {
     names: HashMap<Arc<str>, Asked>,
     threads: Vec<JoinHandle<()>>,
     asked: u64,
+    /// There would be another thread if the process had not so many.
+    is_held_back: bool,
+    count: &'static Count,
 }
 
 /// A name that somebody waits for, or a thread is at work on.
@@ -72,7 +82,14 @@ impl Resolver {
             network: Arc::clone(network),
             mailbox: Arc::clone(mailbox),
         };
-        Self { shared: Arc::new(shared), names: HashMap::new(), threads: Vec::new(), asked: 0 }
+        Self {
+            shared: Arc::new(shared),
+            names: HashMap::new(),
+            threads: Vec::new(),
+            asked: 0,
+            is_held_back: false,
+            count: &COUNT,
+        }
     }
 
     /// Has a name looked up for a call.
@@ -111,11 +128,13 @@ impl Resolver {
         if work.waiting.len() <= work.idle {
             return None;
         }
-        work.busy.values().map(|since| *since + STUCK).filter(|stuck| *stuck > seen).min()
+        let stuck = work.busy.values().map(|since| *since + STUCK).filter(|stuck| *stuck > seen);
+        stuck.chain(self.is_held_back.then_some(seen + PAUSE)).min()
     }
 
     /// Sees to it that there are threads for the names that wait.
     pub fn see_to_threads(&mut self, now: Instant) {
+        self.is_held_back = false;
         loop {
             let mut work = self.shared.work();
             let stuck = work.busy.values().filter(|since| now.duration_since(**since) >= STUCK).count();
@@ -123,11 +142,19 @@ impl Resolver {
             if work.waiting.len() <= work.idle || all - stuck >= THREADS || all >= ALL_THREADS {
                 return;
             }
+            let Some(leave) = self.count.leave() else {
+                self.is_held_back = true;
+                return;
+            };
             work.idle += 1;
             drop(work);
             self.threads.retain(|thread| !thread.is_finished());
             let shared = Arc::clone(&self.shared);
-            match process::spawn("wspush-resolver".to_owned(), move || shared.serve()) {
+            let serve = move || {
+                let _leave = leave;
+                shared.serve();
+            };
+            match process::spawn("wspush-resolver".to_owned(), serve) {
                 Ok(thread) => self.threads.push(thread),
                 Err(error) => return self.shared.without_thread(&error.to_string()),
             }
@@ -198,5 +225,68 @@ impl Shared {
         for name in std::mem::take(&mut work.waiting).into_values() {
             self.mailbox.post(Order::Found(name, Err(format!("no thread to look it up: {why}"))));
         }
+    }
+}
+
+/// Counts threads: in the lower half how many there are, in the upper the forks before them, for those of a parent are not there in
+/// its child.
+struct Count(AtomicU64);
+
+static COUNT: Count = Count(AtomicU64::new(0));
+
+/// Leave for one thread, as long as this lives.
+struct Leave(&'static Count);
+
+impl Count {
+    /// Leave for another thread, unless there are too many.
+    fn leave(&'static self) -> Option<Leave> {
+        self.change(|threads| (threads < MOST_THREADS).then_some(threads + 1)).then(|| Leave(self))
+    }
+
+    /// Whether `change` has agreed to one.
+    fn change(&self, change: impl Fn(u32) -> Option<u32>) -> bool {
+        let forks = u64::from(process::fork_generation());
+        let changed = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
+            let threads = if before >> u32::BITS == forks { before as u32 } else { 0 };
+            change(threads).map(|threads| forks << u32::BITS | u64::from(threads))
+        });
+        changed.is_ok()
+    }
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.0.change(|threads| threads.checked_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::network::System;
+    use super::*;
+
+    #[test]
+    fn a_process_has_so_many_threads_for_names_and_no_more() {
+        let count: &'static Count = Box::leak(Box::new(Count(AtomicU64::new(0))));
+        // Those of dialers that are gone, in lookups that do not end.
+        let mut others: Vec<Leave> = std::iter::from_fn(|| count.leave()).collect();
+        assert_eq!(others.len(), MOST_THREADS as usize);
+        let network: Arc<dyn Network> = Arc::new(System);
+        let mailbox = Arc::new(Mailbox::new().unwrap());
+        let mut resolver = Resolver::new(&network, &mailbox);
+        resolver.count = count;
+        resolver.ask(&"localhost".into(), 1);
+        let now = Instant::now();
+        assert_eq!((resolver.threads.len(), resolver.alarm(now)), (0, Some(now + PAUSE)));
+        others.pop();
+        resolver.see_to_threads(now + PAUSE);
+        assert_eq!((resolver.threads.len(), resolver.alarm(now)), (1, None));
+        drop(resolver);
+        // It ends, and gives its leave back.
+        others.push(std::iter::repeat_with(|| (std::thread::yield_now(), count.leave()).1).flatten().next().unwrap());
+        assert!(count.leave().is_none());
+        // What a parent counted is nothing to its child.
+        count.0.fetch_add(1 << u32::BITS, Ordering::Relaxed);
+        assert!(count.leave().is_some());
     }
 }
