@@ -231,22 +231,6 @@ impl Delivery {
         }
     }
 
-    /// The last batch that the host is done with.
-    #[must_use]
-    pub fn done(&self) -> BatchNumber {
-        match self {
-            Self::Callbacks(_) | Self::Each(_) => 0,
-            Self::Batches(writer) => writer.done(),
-        }
-    }
-
-    /// Has the host call for what it pushes from now on, though it works on a batch.
-    pub fn excuse_host(&self) {
-        if let Self::Batches(writer) = self {
-            writer.queue().excuse_worker();
-        }
-    }
-
     /// Says that a connection begins to wait for a mark.
     pub fn begin_leaving(&self) {
         if let Self::Batches(writer) = self {

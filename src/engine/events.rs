@@ -126,11 +126,6 @@ impl EventQueue {
         self.worker.load(Ordering::Relaxed)
     }
 
-    /// Takes the thread that works on a batch for any other, until it takes the next one: its pushes call the reactor then.
-    pub fn excuse_worker(&self) {
-        self.worker.store(0, Ordering::Relaxed);
-    }
-
     /// Says that no further batch will come, and wakes the host to see it.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
@@ -325,12 +320,6 @@ impl BatchWriter {
     #[must_use]
     pub const fn number(&self) -> BatchNumber {
         self.number
-    }
-
-    /// The number of the last batch that the host is done with.
-    #[must_use]
-    pub fn done(&self) -> BatchNumber {
-        self.done.load(Ordering::Relaxed)
     }
 
     /// Whether the host is done with the batch of this number: it has called for the next.

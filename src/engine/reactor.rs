@@ -25,7 +25,6 @@ pub use self::adopting::Newcomer;
 pub use self::files::Rest;
 use self::logging::named;
 pub use self::proxies::Introduction;
-use super::batch::BatchNumber;
 use super::commands::Commands;
 use super::connection::{Connection, State};
 use super::delivery::Delivery;
@@ -61,13 +60,6 @@ const EVENTS: usize = 512;
 /// How long to sleep at most while the host is at work, in milliseconds.
 const LOOK_MS: i32 = 1;
 
-/// The same when nothing has come of the host for [`PATIENCE_MS`]: it sits somewhere else, with its batch. What it pushes from then
-/// on calls the reactor, so that this is for what it was pushing in the very moment.
-const LONG_LOOK_MS: i32 = 1000;
-
-/// How long to look for what the host pushes quietly, in milliseconds.
-const PATIENCE_MS: u64 = 64;
-
 const WAKE: u64 = u64::MAX;
 const LISTENER: u64 = 1 << 63;
 
@@ -94,9 +86,6 @@ pub struct Reactor {
     now_ms: u64,
     /// When it last looked for quiet commands.
     looked_ms: u64,
-    /// What the host had done when it last did anything, and when that was seen.
-    host_did: (BatchNumber, u64),
-    host_did_ms: u64,
     /// When reading last began again after the host had been behind.
     awake: Tick,
     host_behind: bool,
@@ -183,8 +172,6 @@ impl Reactor {
             now,
             now_ms: 0,
             looked_ms: 0,
-            host_did: (0, 0),
-            host_did_ms: 0,
             awake: now,
             host_behind: false,
             behind_since_ms: 0,
@@ -264,7 +251,7 @@ impl Reactor {
             timeout = shorter(timeout, i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
         }
         if timeout != 0 && self.delivery.awaits_host() {
-            timeout = shorter(timeout, self.look_again_ms());
+            timeout = shorter(timeout, LOOK_MS);
         }
         if timeout != 0 && !self.link.commands.begin_wait() {
             timeout = 0;
@@ -278,22 +265,6 @@ impl Reactor {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => unreachable!("epoll_wait: {error}"),
             waited => waited,
         }
-    }
-
-    /// When to look again for what a host at work has pushed quietly. One that has not done anything for a while is not waited for
-    /// any more: an idle connection of a script costs nothing, wherever the script is.
-    fn look_again_ms(&mut self) -> i32 {
-        let did = (self.delivery.done(), self.link.stats.messages_out.get());
-        if self.host_did != did {
-            self.host_did = did;
-            self.host_did_ms = self.now_ms;
-        }
-        let idle_ms = self.now_ms.saturating_sub(self.host_did_ms);
-        if idle_ms >= PATIENCE_MS {
-            self.delivery.excuse_host();
-        }
-        // What it was pushing meanwhile is looked for a few times more.
-        if idle_ms < PATIENCE_MS + PATIENCE_MS / 4 { LOOK_MS } else { LONG_LOOK_MS }
     }
 
     /// Whether to look for what a host at work has pushed quietly: once a millisecond.
