@@ -67,13 +67,18 @@ impl Reactor {
             }
             Err(refusal) => self.refuse_connection(&mut conn.wire, refusal),
         }
-        let slot = self.link.registry.slot_of(id);
+        self.place(conn);
+        self.keep_pending_few();
+    }
+
+    /// Puts a connection into its slot.
+    pub(super) fn place(&mut self, conn: Box<Connection>) {
+        let slot = self.link.registry.slot_of(conn.wire.id);
         if slot >= self.connections.len() {
             self.connections.resize_with(slot + 1, || None);
         }
         self.connections[slot] = Some(conn);
         self.link.stats.connections_open.set(self.ids.live() as u64);
-        self.keep_pending_few();
     }
 
     /// Counts a connection that is dropped without a word.

@@ -59,19 +59,8 @@ impl Reactor {
         conn.wire.flags.announced = true;
         conn.wire.flags.readable = true;
         conn.pending.keep(&received);
-        let slot = self.link.registry.slot_of(id);
-        if slot >= self.connections.len() {
-            self.connections.resize_with(slot + 1, || None);
-        }
-        if slot >= self.owners.len() {
-            self.owners.resize_with(slot + 1, || None);
-        }
-        if let Delivery::Each(handlers) = &mut self.delivery {
-            handlers.put(slot, owner.handler());
-        }
-        self.owners[slot] = Some(owner);
-        self.connections[slot] = Some(conn);
-        self.link.stats.connections_open.set(self.ids.live() as u64);
+        self.set_owner(self.link.registry.slot_of(id), Some(owner));
+        self.place(conn);
         self.link.facts.put(&self.link.registry, id, &response, self.now);
         self.with(id, |reactor, conn| {
             if !kept.frames.is_empty() {
@@ -114,9 +103,18 @@ impl Reactor {
         let Some(owner) = self.owners.get_mut(slot).and_then(Option::take) else { return };
         let next = owner.offline(id, self.is_stopping());
         self.tell_next(&*owner, next);
+        self.set_owner(slot, None);
+    }
+
+    /// Notes whose the connection in a slot is, and whom it calls.
+    fn set_owner(&mut self, slot: usize, owner: Option<Arc<dyn Owner>>) {
         if let Delivery::Each(handlers) = &mut self.delivery {
-            handlers.put(slot, None);
+            handlers.put(slot, owner.as_ref().and_then(|owner| owner.handler()));
         }
+        if slot >= self.owners.len() {
+            self.owners.resize_with(slot + 1, || None);
+        }
+        self.owners[slot] = owner;
     }
 
     /// Tells of an attempt to connect that failed, and of what comes next.
@@ -155,10 +153,7 @@ impl Reactor {
     pub(super) fn release(&mut self, id: ConnId) {
         let slot = self.link.registry.slot_of(id);
         self.with(id, |reactor, conn| {
-            reactor.owners[slot] = None;
-            if let Delivery::Each(handlers) = &mut reactor.delivery {
-                handlers.put(slot, None);
-            }
+            reactor.set_owner(slot, None);
             conn.wire.flags.announced = false;
             reactor.begin_close(&mut conn.wire, Some(close::GOING_AWAY), "client ends");
             let _ = reactor.flush(&mut conn.wire);
