@@ -1255,7 +1255,8 @@ const char *ws_request_method(const ws_request *request);
 const char *ws_request_target(const ws_request *request);
 
 /**
- * The path, percent-encoded as it was sent: "/chat". It starts with a slash.
+ * The path, percent-encoded as it was sent: "/chat". It starts with a slash, or is "*" when OPTIONS asks about the server
+ * as a whole (RFC 9110 section 9.3.7).
  */
 const char *ws_request_path(const ws_request *request);
 

@@ -151,6 +151,20 @@ final class HttpTest extends TestCase
         self::assertMatchesRegularExpression('{^Upgrade: websocket\r$}mi', $response);
     }
 
+    /** As a balancer asks whether the server is there, which without a request handler it is all the same. */
+    public function testOptionsAsksAboutTheServerAsAWhole(): void
+    {
+        self::assertMatchesRegularExpression('{^HTTP/1\.1 200 .*\r\nContent-Length: 0\r\n}s', $this->ask('OPTIONS *', null));
+    }
+
+    public function testTheHandlerIsToldOfARequestAboutTheServer(): void
+    {
+        $response = $this->ask('OPTIONS *', function (Request $request, Response $response): void {
+            $response->send(200, "$request->method $request->path $request->target");
+        });
+        self::assertStringEndsWith("\r\n\r\nOPTIONS * *", $response);
+    }
+
     public function testAHeaderCannotSmuggleALine(): void
     {
         $this->ask('GET /', function (Request $request, Response $response): void {

@@ -49,7 +49,8 @@ pub unsafe extern "C" fn ws_request_target(request: *const ws_request) -> *const
     pointer(unsafe { borrow(request) }.map(Request::target))
 }
 
-/// The path, percent-encoded as it was sent: "/chat". It starts with a slash.
+/// The path, percent-encoded as it was sent: "/chat". It starts with a slash, or is "*" when OPTIONS asks about the server
+/// as a whole (RFC 9110 section 9.3.7).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_request_path(request: *const ws_request) -> *const c_char {
     // SAFETY: the contract of `ws_request`.

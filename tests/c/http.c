@@ -101,6 +101,12 @@ static void serve_page(ws_server *server, ws_conn conn, const ws_request *reques
         for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
             CHECK_STATUS(WS_ERR_ARGUMENT, ws_respond(server, conn, statuses[i], NULL, "body", 4));
         CHECK_OK(ws_respond(server, conn, 200, "X: fine", "body", 4)); /* what was refused has used nothing up */
+    } else if (strcmp(path, "*") == 0) {
+        CHECK_STRING("OPTIONS", ws_request_method(request));
+        CHECK_STRING("", ws_request_query(request));
+        note(record, &record->requests); /* before the client knows */
+        CHECK_OK(ws_respond(server, conn, 200, NULL, NULL, 0));
+        return;
     } /* else: no answer, until response_timeout */
     note(record, &record->requests);
 }
@@ -224,7 +230,10 @@ static void upgrades_in_any_dress(int port)
         "GET / HTTP/1.1\r\nHost: a:80\r\nUpgrade: h2c, websocket\r\nConnection: keep-alive\r\nConnection: \t Upgrade \t \r\n"
         KEY "Sec-WebSocket-Version: 13 \r\n\r\n",
         "GET / HTTP/1.1\r\nHost: [::1]:9502\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" KEY
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"};
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n",
+        /* No authority, as over a Unix socket (RFC 9112, 3.2). */
+        "GET / HTTP/1.1\r\nHost:\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" KEY
+        "Sec-WebSocket-Version: 13\r\n\r\n"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         int fd = client_connect(port);
         send_text(fd, good[i]);
@@ -235,12 +244,57 @@ static void upgrades_in_any_dress(int port)
     }
 }
 
+/* Of the 24 characters of a key four bits belong to no byte, and need not be zero: RFC 6455, 4.1 has such a key. */
+static void the_key_of_the_rfc(int port)
+{
+    char head[1024];
+    int fd = client_connect(port);
+    send_text(fd, "GET / HTTP/1.1\r\n" WANTS "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==\r\n"
+                  "Sec-WebSocket-Version: 13\r\n\r\n");
+    CHECK_INT(101, receive_head(fd, head, sizeof head));
+    CHECK_CONTAINS("\r\nSec-WebSocket-Accept: OfS0wDaT5NoxF2gqm7Zj2YtetzM=\r\n", head);
+    send_close(fd, 1000, "");
+    EXPECT_CLOSE(fd, 1000);
+    EXPECT_END(fd);
+}
+
+/* OPTIONS asks about the server as a whole: whether it is there, if a balancer asks (RFC 9110, 9.3.7). */
+static const char *const about_the_server[] = {
+    "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost:\r\n\r\n",
+    "OPTIONS * HTTP/1.0\r\n\r\n",
+    "OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", /* RFC 9112, 3.2.4 */
+};
+
+enum { ABOUT_THE_SERVER = sizeof about_the_server / sizeof *about_the_server };
+
+static void the_host_is_told_of_it(struct record *record, int port)
+{
+    for (int i = 0, before = record->requests; i < ABOUT_THE_SERVER; i++) {
+        CHECK_INT(200, ask(port, about_the_server[i])->status);
+        CHECK_INT(before + i + 1, record->requests);
+    }
+    CHECK_INT(400, ask(port, "GET * HTTP/1.1\r\nHost: a\r\n\r\n")->status);
+    CHECK_INT(501, ask(port, "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")->status);
+}
+
 static void without_a_handler(void)
 {
     struct record record = RECORD;
     ws_server *server = recorded_server(&record, record_message);
+    CHECK_OK(ws_server_set(server, "paths", "/chat")); /* where WebSockets are, which this is not about */
+    CHECK_OK(ws_server_set(server, "document_root", "/"));
+    CHECK_OK(ws_server_set(server, "metrics_path", "/metrics"));
     int port = start(server);
     without_a_body_for_head(port, "/", 404);
+    for (int i = 0; i < ABOUT_THE_SERVER; i++) {
+        struct answer *answer = ask(port, about_the_server[i]);
+        CHECK_INT(200, answer->status);
+        CHECK_INT(0, answer->length);
+        CHECK_STRING("0", header(answer, "content-length"));
+        CHECK_STRING("GET, HEAD, OPTIONS", header(answer, "allow"));
+    }
+    CHECK_INT(2, stats_of(server).requests_refused);
     CHECK_INT(0, record.opens + record.closes);
     stop_and_free(server);
 }
@@ -326,6 +380,8 @@ int main(void)
     refusals(port);
     too_long(port);
     upgrades_in_any_dress(port);
+    the_key_of_the_rfc(port);
+    the_host_is_told_of_it(&record, port);
     stop_and_free(server);
     without_a_handler();
     in_poll_mode();

@@ -243,6 +243,12 @@ abstract class Server extends Native
                 $handshake->fail(); // unless it had decided
             }
         } elseif ($on->request === null) {
+            $request = $this->request($conn, $event->request);
+            if ($request->path === '*') { // OPTIONS *: is the server there?
+                $this->respond($conn, 200, '', ['Allow' => 'OPTIONS']);
+
+                return;
+            }
             $this->respond($conn, 426, "This is a WebSocket server.\n", ['Upgrade' => 'websocket', 'Content-Type' => 'text/plain']);
         } else {
             $response = new Response($this, $conn);

@@ -11,7 +11,8 @@ use super::super::request::Request;
 use super::logging::named;
 use super::{Fate, Reactor};
 use crate::protocol::files::{Facts, FilePath, answer, media_type};
-use crate::protocol::http::{Refusal, RequestHead, ResponseHead};
+
+use crate::protocol::http::{Refusal, RequestHead, ResponseHead, SERVER};
 use crate::sys::files::{Directory, File, Found};
 use std::io;
 use std::ops::Range;
@@ -62,8 +63,16 @@ impl Reactor {
         true
     }
 
-    /// The answer to a request that the host takes no interest in.
-    pub(super) fn why_nobody_answers(&self, request: &Request) -> Refusal {
+    /// Answers a request that the host takes no interest in.
+    pub(super) fn answer_for_host(&mut self, wire: &mut Wire, request: &Request) {
+        // Whoever asks whether the server is there, as balancers do, is told that it is (RFC 9110 section 9.3.7).
+        if request.path().to_bytes() == SERVER.as_bytes() {
+            return self.answer_whole(wire, 200, "Allow: GET, HEAD, OPTIONS\r\n", Vec::new());
+        }
+        self.answer_with(wire, self.why_nobody_answers(request));
+    }
+
+    fn why_nobody_answers(&self, request: &Request) -> Refusal {
         let path = request.path().to_str().unwrap_or_default();
         let options = &self.link.options;
         let asks = matches!(request.method().to_bytes(), b"GET" | b"HEAD");

@@ -150,7 +150,7 @@ impl Reactor {
         let request = Arc::new(request);
         if !self.delivery.request(wire.id, Arc::clone(&request)) {
             self.link.registry.shut(wire.id);
-            self.answer_with(wire, self.why_nobody_answers(&request));
+            self.answer_for_host(wire, &request);
         }
     }
 

@@ -48,9 +48,6 @@ pub fn judge(request: &RequestHead<'_>) -> Judgement {
 fn judge_request(request: &RequestHead<'_>) -> Result<Judgement, Refusal> {
     let fields = Fields::of(request);
     check_host(fields.host, request.version())?;
-    if request.method() == "CONNECT" {
-        return Err(Refusal { status: 501, detail: "there are no tunnels here" });
-    }
     let body = request.body()?;
     if fields.upgrade {
         return Upgrade::from_request(request, &fields, body).map(Judgement::Upgrade);
@@ -133,13 +130,14 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Exactly one valid Host; HTTP/1.0 may do without (RFC 9112 section 3.2).
+/// Exactly one valid Host; HTTP/1.0 may do without. It is empty where the URI has no authority, as over a Unix socket
+/// (RFC 9112 section 3.2).
 fn check_host(host: Once<'_>, version: Version) -> Result<(), Refusal> {
     match host {
         Once::Missing if version == Version::Http10 => Ok(()),
         Once::Missing => bad("no Host header"),
         Once::Repeated => bad("more than one Host header"),
-        Once::Value(host) if is_authority(host) => Ok(()),
+        Once::Value(host) if host.is_empty() || is_authority(host) => Ok(()),
         Once::Value(_) => bad("an invalid Host header"),
     }
 }
@@ -204,7 +202,9 @@ mod tests {
             ("", "", UPGRADED),
             ("", "Origin: https://example.com\nCookie: a=b\nContent-Length: 0", UPGRADED),
             ("Host", "", Refuse(400)),
-            ("Host", "Host:", Refuse(400)),
+            ("Host", "Host:", UPGRADED),
+            ("Host", "Host: :80", Refuse(400)),
+            ("Host", "Host:\nHost:", Refuse(400)),
             ("Host", "Host: a\nhost: a", Refuse(400)),
             ("Host", "Host: a b", Refuse(400)),
             ("Host", "Host: a/b", Refuse(400)),
@@ -225,7 +225,6 @@ mod tests {
             ("Sec-WebSocket-Key", "Sec-WebSocket-Key:", Refuse(400)),
             ("Sec-WebSocket-Key", "sec-websocket-key:\t dGhlIHNhbXBsZSBub25jZQ== \t", UPGRADED),
             ("Sec-WebSocket-Key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ", Refuse(400)),
-            ("Sec-WebSocket-Key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZR==", Refuse(400)),
             ("Sec-WebSocket-Key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub24=", Refuse(400)),
             ("Sec-WebSocket-Key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==,", Refuse(400)),
             ("", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", Refuse(400)),
@@ -262,6 +261,15 @@ mod tests {
         }
     }
 
+    /// The key is answered as it was sent, with the bits that belong to no byte.
+    #[test]
+    fn the_key_of_section_4_1_is_taken() {
+        let judgement = judge_text(&changed("Sec-WebSocket-Key", "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC=="));
+        let Judgement::Upgrade(upgrade) = judgement else { panic!("{judgement:?}") };
+        let response = String::from_utf8(upgrade.response(None, "").unwrap()).unwrap();
+        assert!(response.contains("\r\nSec-WebSocket-Accept: OfS0wDaT5NoxF2gqm7Zj2YtetzM=\r\n"), "{response}");
+    }
+
     #[test]
     fn the_number_of_subprotocols_is_bounded() {
         for (count, fits) in [(64, true), (65, false)] {
@@ -279,6 +287,7 @@ mod tests {
             ("GET /chat HTTP/1.2\r\n", UPGRADED),
             ("GET http://example.com/chat HTTP/1.1\r\n", UPGRADED),
             ("POST /chat HTTP/1.1\r\n", Refuse(405)),
+            ("OPTIONS * HTTP/1.1\r\n", Refuse(405)),
             ("get /chat HTTP/1.1\r\n", Refuse(405)),
         ];
         for (line, expected) in rows {
@@ -291,7 +300,11 @@ mod tests {
         let rows = [
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Plain(Body::None)),
             ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", Plain(Body::None)),
-            ("CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", Refuse(501)),
+            ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", Plain(Body::None)),
+            ("OPTIONS * HTTP/1.1\r\nHost:\r\n\r\n", Plain(Body::None)),
+            ("OPTIONS * HTTP/1.1\r\n\r\n", Refuse(400)),
+            ("OPTIONS * HTTP/1.0\r\n\r\n", Plain(Body::None)),
+            ("GET / HTTP/1.0\r\nHost:\r\n\r\n", Plain(Body::None)),
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", Plain(Body::Length(5))),
             ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", Plain(Body::Chunked)),
             (

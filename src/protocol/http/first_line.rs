@@ -38,11 +38,15 @@ impl<'a> RequestLine<'a> {
                 (Err(_), _) => Err(fault(line, TOKEN, "the request must start with a method")),
             };
         };
+        // Its target has a form of its own, which nobody needs to read.
+        if method == "CONNECT" {
+            return Err(Refusal { status: 501, detail: "there are no tunnels here" });
+        }
         let rest = line.get(method.len() + 1..).unwrap_or_default();
         let target = request.path.map_or(rest, str::as_bytes);
         check_target(target)?;
         let Some(raw_target) = request.path else { return Ok(None) };
-        let target = Target::parse(target);
+        let target = Target::parse(method, target);
         if target.is_none() && raw_target != "*" {
             return bad(BAD_TARGET);
         }
@@ -56,8 +60,8 @@ impl<'a> RequestLine<'a> {
         let end = rest.get(8..).unwrap_or_default();
         match (end, target) {
             ([], _) => Ok(None),
-            // OPTIONS * is good HTTP, but asks about the server as a whole, of which there is nothing to say here.
-            // It waits for the version so that an HTTP/2 preface, PRI * HTTP/2.0, is told about the version instead.
+            // Only OPTIONS may ask about the server as a whole. That of another method waits for the version, so that an
+            // HTTP/2 preface, PRI * HTTP/2.0, is told about the version instead.
             ([b'\r', ..], None) => bad(BAD_TARGET),
             ([b'\r'], Some(_)) => Ok(None),
             ([b'\r', b'\n'], Some(target)) => Ok(Some(RequestLine { method, raw_target, target, version })),

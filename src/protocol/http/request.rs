@@ -119,7 +119,7 @@ impl<'a> RequestHead<'a> {
         self.line.raw_target
     }
 
-    /// The path, percent-encoded as it was sent. It starts with `/`.
+    /// The path, percent-encoded as it was sent. It starts with `/`; that of OPTIONS may be `*`, for the server as a whole.
     #[must_use]
     pub fn path(&self) -> &'a str {
         self.line.target.path
@@ -255,9 +255,15 @@ mod tests {
             (b"GET /a\n", Refused(400)),
             (b"GET chat ", Refused(400)),
             (b"GET ftp://a/ ", Refused(400)),
-            (b"CONNECT a:443 ", Refused(400)),
+            (b"CONNECT ", Refused(501)),
             (b"HELO mail.example.com\r", Refused(400)),
-            (b"OPTIONS * HTTP/1.1\r", Refused(400)),
+            (b"OPTIONS * HTTP/1.1\r\n\r\n", Complete),
+            (b"OPTIONS * HTTP/1.0\r\n\r\n", Complete),
+            (b"OPTIONS http://a HTTP/1.1\r\n\r\n", Complete),
+            (b"OPTIONS ** ", Refused(400)),
+            (b"OPTIONS *?a ", Refused(400)),
+            (b"GET * HTTP/1.1\r", Refused(400)),
+            (b"options * HTTP/1.1\r", Refused(400)),
             // The version.
             (b"GET /  ", Refused(400)),
             (b"GET / h", Refused(400)),

@@ -2,23 +2,31 @@
 
 use std::net::Ipv6Addr;
 
-/// A request target in origin-form (`/chat?room=1`) or absolute-form (`http://example.com/chat?room=1`).
+/// A request target in origin-form (`/chat?room=1`), in absolute-form (`http://example.com/chat?room=1`), or, of OPTIONS
+/// alone, in asterisk-form (`*`).
 ///
-/// The other two forms, `*` and `host:port`, belong to OPTIONS and CONNECT, which mean nothing to this server.
+/// The fourth form, `host:port`, belongs to CONNECT, which means nothing to this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::protocol) struct Target<'a> {
     /// The authority of an absolute-form.
     pub(in crate::protocol) authority: Option<&'a str>,
-    /// The path; starts with `/`.
+    /// The path. It starts with `/`, or is [`SERVER`].
     pub(in crate::protocol) path: &'a str,
     /// What follows the first `?`.
     pub(in crate::protocol) query: Option<&'a str>,
 }
 
+/// The path of a request that is about the server as a whole (RFC 9112 section 3.2.4).
+pub const SERVER: &str = "*";
+
 impl<'a> Target<'a> {
-    /// Takes apart a target of nothing but target bytes.
-    pub(in crate::protocol) fn parse(target: &'a [u8]) -> Option<Target<'a>> {
+    /// Takes apart a target of nothing but target bytes, for a request with this method.
+    pub(in crate::protocol) fn parse(method: &str, target: &'a [u8]) -> Option<Target<'a>> {
         let target = std::str::from_utf8(target).ok()?;
+        let is_options = method == "OPTIONS";
+        if is_options && target == SERVER {
+            return Some(Target { authority: None, path: SERVER, query: None });
+        }
         if target.starts_with('/') {
             let (path, query) = split_query(target);
             return Some(Target { authority: None, path, query });
@@ -29,7 +37,12 @@ impl<'a> Target<'a> {
         }
         let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (path, query) = split_query(rest);
-        let path = if path.is_empty() { "/" } else { path };
+        let path = match (path, query) {
+            // What a proxy would pass on as the asterisk-form (RFC 9112 section 3.2.4).
+            ("", None) if is_options => SERVER,
+            ("", _) => "/",
+            (path, _) => path,
+        };
         is_authority(authority.as_bytes()).then_some(Target { authority: Some(authority), path, query })
     }
 }
@@ -129,9 +142,24 @@ mod tests {
             ("*", None),
         ];
         for (target, expected) in rows {
-            let found = Target::parse(target.as_bytes()).map(|t| (t.authority, t.path, t.query));
+            let found = Target::parse("GET", target.as_bytes()).map(|t| (t.authority, t.path, t.query));
             assert_eq!(found, *expected, "{target}");
         }
+        let rows: &[(&str, Option<Parts>)] = &[
+            ("*", Some((None, "*", None))),
+            ("http://example.com", Some((Some("example.com"), "*", None))),
+            ("http://example.com/", Some((Some("example.com"), "/", None))),
+            ("http://example.com?", Some((Some("example.com"), "/", Some("")))),
+            ("/", Some((None, "/", None))),
+            ("**", None),
+            ("*?a", None),
+            ("*/", None),
+        ];
+        for (target, expected) in rows {
+            let found = Target::parse("OPTIONS", target.as_bytes()).map(|t| (t.authority, t.path, t.query));
+            assert_eq!(found, *expected, "{target}");
+        }
+        assert_eq!(Target::parse("options", b"*"), None);
     }
 
     #[test]
