@@ -44,7 +44,7 @@ pub enum Status {
 pub enum Source {
     /// For the proxy itself, which looks whether we are well (LOCAL), or for somebody it cannot name (UNKNOWN, UNSPEC).
     Proxy,
-    /// For a client at this address.
+    /// For a client at this address. An IPv4 address that was mapped into IPv6 is the IPv4 address.
     Client(SocketAddr),
     /// For a client over a Unix socket.
     Unix,
@@ -101,7 +101,7 @@ fn parse_line(line: &str) -> Option<Source> {
         "TCP6" => text.parse().ok().map(IpAddr::V6),
         _ => None,
     };
-    let source = SocketAddr::new(address(source)?, parse_port(source_port)?);
+    let source = SocketAddr::new(address(source)?.to_canonical(), parse_port(source_port)?);
     address(destination)?;
     parse_port(destination_port)?;
     Some(Source::Client(source))
@@ -167,7 +167,8 @@ fn source_in(block: &[u8]) -> Source {
         [ref both @ .., high, low, _, _] if both.len() == 32 => {
             let mut octets = [0; 16];
             octets.copy_from_slice(&both[..16]);
-            Source::Client(SocketAddr::new(Ipv6Addr::from(octets).into(), u16::from_be_bytes([high, low])))
+            let address = Ipv6Addr::from(octets).to_canonical();
+            Source::Client(SocketAddr::new(address, u16::from_be_bytes([high, low])))
         }
         [] => Source::Proxy,
         _ => Source::Unix,

@@ -11,7 +11,7 @@ pub(super) use raw::address_of;
 use super::check_size;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
@@ -46,6 +46,15 @@ pub enum Peer {
 }
 
 impl Peer {
+    /// The peer at this address. An IPv4 address that was mapped into IPv6 (RFC 4291 section 2.5.5.2) is the IPv4 address.
+    #[must_use]
+    pub fn tcp(address: SocketAddr) -> Self {
+        match address.ip().to_canonical() {
+            IpAddr::V4(ip) => Self::Tcp(SocketAddr::new(ip.into(), address.port())),
+            IpAddr::V6(_) => Self::Tcp(address),
+        }
+    }
+
     /// The IP address, or `unix`.
     #[must_use]
     pub fn address(self) -> String {

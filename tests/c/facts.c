@@ -216,6 +216,77 @@ static void over_other_sockets(void)
     CHECK_INT(0, rmdir(directory));
 }
 
+static char last_line[256];
+
+static void note_line(ws_server *server, int level, const char *message, void *user_data)
+{
+    CHECK(server != NULL && level <= WS_LOG_DEBUG && user_data == NULL);
+    if (strstr(message, "opened at") != NULL)
+        snprintf(last_line, sizeof last_line, "%s", message);
+}
+
+static void open_in_both_forms(ws_server *server, ws_conn conn, const ws_request *request, void *user_data)
+{
+    CHECK_CONTAINS(ws_request_remote_address(request), last_line);
+    CHECK(strstr(last_line, "ffff") == NULL);
+    look_at_open(server, conn, request, user_data);
+}
+
+/* A service manager's socket takes both families. An IPv4 client is one there as everywhere. */
+static void over_a_socket_for_both_families(void)
+{
+    struct record record = RECORD;
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+    socklen_t length = sizeof any;
+    char host[16];
+    int off = 0, fds[3], listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0)
+        return; /* a system without IPv6 */
+    any.sin6_addr = in6addr_any;
+    CHECK_INT(0, setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off));
+    if (bind(listener, (struct sockaddr *)&any, sizeof any) != 0) {
+        close(listener);
+        return;
+    }
+    CHECK_INT(0, listen(listener, 16));
+    CHECK_INT(0, getsockname(listener, (struct sockaddr *)&any, &length));
+    int port = ntohs(any.sin6_port);
+    snprintf(host, sizeof host, "fd:%d", listener);
+
+    ws_server *server = recorded_server(&record, record_message);
+    CHECK_OK(ws_server_on_open(server, open_in_both_forms, &record));
+    CHECK_OK(ws_server_on_log(server, note_line, NULL));
+    CHECK_OK(ws_server_set(server, "log_level", "debug"));
+    CHECK_OK(ws_server_set(server, "trusted_proxies", "127.0.0.2"));
+    CHECK_OK(ws_server_set(server, "max_connections_per_address", "2"));
+    CHECK_OK(ws_server_listen(server, host, 0));
+    CHECK_OK(ws_server_start(server));
+    for (int i = 0; i < 2; i++) {
+        fds[i] = client_at(port, "/", "X-Forwarded-For: 192.0.2.7\r\n"); /* which is not believed */
+        WAIT_FOR(&record, opens, i + 1);
+        ws_conn_facts facts = facts_of(server, record.conn);
+        CHECK_STRING("127.0.0.1", facts.remote_address);
+        CHECK_STRING("127.0.0.1", facts.local_address);
+        CHECK_INT(own_port(fds[i]), facts.remote_port);
+        CHECK_INT(port, facts.local_port);
+    }
+    int fd = client_connect(port);
+    char head[1024];
+    CHECK_INT(503, receive_head(fd, head, sizeof head));
+    close(fd);
+    STATS_WHEN(server, address_refusals, 1);
+
+    fds[2] = client_from("127.0.0.2", port);
+    send_text(fds[2], "GET / HTTP/1.1\r\nX-Forwarded-For: 192.0.2.7\r\n" UPGRADE_LINES "\r\n");
+    expect_upgrade(fds[2]);
+    WAIT_FOR(&record, opens, 3);
+    CHECK_STRING("192.0.2.7", facts_of(server, record.conn).remote_address);
+    stop_and_free(server);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    close(listener);
+}
+
 /* Behind a proxy that is trusted it is the client that is told. */
 static void of_a_client_behind_a_proxy(void)
 {
@@ -348,6 +419,7 @@ int main(void)
     from_the_decision_on();
     a_long_path();
     over_other_sockets();
+    over_a_socket_for_both_families();
     of_a_client_behind_a_proxy();
     under_churn("1");
     under_churn("3");

@@ -7,6 +7,10 @@ static const char v1_ipv6[] = "PROXY TCP6 2001:db8::7 2001:db8::1 5001 443\r\n";
 static const char v2[] = V2 "\x21\x11\0\x13\xcb\0\x71\x08\xc6\x33\x64\x01\x13\x8a\x01\xbb\x04\0\x04pad!";
 static const char local[] = V2 "\x20\0\0\0";
 
+static const char v1_mapped[] = "PROXY TCP6 ::ffff:203.0.113.7 2001:db8::1 5000 443\r\n";
+static const char v2_mapped[] = V2 "\x21\x21\0\x24\0\0\0\0\0\0\0\0\0\0\xff\xff\xcb\0\x71\x07"
+    "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x13\x88\x01\xbb";
+
 struct seen {
     struct record record;
     char from[10][64]; /* address and port of each request */
@@ -77,6 +81,9 @@ static void who_is_named_is_told(struct seen *seen, int port)
     CHECK_STRING("203.0.113.7 5000", seen_as(seen, "127.0.0.2", port, v1, sizeof v1 - 1, ""));
     CHECK_STRING("2001:db8::7 5001", seen_as(seen, "127.0.0.2", port, v1_ipv6, sizeof v1_ipv6 - 1, ""));
     CHECK_STRING("203.0.113.8 5002", seen_as(seen, "127.0.0.3", port, v2, sizeof v2 - 1, ""));
+    /* A balancer that serves both families may write an IPv4 address as an IPv6 one. */
+    CHECK_STRING("203.0.113.7 5000", seen_as(seen, "127.0.0.2", port, v1_mapped, sizeof v1_mapped - 1, ""));
+    CHECK_STRING("203.0.113.7 5000", seen_as(seen, "127.0.0.2", port, v2_mapped, sizeof v2_mapped - 1, ""));
 
     /* A client that is named says nothing else of itself. */
     const char *claim = "X-Forwarded-For: 192.0.2.66\r\n";
@@ -172,6 +179,75 @@ static void headers_that_are_none(ws_server *server, int port)
     EXPECT_END(fd);
     close(client_from("127.0.0.2", port)); /* a look whether somebody listens */
     CHECK_INT(count, stats_of(server).proxy_errors);
+}
+
+/* Balancers check by a connection that they reset, often before it is accepted: that is nobody's fault. */
+static int gate[2], refusals;
+
+static void hold(ws_server *server, ws_conn conn, const ws_request *request, void *user_data)
+{
+    char byte;
+    CHECK_OK(ws_respond(server, conn, 200, NULL, "ok", 2));
+    record_request(server, conn, request, user_data);
+    CHECK_INT(1, read(gate[0], &byte, 1));
+}
+
+static void count_refusals(ws_server *server, int level, const char *message, void *user_data)
+{
+    CHECK(server != NULL && level <= WS_LOG_DEBUG && user_data == &refusals);
+    if (strstr(message, "refused") != NULL)
+        __atomic_add_fetch(&refusals, 1, __ATOMIC_SEQ_CST);
+}
+
+static void who_is_gone_is_not_refused(const char *caps)
+{
+    static const struct {
+        const char *bytes;
+        size_t length;
+    } rows[] = {
+#define BYTES(text) {text, sizeof text - 1}
+        BYTES(v1), BYTES(v2), BYTES(local), BYTES("PROXY UNKNOWN\r\n"), BYTES("PROXY TC"), BYTES(""),
+        BYTES("PROXY TCP4 203.0.113.7 198.51.100.1 5000 443\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        BYTES("PROXY TCP4 203.0.113.7 198.51.100.1 5000 443\r\nGET / HTTP/1.1\r\n" UPGRADE_LINES "\r\n"),
+#undef BYTES
+    };
+    enum { ROWS = sizeof rows / sizeof *rows, ROUNDS = 6 };
+    struct seen seen = {.record = RECORD};
+    ws_server *server = server_behind("127.0.0.2/31, unix", "on", &seen);
+    CHECK_INT(0, pipe(gate));
+    CHECK_OK(ws_server_on_request(server, hold, &seen.record));
+    CHECK_OK(ws_server_on_log(server, count_refusals, &refusals));
+    CHECK_OK(ws_server_set(server, "log_level", "debug"));
+    CHECK_OK(ws_server_set(server, "max_connections_per_address", caps));
+    int port = start(server), fd = client_from("127.0.0.5", port);
+    send_text(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    WAIT_FOR(&seen.record, requests, 1); /* the reactor is held up */
+    for (int i = 0; i < ROUNDS * ROWS; i++) {
+        int check = client_from("127.0.0.2", port);
+        send_bytes(check, rows[i % ROWS].bytes, rows[i % ROWS].length);
+        if (i / ROWS % 2 == 0)
+            reset(check);
+        else if (rows[i % ROWS].length <= sizeof v1_ipv6) /* no request */
+            close(check);
+        else
+            reset(check);
+    }
+    CHECK_INT(1, write(gate[1], "x", 1));
+    CHECK_INT(200, status_of(fd));
+    STATS_WHEN(server, connections_accepted, 1 + ROUNDS * ROWS);
+    ws_stats stats = STATS_WHEN(server, connections_closed, ROUNDS * ROWS);
+    CHECK_INT(0, stats.requests_refused);
+    CHECK_INT(0, stats.proxy_errors);
+    CHECK_INT(0, stats.connections_refused);
+    CHECK_INT(0, stats.address_refusals);
+    CHECK_INT(0, stats.panics);
+    CHECK_INT(0, __atomic_load_n(&refusals, __ATOMIC_SEQ_CST));
+    CHECK_INT(1, count_of(&seen.record, &seen.record.requests));
+    CHECK_INT(0, count_of(&seen.record, &seen.record.opens));
+    close(fd);
+    stop_and_free(server);
+    close(gate[0]);
+    close(gate[1]);
 }
 
 static void others_are_not_believed(struct seen *seen, ws_server *server, int port)
@@ -346,6 +422,8 @@ int main(void)
     by_the_proxy_protocol("1");
     by_the_proxy_protocol("2");
     by_forwarded_for();
+    who_is_gone_is_not_refused("0");
+    who_is_gone_is_not_refused("3");
     limits_are_those_of_the_client("on");
     limits_are_those_of_the_client("off");
     limits_are_not_those_of_a_proxy();

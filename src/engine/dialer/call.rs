@@ -297,7 +297,7 @@ impl Call {
     fn told(&self, response: &Response) -> Option<Arc<Request>> {
         let Stage::Talking { talk, .. } = &self.stage else { return None };
         let remote = match talk.to {
-            Address::Tcp(address) => Peer::Tcp(address),
+            Address::Tcp(address) => Peer::tcp(address),
             _ => Peer::Unix,
         };
         let headers = response.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));

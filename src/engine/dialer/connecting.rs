@@ -180,7 +180,7 @@ fn what_is_wrong(socket: &Socket, to: &Address) -> Option<io::Error> {
     // Where nobody listens on a port that the kernel gives out, it may have given that one to this very socket, which is then
     // connected to itself.
     let is_own = || match (to, socket.local()) {
-        (Address::Tcp(to), Peer::Tcp(own)) => (to.ip(), to.port()) == (own.ip(), own.port()),
+        (Address::Tcp(to), Peer::Tcp(own)) => (to.ip().to_canonical(), to.port()) == (own.ip(), own.port()),
         _ => false,
     };
     socket.error().or_else(|| is_own().then(refused))

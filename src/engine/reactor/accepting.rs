@@ -8,7 +8,7 @@ use super::sending::mark_dirty;
 use super::{Fate, Listening, Reactor};
 use crate::protocol::Role;
 use crate::protocol::http::Refusal;
-use crate::sys::socket::{Listener, Socket, is_lasting};
+use crate::sys::socket::{Listener, Peer, Socket, is_lasting};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -37,9 +37,9 @@ impl Reactor {
     }
 
     /// Takes in what came of [`Listening::next`].
-    pub(super) fn take_in(&mut self, next: io::Result<Option<Socket>>) {
+    pub(super) fn take_in(&mut self, next: io::Result<Option<(Socket, Peer)>>) {
         match next {
-            Ok(Some(socket)) => self.admit(socket),
+            Ok(Some((socket, far_end))) => self.admit(socket, far_end),
             Ok(None) => {}
             Err(error) => {
                 self.link.stats.accepts_paused.add(1);
@@ -48,7 +48,8 @@ impl Reactor {
         }
     }
 
-    fn admit(&mut self, socket: Socket) {
+    /// Takes in a connection from `far_end`. That it is gone by now, as is the check of a balancer, shows where it is read.
+    fn admit(&mut self, socket: Socket, far_end: Peer) {
         self.link.stats.connections_accepted.add(1);
         let Some(id) = self.ids.take(&self.link.registry) else { return self.drop_arrival() };
         if self.epoll.add(socket.as_fd(), id).is_err() {
@@ -56,9 +57,9 @@ impl Reactor {
             return self.drop_arrival();
         }
         let mut conn = Box::new(Connection::new(Role::Server, id, socket, self.now));
-        match self.count_in(&mut conn.wire) {
+        match self.count_in(&mut conn.wire, far_end) {
             Ok(()) => {
-                self.await_introduction(&mut conn.wire);
+                self.await_introduction(&mut conn.wire, far_end);
                 self.arm(&mut conn.wire);
             }
             Err(_) if self.turned_away >= TURNED_AWAY => {
@@ -122,11 +123,11 @@ impl Listening {
     ///
     /// # Errors
     /// Why accepting pauses, when it begins to.
-    pub(super) fn next(&mut self, now: Tick) -> io::Result<Option<Socket>> {
+    pub(super) fn next(&mut self, now: Tick) -> io::Result<Option<(Socket, Peer)>> {
         match self.listener.accept() {
-            Ok(socket) => {
+            Ok(accepted) => {
                 self.starved = false;
-                Ok(Some(socket))
+                Ok(Some(accepted))
             }
             Err(error) if is_lasting(&error) => {
                 self.paused_until = Some(now.wrapping_add(ACCEPT_PAUSE));

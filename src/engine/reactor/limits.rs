@@ -79,15 +79,15 @@ pub(super) struct Kept {
 impl Reactor {
     // ---- who comes and goes ----------------------------------------------------------------------------------------
 
-    /// Counts a connection in, or says why it has to go.
-    pub(super) fn count_in(&mut self, wire: &mut Wire) -> Result<(), Refusal> {
+    /// Counts a connection from `far_end` in, or says why it has to go.
+    pub(super) fn count_in(&mut self, wire: &mut Wire, far_end: Peer) -> Result<(), Refusal> {
         let options = &self.link.options;
         if !self.link.census.admit(options.max_connections) {
             return Err(Refusal { status: 503, detail: "too many connections (max_connections)" });
         }
-        let block = match wire.socket.peer() {
+        let block = match far_end {
             // What a proxy brings is counted where it comes from, once the proxy has said so.
-            Ok(peer @ Peer::Tcp(address)) if options.max_connections_per_address > 0 && !self.is_trusted(peer) => {
+            Peer::Tcp(address) if options.max_connections_per_address > 0 && !self.is_trusted(far_end) => {
                 Some(self.enter_block(address.ip()).inspect_err(|_| self.link.census.dismiss())?)
             }
             _ => None,

@@ -17,9 +17,9 @@ pub enum Introduction {
 }
 
 impl Reactor {
-    /// Has a connection begin with a header of the PROXY protocol if it comes from one who speaks it.
-    pub(super) fn await_introduction(&self, wire: &mut Wire) {
-        if self.link.options.proxy_protocol && wire.socket.peer().is_ok_and(|peer| self.is_trusted(peer)) {
+    /// Has a connection begin with a header of the PROXY protocol if it comes from a proxy that is trusted.
+    pub(super) fn await_introduction(&self, wire: &mut Wire, far_end: Peer) {
+        if self.link.options.proxy_protocol && self.is_trusted(far_end) {
             wire.http().introduction = Some(Introduction::Awaited);
         }
     }

@@ -66,7 +66,7 @@ fn lines() {
         ("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n", client("255.255.255.255:65535")),
         ("PROXY TCP4 0.0.0.0 0.0.0.0 0 0\r\n", client("0.0.0.0:0")),
         ("PROXY TCP6 2001:db8::1 ::1 4124 443\r\n", client("[2001:db8::1]:4124")),
-        ("PROXY TCP6 ::ffff:1.2.3.4 2001:DB8::A 4124 443\r\n", client("[::ffff:1.2.3.4]:4124")),
+        ("PROXY TCP6 ::ffff:1.2.3.4 2001:DB8::A 4124 443\r\n", client("1.2.3.4:4124")),
         (&format!("PROXY TCP6 {longest} {longest} 1 2\r\n"), client(&format!("[{longest}]:1"))),
         ("PROXY UNKNOWN\r\n", Source::Proxy),
         ("PROXY UNKNOWN ffff::ffff whatever 65536\r\n", Source::Proxy),
@@ -135,11 +135,13 @@ fn a_line_has_at_most_107_bytes() {
 fn blocks() {
     let v4 = "192.0.2.7:56324".parse().unwrap();
     let v6 = "[2001:db8::7]:1".parse().unwrap();
+    let mapped = "[::ffff:192.0.2.7]:56324".parse().unwrap();
     let mut datagram = v2_of(v4, &[]);
     datagram[13] = 0x12;
     let rows = [
         (v2_of(v4, &[]), Source::Client(v4)),
         (v2_of(v6, &[]), Source::Client(v6)),
+        (v2_of(mapped, &[]), Source::Client(v4)),
         (v2_of(v4, &[0x02, 0, 3, b'a', b'.', b'b', 0x04, 0, 0]), Source::Client(v4)),
         (v2_of(v4, &[&[0x20, 0x0f, 0x00][..], &[7; 0x0f00]].concat()), Source::Client(v4)),
         (with_checksum(v4, &[]), Source::Client(v4)),
@@ -212,16 +214,16 @@ proptest! {
         ports in any::<(u16, u16)>(),
         records in vec((4..0xff_u8, vec(any::<u8>(), 0..40)), 0..5),
     ) {
-        let address = SocketAddr::new(ip, ports.0);
+        let (address, named) = (SocketAddr::new(ip, ports.0), SocketAddr::new(ip.to_canonical(), ports.0));
         let family = if ip.is_ipv4() { "TCP4" } else { "TCP6" };
         let line = format!("PROXY {family} {ip} {ip} {} {}\r\n", ports.0, ports.1);
-        prop_assert_eq!(read_whole(line.as_bytes()), Ok(Source::Client(address)));
+        prop_assert_eq!(read_whole(line.as_bytes()), Ok(Source::Client(named)));
         let records: Vec<u8> = records
             .iter()
             .flat_map(|(kind, value)| [&[*kind, 0, value.len() as u8][..], value].concat())
             .collect();
-        prop_assert_eq!(read_whole(&v2_of(address, &records)), Ok(Source::Client(address)));
-        prop_assert_eq!(read_whole(&with_checksum(address, &records)), Ok(Source::Client(address)));
+        prop_assert_eq!(read_whole(&v2_of(address, &records)), Ok(Source::Client(named)));
+        prop_assert_eq!(read_whole(&with_checksum(address, &records)), Ok(Source::Client(named)));
     }
 
     #[test]

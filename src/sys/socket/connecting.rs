@@ -92,9 +92,9 @@ fn connect(fd: &OwnedFd, address: *const libc::sockaddr, length: usize) -> io::R
 mod tests {
     use super::*;
     use crate::sys::epoll::{Epoll, Events};
-    use crate::sys::socket::Listener;
+    use crate::sys::socket::{Listener, Peer};
     use std::io::Read;
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
     use std::os::fd::AsFd;
 
     /// Connects, and waits for the outcome.
@@ -127,6 +127,23 @@ mod tests {
             drop(listener);
             assert_eq!(connected(&address).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
         }
+    }
+
+    /// A listener that takes both families, as a service manager opens them.
+    #[test]
+    fn an_ipv4_address_is_told_as_one_over_either_family() {
+        let listener = TcpListener::bind("[::]:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let inherited = Listener::inherit(std::os::fd::AsRawFd::as_raw_fd(&listener)).unwrap();
+        let client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let address = client.local_addr().unwrap();
+        let (socket, far_end) = inherited.accept().unwrap();
+        assert_eq!(far_end, Peer::Tcp(address));
+        assert_eq!(socket.peer().unwrap(), far_end);
+        assert_eq!(socket.local(), Peer::Tcp(client.peer_addr().unwrap()));
+        assert_eq!(Peer::tcp(format!("[::ffff:127.0.0.1]:{}", address.port()).parse().unwrap()), far_end);
+        let other: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
+        assert_eq!(Peer::tcp(other), Peer::Tcp(other));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Sockets that accept connections.
 
 use super::connecting::{connect_unix, is_shortage};
-use super::raw::{address_of, open, set_flag, to_raw, to_raw_unix};
-use super::{Address, Socket, shut_down};
+use super::raw::{address_of, open, set_flag, to_raw, to_raw_unix, told_address};
+use super::{Address, Peer, Socket, shut_down};
 use crate::sys::check;
 use std::io;
 use std::net::SocketAddr;
@@ -67,21 +67,22 @@ impl Listener {
         &self.address
     }
 
-    /// Takes the next connection that waits.
+    /// Takes the next connection that waits, and tells its far end: also of one that is broken by now, which
+    /// [`Socket::peer`] does not.
     ///
     /// # Errors
     /// `WouldBlock` when none waits, and what `accept4` says: of that connection, or of a lack of descriptors.
-    pub fn accept(&self) -> io::Result<Socket> {
+    pub fn accept(&self) -> io::Result<(Socket, Peer)> {
         let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-        // SAFETY: null pointers say that the address of the peer is not wanted; the result is a new descriptor.
-        let fd = unsafe {
-            let fd = libc::accept4(self.fd.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags);
-            OwnedFd::from_raw_fd(check(fd)?)
-        };
+        // SAFETY: there is room at `address` for as many bytes as `length` says; the result is a new descriptor.
+        let (fd, far_end) = told_address(|address, length| unsafe {
+            let fd = libc::accept4(self.fd.as_raw_fd(), address, length, flags);
+            Ok(OwnedFd::from_raw_fd(check(fd)?))
+        })?;
         if matches!(self.address, Address::Tcp(_)) {
             set_flag(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY)?;
         }
-        Ok(Socket { fd })
+        Ok((Socket { fd }, far_end.map_or(Peer::Unix, Peer::Tcp)))
     }
 }
 

@@ -28,28 +28,40 @@ pub(super) fn set_flag(fd: &OwnedFd, level: libc::c_int, name: libc::c_int) -> i
 pub(in crate::sys) type AddressCall =
     unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
 
-/// Asks for an address of a socket: `None` if it is not an internet one.
+/// Asks for an address of a socket: `None` if it is that of a Unix one.
 pub(in crate::sys) fn address_of(fd: &OwnedFd, call: AddressCall) -> io::Result<Option<SocketAddr>> {
+    // SAFETY: all of these calls write at most `length` bytes to where the address goes.
+    let told = |address: *mut _, length: *mut _| check(unsafe { call(fd.as_raw_fd(), address, length) });
+    told_address(told).map(|(_, address)| address)
+}
+
+/// Makes a call that tells an address besides its result, and reads that. An IPv4 address that was mapped into IPv6, as all
+/// are at a socket that takes both, is the IPv4 address.
+pub(super) fn told_address<T>(
+    call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> io::Result<T>,
+) -> io::Result<(T, Option<SocketAddr>)> {
     // SAFETY: all-zero is a valid value of this plain structure.
     let mut storage: libc::sockaddr_storage = unsafe { MaybeUninit::zeroed().assume_init() };
     let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes of address, and the storage has room for any.
-    check(unsafe { call(fd.as_raw_fd(), (&raw mut storage).cast(), &raw mut length) })?;
-    match libc::c_int::from(storage.ss_family) {
+    let result = call((&raw mut storage).cast(), &raw mut length)?;
+    let address = match libc::c_int::from(storage.ss_family) {
         libc::AF_INET => {
             // SAFETY: the family says that the storage holds this structure.
             let v4 = unsafe { &*(&raw const storage).cast::<libc::sockaddr_in>() };
             let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
-            Ok(Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be(v4.sin_port))))
+            Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be(v4.sin_port)))
         }
         libc::AF_INET6 => {
             // SAFETY: the family says that the storage holds this structure.
             let v6 = unsafe { &*(&raw const storage).cast::<libc::sockaddr_in6>() };
             let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
-            Ok(Some(SocketAddr::new(IpAddr::V6(ip), u16::from_be(v6.sin6_port))))
+            Some(SocketAddr::new(IpAddr::V6(ip).to_canonical(), u16::from_be(v6.sin6_port)))
         }
-        _ => Ok(None),
-    }
+        libc::AF_UNIX => None,
+        // A peer that is gone before anybody has asked for it.
+        _ => return Err(io::ErrorKind::NotConnected.into()),
+    };
+    Ok((result, address))
 }
 
 pub(super) fn to_raw(address: &SocketAddr) -> (libc::sockaddr_storage, usize) {

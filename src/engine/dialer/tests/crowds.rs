@@ -26,7 +26,7 @@ fn a_crowd_gets_in() {
         epoll.add(std::os::fd::AsFd::as_fd(&listener), 1).unwrap();
         let mut events = crate::sys::epoll::Events::with_capacity(1);
         loop {
-            let Ok(socket) = listener.accept() else {
+            let Ok((socket, _)) = listener.accept() else {
                 epoll.wait(&mut events, -1).unwrap();
                 continue;
             };

@@ -122,7 +122,7 @@ fn over_a_unix_socket() {
     let mut open = Vec::new();
     while open.len() < calls.len() {
         match listener.accept() {
-            Ok(socket) => {
+            Ok((socket, _)) => {
                 let fd = std::os::fd::AsFd::as_fd(&socket).try_clone_to_owned().unwrap();
                 let mut stream = UnixStream::from(fd);
                 stream.set_nonblocking(false).unwrap();
