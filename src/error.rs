@@ -180,10 +180,17 @@ impl Error {
     #[must_use]
     pub fn system(what: &str, error: &io::Error) -> Self {
         let (status, advice) = match error.kind() {
+            io::ErrorKind::AddrInUse if what.starts_with("listen unix:") => {
+                (Status::WS_ERR_ADDRESS_IN_USE, " (another server listens there)")
+            }
+            io::ErrorKind::AlreadyExists => (Status::WS_ERR_ADDRESS, " (remove it, or listen at another path)"),
             io::ErrorKind::AddrInUse => {
                 (Status::WS_ERR_ADDRESS_IN_USE, " (another socket listens there; see the option reuse_port)")
             }
             io::ErrorKind::AddrNotAvailable => (Status::WS_ERR_ADDRESS, " (no interface of this machine has it)"),
+            io::ErrorKind::PermissionDenied if what.starts_with("listen unix:") => {
+                (Status::WS_ERR_PERMISSION, " (this user cannot make a file there, or not give it away)")
+            }
             io::ErrorKind::PermissionDenied if what.starts_with("listen") => {
                 (Status::WS_ERR_PERMISSION, " (ports below 1024 need CAP_NET_BIND_SERVICE)")
             }

@@ -57,6 +57,9 @@ pub struct Options {
     pub close_timeout: Duration,
     pub backlog: u64,
     pub reuse_port: bool,
+    pub unix_mode: String,
+    pub unix_owner: String,
+    pub unix_group: String,
 }
 
 /// What becomes of a message that would exceed `max_queued_bytes` of its connection.
@@ -116,6 +119,9 @@ impl Default for Options {
             close_timeout: Duration::from_secs(5),
             backlog: 1024,
             reuse_port: false,
+            unix_mode: String::new(),
+            unix_owner: String::new(),
+            unix_group: String::new(),
         }
     }
 }
@@ -146,6 +152,12 @@ impl Options {
             return Ok(());
         };
         Err(Error::new(Status::WS_ERR_VALUE, detail))
+    }
+
+    /// The permission bits of `unix_mode`, if it is set.
+    #[must_use]
+    pub fn unix_permissions(&self) -> Option<u32> {
+        values::permissions(&self.unix_mode)
     }
 
     /// What the decoder of a connection needs to know.

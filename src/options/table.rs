@@ -1,7 +1,7 @@
 //! Every option of a server: its name, its default, the values it takes, and what it means. README.md has the same table.
 
 use super::row::{Field, Row};
-use super::values::{DAY_MS, G, K};
+use super::values::{DAY_MS, G, K, is_account, permissions};
 use super::{Options, SlowClient};
 use crate::engine::log::Level;
 use crate::protocol::handshake::{is_origin, is_path, is_subprotocol};
@@ -281,5 +281,31 @@ pub const TABLE: &[Row<Options>] = &[
         default: "off",
         meaning: "Lets several servers of one user, in one process or in many, listen on one port together.",
         field: Field::Switch(|o| &mut o.reuse_port),
+    },
+    Row {
+        name: "unix_mode",
+        default: "",
+        meaning: "The permissions of the Unix sockets that the server makes. Whoever may write to one may connect. They are \
+                  set before anybody can connect. Empty: 660 if `unix_owner` or `unix_group` is set, and else what the \
+                  umask of the process leaves.",
+        field: Field::Text(
+            |o| &mut o.unix_mode,
+            |text| permissions(text).is_some(),
+            "permissions in octal, such as 660",
+        ),
+    },
+    Row {
+        name: "unix_owner",
+        default: "",
+        meaning: "The user who owns the Unix sockets that the server makes. To give them to another needs CAP_CHOWN. Empty: \
+                  the user of the process.",
+        field: Field::Text(|o| &mut o.unix_owner, is_account, "the name or the number of a user"),
+    },
+    Row {
+        name: "unix_group",
+        default: "",
+        meaning: "The group of the Unix sockets that the server makes, one in which the user of the process is. Empty: the \
+                  group that the directory or the process gives them.",
+        field: Field::Text(|o| &mut o.unix_group, is_account, "the name or the number of a group"),
     },
 ];

@@ -49,6 +49,20 @@ fn choices() {
 }
 
 #[test]
+fn permissions_are_octal() {
+    let mut options = Options::default();
+    assert_eq!(options.unix_permissions(), None);
+    for (text, bits) in [("660", 0o660), ("0600", 0o600), ("777", 0o777), ("000", 0)] {
+        options.set("unix_mode", text).unwrap();
+        assert_eq!(options.unix_permissions(), Some(bits), "{text}");
+    }
+    for text in ["6", "66", "668", "1777", "00660", "rw-rw----", "0x1b", "-660", " 660"] {
+        assert_eq!(options.set("unix_mode", text).unwrap_err().status, Status::WS_ERR_VALUE, "{text}");
+    }
+    assert!(options.set("unix_owner", "a:b").is_err() && options.set("unix_group", "a\n").is_err());
+}
+
+#[test]
 fn watermarks_follow_from_the_limit_and_go_together() {
     let settled = |values: &[(&str, &str)]| {
         let mut options = Options::default();

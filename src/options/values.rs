@@ -35,6 +35,18 @@ pub(super) fn switch(text: &str) -> Option<bool> {
     }
 }
 
+/// Permissions of a file, as `chmod` takes them: in octal.
+pub(super) fn permissions(text: &str) -> Option<u32> {
+    let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let bits = if is_octal { u32::from_str_radix(text, 8).ok()? } else { return None };
+    (bits <= 0o777).then_some(bits)
+}
+
+/// The name of a user or a group, or a number.
+pub(super) fn is_account(text: &str) -> bool {
+    text.len() <= 256 && !text.bytes().any(|byte| byte.is_ascii_control() || byte == b':')
+}
+
 /// The most entries of a list.
 pub(super) const LIST_MAX: usize = 64;
 

@@ -11,7 +11,9 @@ use crate::engine::turn::Host;
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::Role;
-use crate::sys::socket::{Address, Listener};
+use crate::sys::socket::{Access, Address, Listener};
+use crate::sys::users::{group_id, user_id};
+use std::io;
 use std::sync::Arc;
 
 /// Binds, and starts the reactors. Returns what runs, and the port of each address.
@@ -54,8 +56,9 @@ type Bound = (Vec<Vec<Arc<Listener>>>, Vec<u16>);
 fn bind(setup: &Setup, reactors: usize) -> Result<Bound> {
     let mut listeners: Vec<Vec<Arc<Listener>>> = vec![Vec::new(); reactors];
     let mut ports = Vec::new();
+    let access = access(&setup.options)?;
     for candidates in &setup.addresses {
-        let first = Arc::new(bind_first(candidates, &setup.options)?);
+        let first = Arc::new(bind_first(candidates, &setup.options, access)?);
         let address = first.address().clone();
         ports.push(match &address {
             Address::Tcp(address) => address.port(),
@@ -63,7 +66,9 @@ fn bind(setup: &Setup, reactors: usize) -> Result<Bound> {
         });
         for (index, list) in listeners.iter_mut().enumerate() {
             list.push(match &address {
-                Address::Tcp(_) if index > 0 && !first.is_inherited() => Arc::new(bind_one(&address, &setup.options)?),
+                Address::Tcp(_) if index > 0 && !first.is_inherited() => {
+                    Arc::new(bind_one(&address, &setup.options, access)?)
+                }
                 _ => Arc::clone(&first),
             });
         }
@@ -72,10 +77,10 @@ fn bind(setup: &Setup, reactors: usize) -> Result<Bound> {
 }
 
 /// A name may stand for several addresses: the first that can be bound is taken.
-fn bind_first(candidates: &[Address], options: &Options) -> Result<Listener> {
+fn bind_first(candidates: &[Address], options: &Options, access: Access) -> Result<Listener> {
     let mut result = Err(Error::new(Status::WS_ERR_ADDRESS, "listen: no address"));
     for address in candidates {
-        result = bind_one(address, options);
+        result = bind_one(address, options, access);
         if result.is_ok() {
             break;
         }
@@ -83,7 +88,31 @@ fn bind_first(candidates: &[Address], options: &Options) -> Result<Listener> {
     result
 }
 
-fn bind_one(address: &Address, options: &Options) -> Result<Listener> {
-    Listener::bind(address, options.backlog as i32, options.reuse_port)
+fn bind_one(address: &Address, options: &Options, access: Access) -> Result<Listener> {
+    Listener::bind(address, options.backlog as i32, options.reuse_port, access)
         .map_err(|error| Error::system(&format!("listen {address}"), &error))
+}
+
+/// Who may connect to Unix sockets.
+fn access(options: &Options) -> Result<Access> {
+    Ok(Access {
+        mode: options.unix_permissions(),
+        owner: account("unix_owner", &options.unix_owner, user_id)?,
+        group: account("unix_group", &options.unix_group, group_id)?,
+    })
+}
+
+/// The number of the user or group that an option names, if it names one.
+fn account(option: &str, text: &str, look_up: fn(&str) -> io::Result<Option<u32>>) -> Result<Option<u32>> {
+    // The highest number stands for none.
+    match text.parse() {
+        _ if text.is_empty() => return Ok(None),
+        Ok(number) if number != u32::MAX => return Ok(Some(number)),
+        _ => {}
+    }
+    let what = format!("option {option} = \"{text}\"");
+    match look_up(text).map_err(|error| Error::system(&what, &error))? {
+        None => Err(Error::new(Status::WS_ERR_VALUE, format!("{what}: there is none of this name"))),
+        found => Ok(found),
+    }
 }

@@ -14,6 +14,7 @@ pub mod process;
 pub mod random;
 pub mod ring;
 pub mod socket;
+pub mod users;
 
 use std::io;
 

@@ -2,10 +2,12 @@
 
 mod connecting;
 mod listener;
+mod path;
 mod raw;
 
 pub use connecting::{Connecting, is_shortage, refused};
 pub use listener::{Listener, is_lasting};
+pub use path::Access;
 pub(super) use raw::address_of;
 
 use super::check_size;

@@ -92,7 +92,7 @@ fn connect(fd: &OwnedFd, address: *const libc::sockaddr, length: usize) -> io::R
 mod tests {
     use super::*;
     use crate::sys::epoll::{Epoll, Events};
-    use crate::sys::socket::{Listener, Peer};
+    use crate::sys::socket::{Access, Listener, Peer};
     use std::io::Read;
     use std::net::{SocketAddr, TcpListener};
     use std::os::fd::AsFd;
@@ -151,7 +151,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("wspush-connecting-{}", std::process::id()));
         let address = Address::Unix(path.clone());
         assert_eq!(connected(&address).unwrap_err().kind(), io::ErrorKind::NotFound);
-        let listener = Listener::bind(&address, 1, false).unwrap();
+        let listener = Listener::bind(&address, 1, false, Access::default()).unwrap();
         let mut waiting = Vec::new();
         let full = loop {
             match connected(&address) {

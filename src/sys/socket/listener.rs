@@ -1,29 +1,33 @@
 //! Sockets that accept connections.
 
-use super::connecting::{connect_unix, is_shortage};
-use super::raw::{address_of, open, set_flag, to_raw, to_raw_unix, told_address};
+use super::connecting::is_shortage;
+use super::path::{self, Access, Identity};
+use super::raw::{address_of, open, set_flag, to_raw, told_address};
 use super::{Address, Peer, Socket, shut_down};
 use crate::sys::check;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::path::Path;
 
-/// A socket that accepts connections. A Unix socket leaves its path behind no longer than it lives, unless it is inherited.
+/// A socket that accepts connections. The file of a Unix socket lives no longer than that, unless it is inherited.
 #[derive(Debug)]
 pub struct Listener {
     fd: OwnedFd,
     address: Address,
+    /// The file that it has made, of a Unix socket.
+    file: Option<Identity>,
     is_inherited: bool,
 }
 
 impl Listener {
     /// Binds and listens. The address can be taken again at once after a process that held it has died; with
     /// `reuse_port` several sockets of one user may listen on it together, and the kernel spreads connections over them.
+    /// `access` is that of a Unix socket.
     ///
     /// # Errors
-    /// What `socket`, `bind` and `listen` say.
-    pub fn bind(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<Self> {
+    /// What `socket`, `bind` and `listen` say, and `chown` and `chmod`. `AlreadyExists` where the path of a Unix socket is that
+    /// of something else.
+    pub fn bind(address: &Address, backlog: i32, reuse_port: bool, access: Access) -> io::Result<Self> {
         match address {
             Address::Tcp(tcp) => {
                 let family = if tcp.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
@@ -38,21 +42,18 @@ impl Listener {
                 let (storage, length) = to_raw(tcp);
                 bind_and_listen(&fd, (&raw const storage).cast(), length, backlog)?;
                 let address = Address::Tcp(local_address(&fd)?);
-                Ok(Self { fd, address, is_inherited: false })
+                Ok(Self { fd, address, file: None, is_inherited: false })
             }
             Address::Unix(path) => {
-                let fd = open(libc::AF_UNIX)?;
-                let (storage, length) = to_raw_unix(path)?;
-                remove_dead_socket(path);
-                bind_and_listen(&fd, (&raw const storage).cast(), length, backlog)?;
-                Ok(Self { fd, address: address.clone(), is_inherited: false })
+                let (fd, file) = path::listen(path, backlog, access)?;
+                Ok(Self { fd, address: address.clone(), file: Some(file), is_inherited: false })
             }
             Address::Descriptor(fd) => Self::inherit(*fd),
         }
     }
 
     pub(in crate::sys) const fn inherited(fd: OwnedFd, address: Address) -> Self {
-        Self { fd, address, is_inherited: true }
+        Self { fd, address, file: None, is_inherited: true }
     }
 
     /// Whether others may go on to accept from it.
@@ -91,9 +92,9 @@ impl Drop for Listener {
         if self.is_inherited {
             return;
         }
-        // First, so that it is not the path of a successor, who may have it as soon as nobody listens here.
-        if let Address::Unix(path) = &self.address {
-            let _ = std::fs::remove_file(path);
+        // First: a successor may have the path as soon as nobody listens here, and the inode is ours until the socket closes.
+        if let (Address::Unix(path), Some(file)) = (&self.address, self.file) {
+            path::remove(path, file);
         }
         // A forked child may hold the socket too; nobody is to wait for it to accept.
         shut_down(&self.fd, libc::SHUT_RDWR);
@@ -119,16 +120,6 @@ fn bind_and_listen(fd: &OwnedFd, address: *const libc::sockaddr, length: usize, 
     // SAFETY: the call takes no pointers.
     check(unsafe { libc::listen(fd.as_raw_fd(), backlog) })?;
     Ok(())
-}
-
-/// Takes away what a server that was killed has left at `path`: a socket that nobody listens on.
-fn remove_dead_socket(path: &Path) {
-    use std::os::unix::fs::FileTypeExt;
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    if is_socket && connect_unix(path).is_err_and(refused) {
-        let _ = std::fs::remove_file(path);
-    }
 }
 
 fn local_address(fd: &OwnedFd) -> io::Result<SocketAddr> {

@@ -19,7 +19,8 @@ fn a_crowd_gets_in() {
     let (sender, heads) = channel();
     // One with a long queue: this is not about what becomes of those that do not fit.
     let any = Address::Tcp("127.0.0.1:0".parse().unwrap());
-    let listener = crate::sys::socket::Listener::bind(&any, 4096, false).unwrap();
+    let listener =
+        crate::sys::socket::Listener::bind(&any, 4096, false, crate::sys::socket::Access::default()).unwrap();
     let Address::Tcp(address) = *listener.address() else { panic!("a Unix socket") };
     thread::spawn(move || {
         let epoll = Epoll::new().unwrap();
@@ -127,7 +128,8 @@ fn servers_that_answer_slowly_delay_nobody_for_long() {
     }
     // Nobody accepts, and so nobody answers; the queue is long enough for all of them.
     let any = Address::Tcp("127.0.0.1:0".parse().unwrap());
-    let listener = crate::sys::socket::Listener::bind(&any, 2048, false).unwrap();
+    let listener =
+        crate::sys::socket::Listener::bind(&any, 2048, false, crate::sys::socket::Access::default()).unwrap();
     let dialer = system();
     let url = format!("ws://{}/", listener.address());
     let silent: Vec<Dialled> = (0..fewest).map(|_| dial(&dialer, plan(&url))).collect();

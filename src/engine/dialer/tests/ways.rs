@@ -111,8 +111,13 @@ fn over_a_unix_socket() {
     assert_eq!(failure.detail, format!("connect unix:{}: No such file or directory", path.display()));
     assert_eq!(failure.status, Status::WS_ERR_CONNECT);
     // Its queue has room for one and a half: the others have to come again.
-    let listener =
-        crate::sys::socket::Listener::bind(&Address::Unix(path.clone()), 0, false).expect("a socket to listen on");
+    let listener = crate::sys::socket::Listener::bind(
+        &Address::Unix(path.clone()),
+        0,
+        false,
+        crate::sys::socket::Access::default(),
+    )
+    .expect("a socket to listen on");
     let calls: Vec<Dialled> = (0..20)
         .map(|_| dial(&dialer, Plan { proxy: Url::parse_proxy("http://192.0.2.1:1").ok(), ..plan(&url) }))
         .collect();
