@@ -4,7 +4,7 @@ use super::row::{Field, Row};
 use super::values::{DAY_MS, G, K, is_account, permissions};
 use super::{Options, SlowClient};
 use crate::engine::log::Level;
-use crate::protocol::handshake::{is_origin, is_path, is_subprotocol};
+use crate::protocol::handshake::{is_path, is_sent_by_browsers, is_subprotocol};
 use crate::protocol::networks::is_network;
 
 /// Every option.
@@ -132,9 +132,13 @@ pub const TABLE: &[Row<Options>] = &[
         name: "allowed_origins",
         default: "",
         meaning: "Pages that may connect, by their Origin as browsers send it: without a slash, and without the port if \
-                  it is the default one. Others get 403; clients that send no Origin are no browsers, and may. Empty: any \
+                  it is the scheme's own, 443 or 80. Others get 403; clients that send no Origin are no browsers, and may. Empty: any \
                   page.",
-        field: Field::List(|o| &mut o.admission.origins, is_origin, "origins such as https://example.com"),
+        field: Field::List(
+            |o| &mut o.admission.origins,
+            is_sent_by_browsers,
+            "origins as browsers send them, such as https://example.com",
+        ),
     },
     Row {
         name: "paths",

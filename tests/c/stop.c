@@ -186,6 +186,51 @@ static void an_unanswered_request(void)
     CHECK_OK(ws_server_free(server));
 }
 
+/* What is still on its way after a second does not hold up a stop: the rest of a body, and what follows a response. */
+static void requests_that_never_end(void)
+{
+    struct poller poller = {.server = new_server()};
+    struct record record = RECORD;
+    char head[1024], *rest = calloc(1, 4 << 20);
+    CHECK(rest != NULL);
+    ws_server *server = recorded_server(&record, record_message);
+    CHECK_OK(ws_server_on_request(server, record_request, &record));
+    int ports[] = {start(poller.server), start(server)}, fds[2], slow = -1;
+    for (int i = 0; i < 2; i++) {
+        ws_server *one = i == 0 ? poller.server : server;
+        fds[i] = client_connect(ports[i]);
+        send_text(fds[i], "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome");
+        STATS_WHEN(one, requests, 1);
+        if (i == 1) { /* a response that takes longer, with half a request behind its own */
+            slow = client_connect(ports[1]);
+            keep_little(slow);
+            send_text(slow, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT");
+            WAIT_FOR(&record, requests, 1);
+            CHECK_OK(ws_respond_begin(server, record.conn, 200, "X: 1\r\n"));
+            CHECK_OK(ws_respond_write(server, record.conn, rest, 4 << 20));
+            CHECK_INT(200, receive_head(slow, head, sizeof head));
+        }
+        pthread_t thread = spawn(stop_it, one);
+        CHECK_INT(503, receive_head(fds[i], head, sizeof head));
+        EXPECT_CUT(fds[i]);
+        if (i == 1) {
+            CHECK_OK(ws_respond_end(server, record.conn));
+            receive_bytes(slow, head, 8);
+            CHECK(memcmp(head, "400000\r\n", 8) == 0);
+            receive_bytes(slow, rest, 4 << 20);
+            receive_bytes(slow, head, 7);
+            CHECK(memcmp(head, "\r\n0\r\n\r\n", 7) == 0);
+            CHECK_INT(503, receive_head(slow, head, sizeof head));
+            EXPECT_CUT(slow);
+        }
+        join(thread);
+        CHECK_INT(0, stats_of(one).connections_cut);
+    }
+    CHECK_OK(ws_server_free(poller.server));
+    CHECK_OK(ws_server_free(server));
+    free(rest);
+}
+
 static int is_over(int status)
 {
     return status == WS_ERR_STOPPED || status == WS_ERR_CLOSED;
@@ -317,6 +362,7 @@ int main(void)
     by_several_threads();
     a_host_behind();
     an_unanswered_request();
+    requests_that_never_end();
     what_comes_after();
     a_response_under_way();
     after_a_shortage();

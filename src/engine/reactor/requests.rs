@@ -37,6 +37,10 @@ impl Reactor {
             }
             used += self.read_body(wire, &input[used..]);
         }
+        if self.stopping.is_some() && self.has_no_time_for(wire) {
+            self.refuse_for_stop(wire);
+            return input.len();
+        }
         let read = if matches!(wire.state, State::Handshake) { input.len() } else { used };
         self.note_arrival(wire, read, is_head);
         used

@@ -82,6 +82,16 @@ impl Reactor {
         self.stopping.is_some() && !self.delivery.is_immediate()
     }
 
+    /// Whether a stop does not wait for the rest of a request of which some has come: not for a body if its request would be
+    /// refused, and for nothing once the time for that is over.
+    pub(super) fn has_no_time_for(&self, wire: &Wire) -> bool {
+        match wire.state {
+            State::Handshake => self.grace.is_none(),
+            State::Body => self.grace.is_none() || self.refuses_requests(),
+            _ => false,
+        }
+    }
+
     pub(super) fn refuse_for_stop(&mut self, wire: &mut Wire) {
         self.refuse(wire, REFUSAL);
     }
@@ -98,7 +108,8 @@ impl Reactor {
         self.now.wrapping_sub(wire.since) >= GRACE
     }
 
-    /// Ends those who have not sent their requests in time.
+    /// Ends those who have not sent their requests in time, and refuses those whose bodies still arrive: a body may take
+    /// longer than a stop.
     pub(super) fn end_grace(&mut self) {
         if self.grace.is_none_or(|grace| until(grace, self.now) > 0) {
             return;
@@ -106,6 +117,10 @@ impl Reactor {
         self.grace = None;
         for id in self.all() {
             self.with(id, |reactor, conn| {
+                if matches!(conn.wire.state, State::Body) {
+                    reactor.refuse(&mut conn.wire, REFUSAL);
+                    return reactor.flush(&mut conn.wire);
+                }
                 // Whoever still takes the last response has sent its request, or may do so behind that.
                 if !matches!(conn.wire.state, State::Handshake) || conn.wire.outbox.is_some() {
                     return Fate::Lives;

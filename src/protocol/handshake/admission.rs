@@ -6,6 +6,7 @@ use crate::protocol::http::RequestHead;
 use crate::protocol::http::response::Refusal;
 use crate::protocol::http::target::is_authority;
 use crate::protocol::http::tokens::is_token;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The rules. An empty list rules nothing out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -45,6 +46,40 @@ pub fn is_origin(text: &str) -> bool {
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
     };
     text == "null" || text.split_once("://").is_some_and(|(first, rest)| scheme(first) && is_authority(rest.as_bytes()))
+}
+
+/// Whether a browser sends this origin, letter case aside: it leaves out the port if that is the scheme's own, and writes
+/// addresses in one form. What it never sends would admit nobody.
+#[must_use]
+pub fn is_sent_by_browsers(text: &str) -> bool {
+    let Some((scheme, authority)) = text.split_once("://").filter(|_| is_origin(text)) else { return text == "null" };
+    let own_port = match scheme.to_ascii_lowercase().as_str() {
+        "http" => "80",
+        "https" => "443",
+        // Of a page, not of the WebSocket that it opens.
+        "ws" | "wss" => return false,
+        _ => "",
+    };
+    // Behind the colons of an IPv6 address.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    is_host_of_browsers(&host.to_ascii_lowercase())
+        && port.is_none_or(|port| port != own_port && !port.starts_with('0') && port != "")
+}
+
+/// Whether a browser writes a host like this, in lower case.
+fn is_host_of_browsers(host: &str) -> bool {
+    if let Some(literal) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return literal.parse().is_ok_and(|ip: Ipv6Addr| match (ip.to_ipv4_mapped(), ip.segments()) {
+            (Some(_), [.., high, low]) => format!("::ffff:{high:x}:{low:x}") == literal,
+            (None, _) => ip.to_string() == literal,
+        });
+    }
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit());
+    !host.contains(['%', '*']) && (!is_number || host.parse::<Ipv4Addr>().is_ok())
 }
 
 /// Whether this is a path of a request: a slash, and nothing that begins a query.
@@ -144,6 +179,56 @@ mod tests {
         for bad in ["", "*", "example.com", "https://", "https://example.com/", "1x://a", "://a", "https://a b", "Null"]
         {
             assert!(!is_origin(bad), "{bad}");
+        }
+        for good in [
+            "https://example.com",
+            "HTTPS://Example.COM",
+            "http://example.com:443",
+            "https://example.com:80",
+            "https://example.com:8443",
+            "http://localhost:8080",
+            "http://a_b.example.",
+            "https://xn--bcher-kva.example",
+            "http://127.0.0.1:81",
+            "http://[::1]",
+            "http://[2001:db8::1]:8080",
+            "http://[::ffff:c000:207]",
+            "chrome-extension://abcdefgh",
+            "null",
+        ] {
+            assert!(is_sent_by_browsers(good), "{good}");
+        }
+        for bad in [
+            "",
+            "*",
+            "Null",
+            "example.com",
+            "https://example.com:443",
+            "HTTPS://example.com:443",
+            "http://example.com:80",
+            "http://[::1]:80",
+            "https://example.com:",
+            "https://example.com:08443",
+            "https://example.com:0443",
+            "https://example.com/",
+            "https://example.com/a",
+            "https://example.com?a",
+            "https://example.com#a",
+            "https://user@example.com",
+            "https://*.example.com",
+            "https://ex%61mple.com",
+            "https://bücher.example",
+            "https://example.com:65536",
+            "ws://example.com",
+            "wss://example.com:9502",
+            "http://127.1",
+            "http://127.0.0.01",
+            "http://[0:0:0:0:0:0:0:1]",
+            "http://[2001:db8::0:1]",
+            "http://[::ffff:192.0.2.7]",
+            "file://",
+        ] {
+            assert!(!is_sent_by_browsers(bad), "{bad}");
         }
         assert!(is_path("/") && is_path("/a/b-c%20d"));
         assert!(

@@ -16,7 +16,7 @@ pub mod negotiation;
 mod tests;
 mod upgrade;
 
-pub use admission::{Admission, is_origin, is_path, is_subprotocol};
+pub use admission::{Admission, is_origin, is_path, is_sent_by_browsers, is_subprotocol};
 pub use judge::{Judgement, Plain, judge};
 pub use key::accept_key;
 pub use negotiation::{HandshakeError, Negotiation};
