@@ -5,7 +5,7 @@ use super::reactor::{Introduction, Rest};
 use super::request::Request;
 use super::timers::Tick;
 use crate::protocol::handshake::Upgrade;
-use crate::protocol::http::{BodyReader, Persistence, RequestReader, Version};
+use crate::protocol::http::{BodyReader, Persistence, RequestReader, Version, date};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -87,7 +87,7 @@ impl Date {
         let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if self.second != second || self.text.is_empty() {
             self.second = second;
-            self.text = httpdate::fmt_http_date(now);
+            self.text = date(now);
         }
         &self.text
     }

@@ -1,7 +1,7 @@
 //! The answer to a GET or a HEAD of a file: conditions first (RFC 9110 section 13.2.2), then the range.
 
 use super::range::{Wanted, wanted};
-use crate::protocol::http::RequestHead;
+use crate::protocol::http::{LAST_DATE, RequestHead, date_since_1970};
 use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -28,9 +28,6 @@ pub struct Answer {
 /// A file that was changed this short a time ago may change again without looking any different.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// The last second that an HTTP date can tell, at the end of the year 9999.
-const LAST_DATE: u64 = 253_402_300_799;
-
 /// The answer to a GET or a HEAD of a file with these facts, at the time `now`, since 1970. The body of the answer to a
 /// HEAD is left out by the caller.
 ///
@@ -42,7 +39,7 @@ pub fn answer(head: &RequestHead<'_>, media_type: &str, facts: Facts, now: Durat
     let common = format!(
         "ETag: {}\r\nLast-Modified: {}\r\nCache-Control: no-cache\r\n",
         validators.tag(),
-        httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(validators.seconds))
+        date_since_1970(Duration::from_secs(validators.seconds))
     );
     let whole = 0..size;
     let typed =
@@ -75,7 +72,7 @@ struct Validators {
 impl Validators {
     fn new(facts: Facts, now: Duration) -> Self {
         // Nothing can have been changed later than now (RFC 9110 section 8.8.2.1).
-        let seconds = facts.modified.min(now).as_secs().min(LAST_DATE);
+        let seconds = facts.modified.min(now).min(LAST_DATE).as_secs();
         let weak = facts.modified.saturating_add(FRESH) > now;
         Self { opaque: format!("\"{:x}-{:x}\"", facts.size, facts.modified.as_nanos()), seconds, weak }
     }

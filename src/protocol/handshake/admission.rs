@@ -66,7 +66,7 @@ pub fn is_sent_by_browsers(text: &str) -> bool {
         _ => (authority, None),
     };
     is_host_of_browsers(&host.to_ascii_lowercase())
-        && port.is_none_or(|port| port != own_port && !port.starts_with('0') && port != "")
+        && port.is_none_or(|port| port != own_port && !port.starts_with('0') && !port.is_empty())
 }
 
 /// Whether a browser writes a host like this, in lower case.

@@ -15,6 +15,7 @@
 
 mod body;
 mod chunked;
+mod date;
 pub(in crate::protocol) mod first_line;
 pub(in crate::protocol) mod head;
 pub(in crate::protocol) mod headers;
@@ -27,6 +28,7 @@ pub(in crate::protocol) mod target;
 pub(in crate::protocol) mod tokens;
 
 pub use body::{Body, BodyReader};
+pub use date::{LAST_DATE, date, date_since_1970};
 pub use headers::{Headers, is_field_value};
 pub use invalid::InvalidHead;
 pub use request::{HeadLimits, HeadStatus, RequestHead, RequestReader, Version, read_request};
