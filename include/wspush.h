@@ -1250,6 +1250,12 @@ int ws_request_status(const ws_request *request);
 const char *ws_request_method(const ws_request *request);
 
 /**
+ * The version of HTTP in which it was sent: 10 for HTTP/1.0, 11 for HTTP/1.1. For a client that is 11, the version of the
+ * request that the response answers. 0 for NULL.
+ */
+int ws_request_version(const ws_request *request);
+
+/**
  * The target as it was sent: "/chat?room=1".
  */
 const char *ws_request_target(const ws_request *request);
@@ -1318,7 +1324,9 @@ int ws_request_local_port(const ws_request *request);
  * takes another request after it is for its client to say (RFC 9112 section 9.3); that one will have another `ws_conn`.
  *
  * `status` is 200 to 599. `headers` is NULL or lines of "Name: value", each ended by CR LF; `Date`, `Content-Length` and
- * `Connection` are added, and the latter two must not be there. A HEAD request is answered without the body.
+ * `Connection` are added, and the latter two must not be there. A HEAD request is answered without the body. Who has none
+ * made for it may say how long that for a GET would be: with an empty body `Content-Length` may be there, and counts if the
+ * request is a HEAD (RFC 9110 section 8.6).
  *
  * Any thread, and any callback, now or later within `response_timeout`.
  *

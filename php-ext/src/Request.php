@@ -14,7 +14,7 @@ final class Request
     /**
      * @param int $conn id of the connection
      * @param string $target as sent: "/chat?room=1"
-     * @param string $path "/chat"
+     * @param string $path "/chat", percent-encoded as sent; "*" of an OPTIONS about the server as a whole
      * @param string $query "room=1", or "" if there is none
      * @param array<string, string> $headers names in lower case; repeated ones joined by ", " (cookies by "; ")
      * @param string $remoteAddress "192.0.2.7", "2001:db8::1" or "unix"
@@ -22,6 +22,7 @@ final class Request
      * @param int $localPort the port it came in on
      * @param string $subprotocol chosen among those the client offers; "" if none, or none yet
      * @param string $body as it was sent, but for the transfer coding; at most max_request_body (1 MiB unless set)
+     * @param string $version of HTTP: "1.1" or "1.0"
      */
     public function __construct(
         public readonly int $conn,
@@ -35,6 +36,7 @@ final class Request
         public readonly int $localPort,
         public readonly string $subprotocol = '',
         public readonly string $body = '',
+        public readonly string $version = '1.1',
     ) {
     }
 

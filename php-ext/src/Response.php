@@ -47,7 +47,8 @@ final class Response
     }
 
     /**
-     * Sends all of it. Date, Content-Length and Connection are added; a HEAD request gets the head alone.
+     * Sends all of it. Date, Content-Length and Connection are added; a HEAD request gets the head alone. For one the body
+     * need not be made: with an empty one, Content-Length may be among the headers.
      *
      * @param int $status 200..599
      * @param array<string, string|list<string>> $headers a list sends the header several times

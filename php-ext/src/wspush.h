@@ -317,6 +317,8 @@ int ws_request_status(const ws_request *request);
 
 const char *ws_request_method(const ws_request *request);
 
+int ws_request_version(const ws_request *request);
+
 const char *ws_request_target(const ws_request *request);
 
 const char *ws_request_path(const ws_request *request);

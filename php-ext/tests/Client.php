@@ -68,11 +68,11 @@ final class Client
     }
 
     /** A plain HTTP request on a connection of its own; the whole response. */
-    public static function http(int $port, string $target, string $method = 'GET', string $headers = '', string $body = ''): string
+    public static function http(int $port, string $target, string $method = 'GET', string $headers = '', string $body = '', string $version = '1.1'): string
     {
         $socket = self::connect($port);
         $headers .= $body === '' ? '' : 'Content-Length: ' . strlen($body) . "\r\n";
-        fwrite($socket, "$method $target HTTP/1.1\r\nHost: 127.0.0.1:$port\r\nConnection: close\r\n$headers\r\n$body");
+        fwrite($socket, "$method $target HTTP/$version\r\nHost: 127.0.0.1:$port\r\nConnection: close\r\n$headers\r\n$body");
 
         return (string) stream_get_contents($socket);
     }

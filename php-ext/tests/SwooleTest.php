@@ -151,6 +151,33 @@ final class SwooleTest extends TestCase
         self::assertStringEndsWith("\r\n\r\n4\r\none \r\n4\r\ntwo \r\n5\r\nthree\r\n0\r\n\r\n", $response);
     }
 
+    /** As Swoole gives it: path_info is decoded, a plus is a space in it, and request_uri is left as it was sent. */
+    public function testWhatARequestSaysOfItself(): void
+    {
+        [$process, $port] = Process::announcing(__DIR__ . '/fixtures/swoole.php');
+        $target = '/what%20is+this?q=%20';
+        self::assertStringEndsWith(
+            '["/what%20is+this","/what is this","q=%20","HTTP/1.1"]',
+            Client::http($port, $target),
+        );
+        self::assertStringEndsWith(
+            '["/what%20is+this","/what is this","q=%20","HTTP/1.0"]',
+            Client::http($port, $target, version: '1.0'),
+        );
+    }
+
+    /** A program that answers HEAD without making the body says how long it would be. */
+    public function testAHeadIsAnsweredWithTheLengthThatTheProgramSets(): void
+    {
+        [$process, $port] = Process::announcing(__DIR__ . '/fixtures/swoole.php');
+        $head = Client::http($port, '/length', 'HEAD');
+        self::assertStringStartsWith('HTTP/1.1 200 ', $head);
+        self::assertStringContainsString("\r\nContent-Length: 1234\r\n", $head);
+        self::assertSame(1, substr_count(strtolower($head), 'content-length'));
+        self::assertStringContainsString("\r\nContent-Length: 0\r\n", Client::http($port, '/length'));
+        self::assertStringNotContainsString('Content-Length', Client::http($port, '/no-length', 'HEAD'));
+    }
+
     public function testAProgramThatMakesTheHandshakeItself(): void
     {
         [$process, $port] = Process::announcing(__DIR__ . '/fixtures/swoole-handshake.php');

@@ -3,7 +3,7 @@
 //! All strings lie in one allocation, each ended by a NUL, so that the C API can lend them as they are. None holds a
 //! NUL itself: the handshake refuses such requests.
 
-use crate::protocol::http::RequestHead;
+use crate::protocol::http::{RequestHead, Version};
 use crate::sys::socket::Peer;
 use std::ffi::CStr;
 
@@ -24,6 +24,7 @@ pub struct Request {
     remote_address: At,
     subprotocol: At,
     headers: Vec<(At, At)>,
+    version: Version,
     remote: Peer,
     local: Peer,
 }
@@ -33,7 +34,7 @@ impl Request {
     #[must_use]
     pub fn new(head: &RequestHead<'_>, remote: Peer, local: Peer) -> Self {
         let line = [head.method(), head.target(), head.path(), head.query().unwrap_or_default()];
-        Self::put_together(0, line, head.headers(), remote, local)
+        Self { version: head.version(), ..Self::put_together(0, line, head.headers(), remote, local) }
     }
 
     /// Copies what a response says that answers a GET of `target`.
@@ -64,8 +65,8 @@ impl Request {
         let remote_address = put(&mut text, remote.address().as_bytes());
         let subprotocol = put(&mut text, b"");
         let headers = headers.map(|(name, value)| (put(&mut text, name.as_bytes()), put(&mut text, value))).collect();
-        let body = Vec::new();
-        Self { status, text, body, target, path, query, remote_address, subprotocol, headers, remote, local }
+        let (body, version) = (Vec::new(), Version::Http11);
+        Self { status, text, body, target, path, query, remote_address, subprotocol, headers, version, remote, local }
     }
 
     /// The same with a body.
@@ -85,6 +86,12 @@ impl Request {
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status
+    }
+
+    /// The version of a request; of a response that of the request that it answers.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
     }
 
     /// `GET` and the like.

@@ -1,6 +1,7 @@
 //! The request that opened a connection, or that wants a response; for a client, the response that it got.
 
 use crate::engine::request::Request;
+use crate::protocol::http::Version;
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// The HTTP request of an open or request event; in the events of a client the response of the server, with the header fields
@@ -40,6 +41,17 @@ pub unsafe extern "C" fn ws_request_status(request: *const ws_request) -> c_int 
 pub unsafe extern "C" fn ws_request_method(request: *const ws_request) -> *const c_char {
     // SAFETY: the contract of `ws_request`.
     pointer(unsafe { borrow(request) }.map(Request::method))
+}
+
+/// The version of HTTP in which it was sent: 10 for HTTP/1.0, 11 for HTTP/1.1. For a client that is 11, the version of the
+/// request that the response answers. 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_version(request: *const ws_request) -> c_int {
+    // SAFETY: the contract of `ws_request`.
+    unsafe { borrow(request) }.map_or(0, |request| match request.version() {
+        Version::Http10 => 10,
+        Version::Http11 => 11,
+    })
 }
 
 /// The target as it was sent: "/chat?room=1".

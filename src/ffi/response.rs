@@ -13,7 +13,9 @@ const OK: c_int = Status::WS_OK as c_int;
 /// takes another request after it is for its client to say (RFC 9112 section 9.3); that one will have another `ws_conn`.
 ///
 /// `status` is 200 to 599. `headers` is NULL or lines of "Name: value", each ended by CR LF; `Date`, `Content-Length` and
-/// `Connection` are added, and the latter two must not be there. A HEAD request is answered without the body.
+/// `Connection` are added, and the latter two must not be there. A HEAD request is answered without the body. Who has none
+/// made for it may say how long that for a GET would be: with an empty body `Content-Length` may be there, and counts if the
+/// request is a HEAD (RFC 9110 section 8.6).
 ///
 /// Any thread, and any callback, now or later within `response_timeout`.
 ///

@@ -42,6 +42,7 @@ static void null_everywhere(void)
     CHECK_STATUS(WS_ERR_NULL, ws_server_stats(NULL, &stats));
     CHECK_STATUS(WS_ERR_NULL, ws_server_stats(server, NULL));
 
+    CHECK_INT(0, ws_request_version(NULL));
     CHECK(ws_request_method(NULL) == NULL && ws_request_target(NULL) == NULL && ws_request_path(NULL) == NULL);
     CHECK(ws_request_query(NULL) == NULL && ws_request_header(NULL, "Host") == NULL);
     CHECK(ws_request_header_name(NULL, 0) == NULL && ws_request_header_value(NULL, 0) == NULL);

@@ -79,6 +79,11 @@ static void serve_page(ws_server *server, ws_conn conn, const ws_request *reques
         CHECK(ws_respond(server, conn, 200, NULL, "again", 5) < 0);
     } else if (strcmp(path, "/empty") == 0) {
         CHECK_OK(ws_respond(server, conn, 204, NULL, NULL, 0));
+    } else if (strcmp(path, "/length") == 0) {
+        CHECK_STATUS(WS_ERR_ARGUMENT, ws_respond(server, conn, 200, "Content-Length: 1234\r\n", "x", 1));
+        CHECK_STATUS(WS_ERR_ARGUMENT, ws_respond(server, conn, 200, "Content-Length: many\r\n", NULL, 0));
+        CHECK_STATUS(WS_ERR_ARGUMENT, ws_respond_begin(server, conn, 200, "Content-Length: 1234\r\n"));
+        CHECK_OK(ws_respond(server, conn, 200, "Content-Length: 1234\r\n", NULL, 0));
     } else if (strcmp(path, "/moved") == 0) {
         CHECK_OK(ws_respond(server, conn, 302, "Location: /page", NULL, 0));
     } else if (strcmp(path, "/push") == 0) {
@@ -103,6 +108,7 @@ static void serve_page(ws_server *server, ws_conn conn, const ws_request *reques
         CHECK_OK(ws_respond(server, conn, 200, "X: fine", "body", 4)); /* what was refused has used nothing up */
     } else if (strcmp(path, "*") == 0) {
         CHECK_STRING("OPTIONS", ws_request_method(request));
+        CHECK_INT(ws_request_header(request, "Host") == NULL ? 10 : 11, ws_request_version(request));
         CHECK_STRING("", ws_request_query(request));
         note(record, &record->requests); /* before the client knows */
         CHECK_OK(ws_respond(server, conn, 200, NULL, NULL, 0));
@@ -124,6 +130,14 @@ static void pages(int port)
     CHECK_INT(200, answer->status);
     CHECK_STRING("11", header(answer, "content-length"));
     CHECK_INT(0, answer->length);
+
+    /* A host that makes no body for a HEAD says how long it would be; without that nothing is said. */
+    answer = ask(port, "HEAD /length HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_INT(200, answer->status);
+    CHECK_STRING("1234", header(answer, "content-length"));
+    CHECK_INT(0, answer->length);
+    CHECK_STRING("0", header(ask(port, "GET /length HTTP/1.1\r\nHost: a\r\n\r\n"), "content-length"));
+    CHECK_STRING("", header(ask(port, "HEAD /moved HTTP/1.1\r\nHost: a\r\n\r\n"), "content-length"));
 
     answer = ask(port, "GET /empty HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK_INT(204, answer->status);

@@ -15,7 +15,8 @@ use WsPush\Request;
 trait Http
 {
     /**
-     * Answers a 'request' event: at once or later, once. Content-Length and Connection are added.
+     * Answers a 'request' event: at once or later, once. Content-Length and Connection are added. With an empty body a
+     * Content-Length may be there: that of the answer to a GET, with which a HEAD is answered.
      *
      * @param int $status 200..599
      * @param array<string, string|list<string>> $headers a list sends the header several times
@@ -112,6 +113,7 @@ trait Http
             $ffi->ws_request_local_port($request),
             $ffi->ws_request_subprotocol($request),
             $length->cdata === 0 ? '' : \FFI::string($body, $length->cdata),
+            $ffi->ws_request_version($request) === 10 ? '1.0' : '1.1',
         );
     }
 }

@@ -41,10 +41,10 @@ class Request
         $request->server = $query + [
             'request_method' => $original->method,
             'request_uri' => $original->path,
-            'path_info' => $original->path,
+            'path_info' => \urldecode($original->path), // as in Swoole, which leaves request_uri as it is
             'request_time' => (int) $now,
             'request_time_float' => $now,
-            'server_protocol' => 'HTTP/1.1',
+            'server_protocol' => "HTTP/$original->version",
             'server_port' => $original->localPort,
             'remote_port' => $original->remotePort,
             'remote_addr' => $original->remoteAddress,

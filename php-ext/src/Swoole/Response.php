@@ -161,7 +161,7 @@ class Response
         }
         $this->answer = null;
         if ($answer instanceof Original) {
-            return $answer->send($this->status ?: 200, $content ?? '', $this->headers(self::OWN));
+            return $answer->send($this->status ?: 200, $content ?? '', $this->length($content ?? '') + $this->headers(self::OWN));
         }
         if ($this->status !== 101) {
             return $answer->refuse($this->status ?: 403, $content ?? '', $this->headers(self::OWN));
@@ -179,6 +179,25 @@ class Response
     }
 
     /**
+     * The Content-Length that the program has set, if it has: the engine answers a HEAD with it. What has a body has its
+     * length, and these two statuses have none.
+     *
+     * @return array<string, string>
+     */
+    private function length(string $content): array
+    {
+        foreach ($this->header as $name => $value) {
+            if ($content === '' && \strcasecmp((string) $name, 'Content-Length') === 0 && \is_scalar($value)) {
+                $known = \ctype_digit((string) $value) && !\in_array($this->status, [204, 304], true);
+
+                return $known ? ['Content-Length' => (string) $value] : [];
+            }
+        }
+
+        return [];
+    }
+
+    /**
      * @param list<string> $without
      *
      * @return array<string, string|list<string>>
@@ -187,7 +206,16 @@ class Response
     {
         $cookies = $this->cookie === [] ? [] : ['Set-Cookie' => $this->cookie];
 
-        return \array_diff_key($this->header + $cookies + ['Content-Type' => 'text/html'], \array_flip($without));
+        // header() may have been told to leave the name as it is written.
+        $theirs = \array_filter(
+            $this->header,
+            fn (int|string $name): bool => !\in_array(\ucwords(\strtolower((string) $name), '-'), $without, true),
+            \ARRAY_FILTER_USE_KEY,
+        );
+        $typed = \in_array('content-type', \array_map('strtolower', \array_keys($theirs)), true)
+            || \in_array('Content-Type', $without, true);
+
+        return $theirs + $cookies + ($typed ? [] : ['Content-Type' => 'text/html']);
     }
 
     /**

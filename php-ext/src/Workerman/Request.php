@@ -57,6 +57,12 @@ class Request implements \Stringable
         return $this->original->query;
     }
 
+    /** "1.1": an upgrade has no other. */
+    public function protocolVersion(): string
+    {
+        return $this->original->version;
+    }
+
     public function host(bool $withoutPort = false): string
     {
         $host = $this->original->header('host') ?? '';
@@ -66,7 +72,7 @@ class Request implements \Stringable
 
     public function __toString(): string
     {
-        $head = "{$this->original->method} {$this->original->target} HTTP/1.1\r\n";
+        $head = "{$this->original->method} {$this->original->target} HTTP/{$this->original->version}\r\n";
         foreach ($this->original->headers as $name => $value) {
             $head .= \ucwords($name, '-') . ": $value\r\n";
         }

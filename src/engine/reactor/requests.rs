@@ -307,7 +307,7 @@ impl Reactor {
 
     fn send_head(&mut self, wire: &mut Wire, head: ResponseHead) {
         let exchange = self.settle_exchange(wire);
-        let head = head.encode(self.date.now(), exchange.version, exchange.persistence);
+        let head = head.encode(self.date.now(), exchange.version, exchange.persistence, exchange.head_only);
         self.queue(wire, &head);
     }
 

@@ -214,7 +214,7 @@ proptest! {
         let Ok(head) = ResponseHead::new(200, &lines, Some(7)) else {
             return Ok(());
         };
-        let head = head.encode("now", Version::Http11, Persistence::Close);
+        let head = head.encode("now", Version::Http11, Persistence::Close, false);
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut response = httparse::Response::new(&mut headers);
         prop_assert_eq!(response.parse(&head), Ok(httparse::Status::Complete(head.len())));

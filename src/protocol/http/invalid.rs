@@ -18,6 +18,8 @@ pub enum InvalidHead {
         /// What is wrong with it.
         fault: &'static str,
     },
+    /// A Content-Length that is no number, or a second one.
+    Length,
     /// A host that is not `name`, `name:port` or their like with an IP address.
     Host,
     /// A target that is not a path starting with `/`, or that has a fragment, a space or a non-ASCII character.
@@ -38,6 +40,7 @@ impl fmt::Display for InvalidHead {
             InvalidHead::Header { line, fault } => {
                 write!(f, "header line {line}: {fault} (lines read \"Name: value\" and end in \\r\\n)")
             }
+            InvalidHead::Length => f.write_str("Content-Length: must be a number, and there once"),
             InvalidHead::Host => f.write_str("host: must be a name or an address, with or without a port"),
             InvalidHead::Target => {
                 f.write_str("target: must start with / and have no fragment, space, control or non-ASCII character")

@@ -63,7 +63,20 @@ pub struct ResponseHead {
     /// The status line and the header lines so far.
     lines: Vec<u8>,
     dated: bool,
-    streamed: bool,
+    length: Length,
+}
+
+/// What a head says about the length of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    /// Nothing: there is no body.
+    None,
+    /// The body follows, so many bytes.
+    Body(u64),
+    /// The host has no body, and says how long that for a GET would be. Only a HEAD is answered so.
+    OfGet(u64),
+    /// The body follows, and ends by its form.
+    Streamed,
 }
 
 /// What becomes of a connection after a response.
@@ -78,12 +91,13 @@ pub enum Persistence {
 impl ResponseHead {
     /// A head for a body of `body_length` bytes, or, with `None`, for one that is streamed.
     ///
-    /// `headers` are lines `Name: value`, each ended by CRLF but perhaps the last; empty for none.
+    /// `headers` are lines `Name: value`, each ended by CRLF but perhaps the last; empty for none. With an empty body, a
+    /// Content-Length among them is that of the answer to a GET, for a HEAD to be answered with (RFC 9110 section 8.6).
     ///
     /// # Errors
     ///
     /// A status outside 200 to 599, a body for 204, 205 or 304 (RFC 9110 section 6.4.1), a malformed header line, or one
-    /// that sets Content-Length, Transfer-Encoding or Connection.
+    /// that sets Transfer-Encoding, Connection or otherwise Content-Length.
     pub fn new(status: u16, headers: &str, body_length: Option<u64>) -> Result<Self, InvalidHead> {
         if !(200..=599).contains(&status) {
             return Err(InvalidHead::Status(status));
@@ -92,27 +106,45 @@ impl ResponseHead {
             return Err(InvalidHead::Body(status));
         }
         let mut lines = status_line(status);
-        headers::append(&mut lines, headers, headers::is_framing)?;
-        // RFC 9110 section 8.6: none in a 204; in a 304 it would be that of a body not sent.
-        if let Some(length) = body_length.filter(|_| !matches!(status, 204 | 304)) {
-            lines.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
-        }
+        let length = match body_length {
+            None => Length::Streamed,
+            // RFC 9110 section 8.6: none in a 204; in a 304 it would be that of a body not sent.
+            Some(_) if matches!(status, 204 | 304) => Length::None,
+            Some(length) => Length::Body(length),
+        };
+        let is_reserved = match length {
+            Length::Body(0) => |name: &str| headers::is_framing(name) && !is_length(name),
+            _ => headers::is_framing,
+        };
+        let start = lines.len();
+        headers::append(&mut lines, headers, is_reserved)?;
+        let told = take_length(&mut lines, start)?;
         let dated =
             headers.split("\r\n").any(|line| line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("date:")));
-        Ok(Self { lines, dated, streamed: body_length.is_none() })
+        Ok(Self { lines, dated, length: told.map_or(length, Length::OfGet) })
     }
 
-    /// The whole head, for this connection and at this time: `date` is as RFC 9110 section 5.6.7 has it.
+    /// The whole head, for this connection and at this time: `date` is as RFC 9110 section 5.6.7 has it. `head_only` says that
+    /// it answers a HEAD. An empty body is no length there: the host may have left the body out itself.
     ///
     /// To a client of HTTP/1.1 a streamed body goes in chunks, to one of HTTP/1.0 up to the end of the connection (RFC
     /// 9112 section 6.3).
     #[must_use]
-    pub fn encode(mut self, date: &str, version: Version, persistence: Persistence) -> Vec<u8> {
+    pub fn encode(mut self, date: &str, version: Version, persistence: Persistence, head_only: bool) -> Vec<u8> {
         let out = &mut self.lines;
+        let length = match self.length {
+            Length::Body(0) if head_only => None,
+            Length::Body(length) => Some(length),
+            Length::OfGet(length) => Some(if head_only { length } else { 0 }),
+            Length::None | Length::Streamed => None,
+        };
+        if let Some(length) = length {
+            out.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
+        }
         if !self.dated {
             out.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
         }
-        if self.streamed && version >= Version::Http11 {
+        if self.length == Length::Streamed && version >= Version::Http11 {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
         if persistence == Persistence::Close {
@@ -121,6 +153,31 @@ impl ResponseHead {
         out.extend_from_slice(b"\r\n");
         self.lines
     }
+}
+
+fn is_length(name: &str) -> bool {
+    name.eq_ignore_ascii_case("content-length")
+}
+
+/// Takes a Content-Length out of the header lines from `start` on, if there is one.
+fn take_length(lines: &mut Vec<u8>, start: usize) -> Result<Option<u64>, InvalidHead> {
+    let (mut rest, mut found) = (Vec::new(), None);
+    for line in lines[start..].split_inclusive(|byte| *byte == b'\n') {
+        let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':').unwrap_or(line.len()));
+        if !std::str::from_utf8(name).is_ok_and(is_length) {
+            rest.extend_from_slice(line);
+            continue;
+        }
+        let digits = value[1..].trim_ascii();
+        let is_number = found.is_none() && digits.iter().all(u8::is_ascii_digit);
+        let text = std::str::from_utf8(digits).ok().filter(|_| is_number);
+        found = Some(text.and_then(|text| text.parse().ok()).ok_or(InvalidHead::Length)?);
+    }
+    if found.is_some() {
+        lines.truncate(start);
+        lines.extend_from_slice(&rest);
+    }
+    Ok(found)
 }
 
 /// The status line. The space before the reason phrase is there even if the phrase is not (RFC 9112 section 4).
@@ -265,7 +322,7 @@ mod tests {
         for (status, headers, length, expected) in rows {
             let head = ResponseHead::new(*status, headers, *length);
             for (persistence, line) in [(Persistence::KeepAlive, ""), (Persistence::Close, "Connection: close\r\n")] {
-                let found = head.clone().map(|head| text(head.encode("now", Version::Http11, persistence)));
+                let found = head.clone().map(|head| text(head.encode("now", Version::Http11, persistence, false)));
                 let expected = expected.clone().map(|lines| format!("{lines}{line}\r\n"));
                 assert_eq!(found, expected, "{status} {headers:?}");
             }
@@ -273,11 +330,43 @@ mod tests {
     }
 
     #[test]
+    fn a_head_is_answered_with_the_length_of_what_a_get_would_get() {
+        let rows: &[(u16, &str, Option<u64>, &str, &str)] = &[
+            (200, "", Some(5), "Content-Length: 5\r\n", "Content-Length: 5\r\n"),
+            (200, "", Some(0), "", "Content-Length: 0\r\n"),
+            (200, "Content-Length: 1234", Some(0), "Content-Length: 1234\r\n", "Content-Length: 0\r\n"),
+            (
+                200,
+                "A: b\r\ncontent-length:\t7 \r\nC: d\r\n",
+                Some(0),
+                "A: b\r\nC: d\r\nContent-Length: 7\r\n",
+                "A: b\r\nC: d\r\nContent-Length: 0\r\n",
+            ),
+            (200, "", None, "", ""),
+        ];
+        for (status, headers, length, of_head, of_get) in rows {
+            let head = ResponseHead::new(*status, headers, *length).unwrap();
+            for (head_only, expected) in [(true, of_head), (false, of_get)] {
+                let found = text(head.clone().encode("now", Version::Http10, Persistence::KeepAlive, head_only));
+                assert_eq!(found, format!("HTTP/1.1 200 OK\r\n{expected}Date: now\r\n\r\n"), "{headers:?}");
+            }
+        }
+        for headers in ["", "-1", "+1", "1 2", "0x1", "18446744073709551616", "1\r\nContent-Length: 1"] {
+            let found = ResponseHead::new(200, &format!("Content-Length: {headers}"), Some(0));
+            assert_eq!(found, Err(InvalidHead::Length), "{headers}");
+        }
+        for (status, length) in [(204, Some(0)), (304, Some(0)), (200, Some(3)), (200, None)] {
+            let found = ResponseHead::new(status, "Content-Length: 3", length);
+            assert!(matches!(found, Err(InvalidHead::Header { line: 1, .. })), "{status}: {found:?}");
+        }
+    }
+
+    #[test]
     fn the_end_of_a_streamed_body_can_be_found() {
         let head = || ResponseHead::new(200, "", None).unwrap();
-        let kept = text(head().encode("now", Version::Http11, Persistence::KeepAlive));
+        let kept = text(head().encode("now", Version::Http11, Persistence::KeepAlive, false));
         assert_eq!(kept, "HTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n");
-        let closed = text(head().encode("now", Version::Http10, Persistence::Close));
+        let closed = text(head().encode("now", Version::Http10, Persistence::Close, false));
         assert_eq!(closed, "HTTP/1.1 200 OK\r\nDate: now\r\nConnection: close\r\n\r\n");
     }
 }
