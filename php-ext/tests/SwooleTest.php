@@ -240,6 +240,8 @@ final class SwooleTest extends TestCase
             'max_message_size' => 8 << 20,
             'max_connections' => 500,
             'idle_timeout' => 60,
+            'idle_counts_all' => true,
+            'ping_interval' => 0,
             'backlog' => 128,
             'max_queued_bytes' => 4 << 20,
             'reuse_port' => true,
@@ -247,6 +249,7 @@ final class SwooleTest extends TestCase
         new \WsPush\Server(Settings::options($settings)); // the engine takes them all
         self::assertSame(600, Settings::options($settings + ['heartbeat_idle_time' => 600])['idle_timeout']);
         self::assertSame(['max_message_size' => 2 << 20], Settings::options([]));
+        self::assertArrayNotHasKey('ping_interval', Settings::options(['heartbeat_idle_time' => 0]));
     }
 
     public function testAFrameAsAStringIsItsBytesOnTheWire(): void

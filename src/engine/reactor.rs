@@ -20,6 +20,7 @@ mod receiving;
 mod requests;
 mod sending;
 mod stopping;
+mod waiting;
 
 pub use self::adopting::Newcomer;
 pub use self::files::Rest;
@@ -84,6 +85,8 @@ pub struct Reactor {
     wheel: Wheel,
     now: Tick,
     now_ms: u64,
+    /// When the turn before this one began.
+    before: Tick,
     /// When it last looked for quiet commands.
     looked_ms: u64,
     /// When reading last began again after the host had been behind.
@@ -112,10 +115,13 @@ pub struct Reactor {
     date: Date,
     /// Bytes of bodies that are arriving.
     bodies: u64,
+    watches: waiting::Watches,
     /// When a stop has to be over.
     stopping: Option<Tick>,
     /// When requests that are on their way at a stop have to be there.
     grace: Option<Tick>,
+    /// A stop has begun, and those that have not asked yet were not looked at.
+    stop_began: bool,
 }
 
 struct Listening {
@@ -171,6 +177,7 @@ impl Reactor {
             wheel: Wheel::new(now),
             now,
             now_ms: 0,
+            before: now,
             looked_ms: 0,
             awake: now,
             host_behind: false,
@@ -188,8 +195,10 @@ impl Reactor {
             due: Vec::new(),
             date: Date::default(),
             bodies: 0,
+            watches: waiting::Watches::default(),
             stopping: None,
             grace: None,
+            stop_began: false,
         })
     }
 
@@ -259,6 +268,7 @@ impl Reactor {
         let waited = self.epoll.wait(&mut self.ready, timeout);
         self.link.commands.begin_run();
         self.now_ms = clock::now_ms();
+        self.before = self.now;
         self.now = tick_of(self.now_ms);
         match waited {
             // epoll_wait fails for nothing else but arguments that are wrong, and these are not.
@@ -361,7 +371,9 @@ impl Reactor {
         }
         self.accept_again();
         wire.socket.shut_down();
-        self.link.facts.remove(self.link.registry.slot_of(wire.id));
+        let slot = self.link.registry.slot_of(wire.id);
+        self.link.facts.remove(slot);
+        self.watches.forget(slot);
         self.ids.give_back(&self.link.registry, wire.id);
         self.link.stats.connections_open.set(self.ids.live() as u64);
         self.link.stats.connections_closed.add(1);

@@ -316,8 +316,10 @@ pub const CLIENT_TABLE: &[Row<ClientOptions>] = &[
     same("pong_timeout"),
     meaning(
         "idle_timeout",
-        "A server that sent no message for this long is left with Close 1001, pongs or not. 0: never.",
+        "A server that sent no message for this long, nor any more of one that is under way, is left with Close 1001, pongs \
+         or not. 0: never.",
     ),
+    same("idle_counts_all"),
     same("max_control_frames"),
     same("close_timeout"),
 ];

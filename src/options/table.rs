@@ -246,14 +246,23 @@ pub const TABLE: &[Row<Options>] = &[
     Row {
         name: "pong_timeout",
         default: "15s",
-        meaning: "A connection that stays silent for this long after a ping is cut, with close code 1006.",
+        meaning: "A connection that stays silent for this long after a ping is cut, with close code 1006. Time in which it still \
+                  takes what was sent before the ping does not count.",
         field: Field::Time(|o| &mut o.pong_timeout, 10, DAY_MS),
     },
     Row {
         name: "idle_timeout",
         default: "0",
-        meaning: "A connection that sent no message for this long is closed with 1001, pongs or not. 0: never.",
+        meaning: "A connection that sent no message for this long, nor any more of one that is under way, is closed with 1001, \
+                  pongs or not. 0: never.",
         field: Field::Time(|o| &mut o.idle_timeout, 0, DAY_MS),
+    },
+    Row {
+        name: "idle_counts_all",
+        default: "off",
+        meaning: "Whatever a connection sends counts for `idle_timeout`, pings and pongs too. It answers the pings of \
+                  `ping_interval`, so set that to 0 if answers alone are not to keep it.",
+        field: Field::Switch(|o| &mut o.idle_counts_all),
     },
     Row {
         name: "max_lifetime",
@@ -271,7 +280,8 @@ pub const TABLE: &[Row<Options>] = &[
     Row {
         name: "close_timeout",
         default: "5s",
-        meaning: "The time a peer has to answer a Close frame and to end the connection; then it is cut.",
+        meaning: "The time a peer has to answer a Close frame and to end the connection, from when it last took something that \
+                  was sent before; then it is cut.",
         field: Field::Time(|o| &mut o.close_timeout, 10, DAY_MS),
     },
     Row {

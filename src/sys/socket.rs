@@ -3,11 +3,13 @@
 mod connecting;
 mod listener;
 mod path;
+mod progress;
 mod raw;
 
 pub use connecting::{Connecting, is_shortage, refused};
 pub use listener::{Listener, is_lasting};
 pub use path::Access;
+pub use progress::Progress;
 pub(super) use raw::address_of;
 
 use super::check_size;

@@ -28,6 +28,7 @@ static const struct {
     {"ping_interval", {"0", "30", "30s", "100ms", "1m"}, {"-1s", "x", "s"}},
     {"pong_timeout", {"15s", "100ms"}, {"-1", "x"}},
     {"idle_timeout", {"0", "1m", "100ms"}, {"-1", "x"}},
+    {"idle_counts_all", {"on", "off"}, {"", "maybe"}},
     {"close_timeout", {"5s", "100ms"}, {"-1", "x"}},
     {"backlog", {"1", "1024"}, {"0", "-1", "x"}},
     {"reuse_port", {"on", "off"}, {"", "maybe", "2"}},

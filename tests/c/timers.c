@@ -103,6 +103,74 @@ static void silence(void)
     stop_and_free(server);
 }
 
+/* A message that takes longer than silence may, in frames of the kinds that are received in different ways. */
+static void a_message_under_way(int frame_size)
+{
+    enum { LENGTH = 100 * 1000, PIECES = 40 };
+    struct record record = RECORD;
+    static unsigned char data[LENGTH];
+    static unsigned char stream[LENGTH + LENGTH / 100 * 8];
+    int timeout = scaled(400, 4000);
+    size_t length = 0;
+    char value[32];
+    snprintf(value, sizeof value, "%dms", timeout);
+    ws_server *server = server_with(&record, "idle_timeout", value);
+    CHECK_OK(ws_server_set(server, "ping_interval", "0"));
+    int fd = client_open(start(server));
+    memset(data, 'm', sizeof data);
+    for (int at = 0; at < LENGTH; at += frame_size) {
+        size_t total;
+        int first = (at == 0 ? TEXT : CONTINUATION) | (at + frame_size == LENGTH ? FIN : 0);
+        unsigned char *frame = make_frame(first, data, (size_t)frame_size, 0x01020304, &total);
+        memcpy(stream + length, frame, total);
+        length += total;
+        free(frame);
+    }
+    for (size_t piece = 0; piece < PIECES; piece++) {
+        size_t from = length * piece / PIECES, to = length * (piece + 1) / PIECES;
+        poll(NULL, 0, 3 * timeout / PIECES);
+        send_bytes(fd, stream + from, to - from);
+    }
+    EXPECT_FRAME(fd, FIN | TEXT, data, LENGTH);
+    CHECK_INT(0, stats_of(server).idle_timeouts);
+
+    /* One of which no more comes is over, whatever else its client sends. */
+    int64_t since = now_ms();
+    send_bytes(fd, stream, length / 2); /* whole fragments, or half of the only frame */
+    struct pollfd answer = {.fd = fd, .events = POLLIN};
+    while (poll(&answer, 1, timeout / 10) == 0)
+        if (frame_size < LENGTH)
+            send_frame(fd, FIN | PONG, "", 0);
+    EXPECT_CLOSE(fd, 1001);
+    CHECK_TOOK(since, timeout);
+    stop_and_free(server);
+    close(fd);
+}
+
+/* Where all counts, a client that pings is not idle. */
+static void silence_of_any_kind(void)
+{
+    struct record record = RECORD;
+    int timeout = scaled(300, 3000);
+    char value[32];
+    snprintf(value, sizeof value, "%dms", timeout);
+    ws_server *server = server_with(&record, "idle_timeout", value);
+    CHECK_OK(ws_server_set(server, "idle_counts_all", "on"));
+    CHECK_OK(ws_server_set(server, "ping_interval", "0"));
+    int fd = client_open(start(server));
+    for (int i = 0; i < 10; i++) {
+        poll(NULL, 0, timeout / 4);
+        send_frame(fd, FIN | PING, "here", 4);
+        EXPECT_FRAME(fd, FIN | PONG, "here", 4);
+    }
+    int64_t since = now_ms();
+    EXPECT_CLOSE(fd, 1001);
+    CHECK_TOOK(since, timeout);
+    CHECK_INT(1, stats_of(server).idle_timeouts);
+    stop_and_free(server);
+    close(fd);
+}
+
 /* A client that took long to ask: its silence begins when the WebSocket opens, not when it connected. */
 static void silence_after_a_long_handshake(void)
 {
@@ -185,6 +253,9 @@ int main(void)
     pings_and_pongs();
     silence();
     silence_after_a_long_handshake();
+    a_message_under_way(100 * 1000);
+    a_message_under_way(100);
+    silence_of_any_kind();
     an_unanswered_close();
     a_close_without_an_end();
     while_the_host_is_busy();

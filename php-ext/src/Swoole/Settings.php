@@ -89,6 +89,10 @@ final class Settings
             $options['document_root'] = $settings['document_root'];
         }
         $options = self::renamed($settings) + $options;
+        if (($options['idle_timeout'] ?? 0) > 0) {
+            // Any byte counts, and nobody is asked for one: a client that only listens has to ping, as it has with Swoole.
+            $options += ['idle_counts_all' => true, 'ping_interval' => 0];
+        }
 
         // Watermarks beyond the size of the buffer mean nothing to Swoole, and are refused by the engine.
         $limit = (int) ($options['max_queued_bytes'] ?? self::QUEUED_BYTES);

@@ -2,15 +2,18 @@
 
 use super::super::connection::{State, Wire};
 use super::super::log::Level;
-use super::super::timers::{TICK_MS, Tick, ticks_in, until};
+use super::super::timers::{self, TICK_MS, Tick, ticks_in, until};
 use super::logging::named;
 use super::{Fate, Reactor};
-use crate::protocol::close;
 use crate::protocol::frame::{ControlFrame, Opcode};
 use crate::protocol::http::Refusal;
+use crate::protocol::{Role, close};
 
 /// The longest time that any option takes, in ticks: a day.
 const LONGEST: Tick = (24 * 60 * 60 * 1000 / TICK_MS) as Tick;
+
+/// So long after a deadline its connection is looked at only if we were held up, in ticks.
+const HELD_UP: Tick = (500 / TICK_MS) as Tick;
 
 impl Reactor {
     /// Sees to it that the connection comes up at its deadline.
@@ -32,16 +35,18 @@ impl Reactor {
         }
         let mut due = std::mem::take(&mut self.due);
         self.wheel.turn(self.now, &mut due);
-        for (slot, tick) in due.drain(..) {
-            let there = self.connections.get(slot as usize).and_then(Option::as_ref);
-            let Some(id) = there.filter(|conn| conn.wire.timer == Some(tick)).map(|conn| conn.wire.id) else {
-                continue;
-            };
+        for entry in due.drain(..) {
+            let slot = entry.0 as usize;
+            if self.due(entry).is_some_and(|wire| self.is_overdue(wire) && self.may_end(wire)) {
+                // It may have sent what it is waited for.
+                self.hear_out(slot);
+            }
+            let Some(id) = self.due(entry).map(|wire| wire.id) else { continue };
             self.with(id, |reactor, conn| {
                 conn.wire.timer = None;
-                let passed = |deadline| until(deadline, reactor.now) == 0;
-                let late = conn.wire.deadline(&reactor.link.options, reactor.awake).is_some_and(passed);
-                if late && reactor.on_deadline(&mut conn.wire) == Fate::Ends {
+                if !reactor.is_overdue(&conn.wire) {
+                    conn.wire.flags.excused = false;
+                } else if reactor.on_deadline(&mut conn.wire) == Fate::Ends {
                     return Fate::Ends;
                 }
                 reactor.arm(&mut conn.wire);
@@ -50,16 +55,31 @@ impl Reactor {
         }
         self.due = due;
         self.end_lifetimes();
+        self.end_silent();
         self.end_grace();
     }
 
+    /// The connection that an entry of the wheel is of, if it is current.
+    fn due(&self, (slot, tick): timers::Entry) -> Option<&Wire> {
+        let wire = &self.connections.get(slot as usize)?.as_ref()?.wire;
+        (wire.timer == Some(tick)).then_some(wire)
+    }
+
+    fn is_overdue(&self, wire: &Wire) -> bool {
+        wire.deadline(&self.link.options, self.awake).is_some_and(|deadline| until(deadline, self.now) == 0)
+    }
+
+    /// Whether more may come of its deadline than a ping.
+    fn may_end(&self, wire: &Wire) -> bool {
+        !matches!(wire.state, State::Open) || !wire.flags.halted && (wire.flags.pinged || self.is_idle_too_long(wire))
+    }
+
     fn on_deadline(&mut self, wire: &mut Wire) -> Fate {
+        if self.is_given_time(wire) {
+            return Fate::Lives;
+        }
         let stats = &self.link.stats;
         match wire.state {
-            State::Handshake | State::Body | State::Open if self.host_behind => {
-                // What it sent may lie unread: nobody is timed out while the host is behind.
-                self.awake = self.now;
-            }
             // Nobody has asked for anything.
             State::Handshake if wire.is_between_requests() => {
                 stats.close_timeouts.add(u64::from(wire.outbox.is_some()));
@@ -105,10 +125,51 @@ impl Reactor {
                 let ping = ControlFrame::new(Opcode::Ping, b"", self.link.mask());
                 self.queue(wire, ping.bytes());
                 wire.flags.pinged = !wire.flags.halted;
+                self.watch_ping(wire);
                 wire.since = self.now;
+                wire.flags.excused = false;
             }
         }
         Fate::Lives
+    }
+
+    /// Whether its time is not over after all: it could not be heard, or still takes what it was sent.
+    fn is_given_time(&mut self, wire: &mut Wire) -> bool {
+        let options = &self.link.options;
+        let time = match wire.state {
+            State::Handshake | State::Body | State::Open if self.is_deaf() => {
+                // What it sent may lie unread: nobody is timed out while the host is behind.
+                if self.host_behind {
+                    self.awake = self.now;
+                }
+                return true;
+            }
+            _ if self.was_held_up(wire) => {
+                wire.excuse(self.now.wrapping_sub(self.before), self.now);
+                return true;
+            }
+            // It is not read from until it has taken what waits for it.
+            State::Open if wire.flags.high && self.link.role == Role::Server && self.is_idle_too_long(wire) => {
+                wire.message_at = self.now;
+                wire.heard = self.now;
+                return !wire.flags.pinged;
+            }
+            State::Open if self.is_idle_too_long(wire) => return false,
+            State::Open if wire.flags.pinged => options.pong_timeout,
+            State::Handshake | State::Streaming if wire.outbox.is_some() => options.response_timeout,
+            State::Ending if wire.http.is_some() && wire.outbox.is_some() => options.response_timeout,
+            State::Closing | State::Ending => options.close_timeout,
+            _ => return false,
+        };
+        self.still_takes(wire, time)
+    }
+
+    /// Whether its deadline passed while we were held up, for so long that what it sends may still be on its way. Such time
+    /// does not count, once for all that it is waited for at this time: what holds us up may not stop.
+    fn was_held_up(&self, wire: &Wire) -> bool {
+        let deadline = wire.deadline(&self.link.options, self.awake);
+        let is_late = |deadline: Tick| self.now.wrapping_sub(deadline) > HELD_UP && until(deadline, self.before) > 0;
+        !wire.flags.excused && deadline.is_some_and(is_late)
     }
 
     fn is_too_slow(&self, wire: &Wire) -> bool {
@@ -118,6 +179,8 @@ impl Reactor {
 
     fn is_idle_too_long(&self, wire: &Wire) -> bool {
         let limit = self.link.options.idle_timeout;
-        !limit.is_zero() && until(wire.message_at.wrapping_add(ticks_in(limit)), self.now) == 0
+        let sign = if self.link.options.idle_counts_all { wire.heard } else { wire.message_at };
+        let heard = if until(self.awake, sign) > 0 { self.awake } else { sign };
+        !limit.is_zero() && until(heard.wrapping_add(ticks_in(limit)), self.now) == 0
     }
 }

@@ -161,6 +161,8 @@ impl Reactor {
         if !matches!(state, State::Body) {
             self.settle(wire);
         }
+        self.watches.forget(self.link.registry.slot_of(wire.id));
+        wire.flags.excused = false;
         wire.state = state;
         wire.since = self.now;
         match wire.state {

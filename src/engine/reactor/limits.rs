@@ -207,6 +207,9 @@ impl Reactor {
     pub(super) fn end_lifetimes(&mut self) {
         while self.next_end().is_some_and(|end| until(end, self.now) == 0) {
             let Some(arrival) = self.kept.ages.0.pop_front() else { return };
+            if self.owes_request(arrival.slot) {
+                self.hear_out(arrival.slot);
+            }
             let Some(id) = self.id_in(arrival.slot) else { continue };
             let mut is_ended = true;
             self.with(id, |reactor, conn| {
@@ -240,7 +243,7 @@ impl Reactor {
         true
     }
 
-    fn id_in(&self, slot: usize) -> Option<ConnId> {
+    pub(super) fn id_in(&self, slot: usize) -> Option<ConnId> {
         self.connections.get(slot)?.as_deref().map(|conn| conn.wire.id)
     }
 

@@ -74,12 +74,16 @@ impl Reactor {
         }
     }
 
-    /// Reads what a connection has sent so far, before its readiness is reported.
+    /// Reads the request that a connection has sent so far, before its readiness is reported.
     #[inline(never)]
     pub(super) fn read_early(&mut self, conn: &mut Connection) -> Fate {
         conn.wire.flags.readable = true;
         self.link.begin_turn(conn.wire.id, None);
-        let fate = self.receive_once(conn);
+        let mut fate = Fate::Lives;
+        // A head is bounded, and so is this.
+        while fate == Fate::Lives && conn.wire.flags.pending && conn.wire.flags.readable {
+            fate = self.receive_once(conn);
+        }
         self.send_answers(&mut conn.wire);
         if fate == Fate::Ends || conn.wire.flags.broken { Fate::Ends } else { self.flush(&mut conn.wire) }
     }
@@ -147,7 +151,10 @@ impl Reactor {
                 };
                 let fate = match conn.decoder.received(count) {
                     Ok(Some(event)) => self.on_event(&mut conn.wire, event),
-                    Ok(None) => Fate::Lives,
+                    Ok(None) => {
+                        conn.wire.message_at = self.now;
+                        Fate::Lives
+                    }
                     Err(violation) => self.on_violation(&mut conn.wire, violation),
                 };
                 conn.decoder.release(|buffer| self.pool.give(buffer));
@@ -254,7 +261,11 @@ impl Reactor {
             };
             match step {
                 Ok((0, _)) => break,
-                Ok((taken, None)) => *used += taken,
+                Ok((taken, None)) => {
+                    // A part of a message: it is under way, and its peer not idle.
+                    *used += taken;
+                    conn.wire.message_at = self.now;
+                }
                 Ok((taken, Some(event))) => {
                     *used += taken;
                     if self.on_event(&mut conn.wire, event) == Fate::Ends {

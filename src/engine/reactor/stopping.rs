@@ -44,6 +44,7 @@ impl Reactor {
             self.stop_accepting();
             self.grace = Some(self.now.wrapping_add(GRACE));
         }
+        self.stop_began = true;
         for id in self.all() {
             self.with(id, |reactor, conn| {
                 reactor.tell_stop(&mut conn.wire);
@@ -54,7 +55,6 @@ impl Reactor {
 
     fn tell_stop(&mut self, wire: &mut Wire) {
         match wire.state {
-            State::Handshake if wire.is_between_requests() || self.is_late(wire) => self.enter(wire, State::Ending),
             State::Body if self.refuses_requests() => self.refuse(wire, REFUSAL),
             State::Handshake | State::Body | State::Streaming => {}
             State::Request | State::Deciding => self.refuse_to_wait(wire),
@@ -108,6 +108,18 @@ impl Reactor {
         self.now.wrapping_sub(wire.since) >= GRACE
     }
 
+    /// Ends those who have nothing under way as a stop begins.
+    pub(super) fn end_silent(&mut self) {
+        if std::mem::take(&mut self.stop_began) {
+            self.end_unasked(|reactor, wire| {
+                if matches!(wire.state, State::Handshake) && (wire.is_between_requests() || reactor.is_late(wire)) {
+                    reactor.enter(wire, State::Ending);
+                }
+                reactor.flush(wire)
+            });
+        }
+    }
+
     /// Ends those who have not sent their requests in time, and refuses those whose bodies still arrive: a body may take
     /// longer than a stop.
     pub(super) fn end_grace(&mut self) {
@@ -115,18 +127,35 @@ impl Reactor {
             return;
         }
         self.grace = None;
-        for id in self.all() {
-            self.with(id, |reactor, conn| {
-                if matches!(conn.wire.state, State::Body) {
-                    reactor.refuse(&mut conn.wire, REFUSAL);
-                    return reactor.flush(&mut conn.wire);
+        self.end_unasked(|reactor, wire| {
+            if matches!(wire.state, State::Body) {
+                reactor.refuse(wire, REFUSAL);
+                return reactor.flush(wire);
+            }
+            // Whoever still takes the last response has sent its request, or may do so behind that.
+            if wire.outbox.is_some() {
+                return Fate::Lives;
+            }
+            reactor.link.stats.connections_cut.add(1);
+            Fate::Ends
+        });
+    }
+
+    /// Does something with those whose next request is not there, once what the kernel holds of them was read.
+    fn end_unasked(&mut self, mut action: impl FnMut(&mut Self, &mut Wire) -> Fate) {
+        for slot in 0..self.connections.len() {
+            if self.owes_request(slot) {
+                self.hear_out(slot);
+            }
+            let Some(id) = self.id_in(slot) else { continue };
+            self.with(id, |reactor, conn| match conn.wire.state {
+                State::Handshake | State::Body if reactor.is_deaf() => {
+                    // It is looked at again when the host has caught up.
+                    reactor.grace.get_or_insert(reactor.now.wrapping_add(1));
+                    Fate::Lives
                 }
-                // Whoever still takes the last response has sent its request, or may do so behind that.
-                if !matches!(conn.wire.state, State::Handshake) || conn.wire.outbox.is_some() {
-                    return Fate::Lives;
-                }
-                reactor.link.stats.connections_cut.add(1);
-                Fate::Ends
+                State::Handshake | State::Body => action(reactor, &mut conn.wire),
+                _ => Fate::Lives,
             });
         }
     }
@@ -136,6 +165,12 @@ impl Reactor {
         // What there is room for leaves.
         self.take_commands(true);
         self.flush_dirty();
+        for slot in 0..self.connections.len() {
+            // The answer to a Close frame may be there.
+            if self.is_in(slot, |state| matches!(state, State::Closing | State::Ending)) {
+                self.hear_out(slot);
+            }
+        }
         let left = self.all();
         self.link.stats.connections_cut.add(left.len() as u64);
         self.log(Level::Notice, |_| format!("stopped; connections that had to be cut: {}", left.len()));
