@@ -170,6 +170,7 @@ impl Client {
         Ok(Plan {
             url,
             proxy: options.proxy_url(),
+            resolutions: options.resolutions(),
             upgrade: options.upgrade(),
             max_redirects: options.max_redirects as u32,
             connect_timeout: options.connect_timeout,

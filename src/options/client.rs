@@ -10,7 +10,9 @@ use super::values::{DAY_MS, G, K};
 use crate::error::{Error, Result, Status};
 use crate::protocol::handshake::negotiation::{Upgrade, header_fault};
 use crate::protocol::handshake::{is_origin, is_subprotocol};
+use crate::protocol::http::is_authority;
 use crate::protocol::http::is_field_value;
+use crate::protocol::resolution::Resolution;
 use crate::protocol::url::Url;
 use std::time::Duration;
 
@@ -31,6 +33,8 @@ pub struct ClientOptions {
     pub cookie: String,
     pub user_agent: String,
     pub proxy: String,
+    pub host: String,
+    pub resolve: Vec<String>,
     pub max_redirects: u64,
     pub reconnect: bool,
     pub reconnect_min: Duration,
@@ -54,6 +58,8 @@ impl Default for ClientOptions {
             cookie: String::new(),
             user_agent: String::new(),
             proxy: String::new(),
+            host: String::new(),
+            resolve: Vec::new(),
             max_redirects: 0,
             reconnect: false,
             reconnect_min: Duration::from_millis(500),
@@ -142,6 +148,7 @@ impl ClientOptions {
     #[must_use]
     pub fn upgrade(&self) -> Upgrade {
         Upgrade {
+            host: self.host.clone(),
             headers: self.header_lines(),
             subprotocols: self.subprotocols.clone(),
             max_head: usize::try_from(self.max_response_head).unwrap_or(usize::MAX),
@@ -152,6 +159,12 @@ impl ClientOptions {
     #[must_use]
     pub fn proxy_url(&self) -> Option<Url> {
         Url::parse_proxy(&self.proxy).ok()
+    }
+
+    /// The addresses that were chosen for hosts and ports.
+    #[must_use]
+    pub fn resolutions(&self) -> Vec<Resolution> {
+        self.resolve.iter().filter_map(|text| Resolution::parse(text)).collect()
     }
 
     /// Whether one of this name was added by hand.
@@ -239,6 +252,29 @@ pub const CLIENT_TABLE: &[Row<ClientOptions>] = &[
             |o| &mut o.proxy,
             |text| Url::parse_proxy(text).is_ok(),
             "a URL such as http://proxy.example:3128, or http://name:password@proxy.example:3128",
+        ),
+    },
+    Row {
+        name: "host",
+        default: "",
+        meaning: "The header Host, in place of the one that follows from the URL: the server that is asked for, where another \
+                  is connected to. It does not go to another server that a redirect leads to. Empty: that of the URL.",
+        field: Field::Text(
+            |o| &mut o.host,
+            |text| is_authority(text.as_bytes()),
+            "a host such as example.com or example.com:8080",
+        ),
+    },
+    Row {
+        name: "resolve",
+        default: "",
+        meaning: "Addresses to connect to for a host and a port, be they of the URL, of the proxy or of a redirect; `*` is any \
+                  host. Everything else, the header Host above all, stays as the URL has it. Several for one host are tried as \
+                  those of a name are. Empty: none.",
+        field: Field::List(
+            |o| &mut o.resolve,
+            |text| Resolution::parse(text).is_some(),
+            "addresses such as example.com:80:192.0.2.1",
         ),
     },
     Row {

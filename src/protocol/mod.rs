@@ -17,6 +17,7 @@ pub mod mask;
 pub mod message;
 pub mod networks;
 pub mod proxy;
+pub mod resolution;
 pub mod url;
 pub mod utf8;
 

@@ -145,7 +145,9 @@ impl Call {
             Scheme::Ws | Scheme::Http => {}
         }
         let Url { host, port, .. } = self.proxy().unwrap_or(&self.url);
-        self.stage = match known(host) {
+        let chosen: Vec<_> = self.plan.resolutions.iter().filter_map(|chosen| chosen.of(host, *port)).collect();
+        let known = if chosen.is_empty() { known(host) } else { Some(chosen) };
+        self.stage = match known {
             Some(addresses) => Stage::Queued { addresses: in_order(&addresses, *port), left },
             None => {
                 let host: Arc<str> = host.as_str().into();

@@ -24,6 +24,7 @@ mod tests;
 use super::request::Request;
 use crate::error::Status;
 use crate::protocol::handshake::negotiation::Upgrade;
+use crate::protocol::resolution::Resolution;
 use crate::protocol::url::Url;
 use crate::sys::epoll::Epoll;
 use crate::sys::process;
@@ -44,6 +45,8 @@ pub struct Plan {
     pub url: Url,
     /// The proxy to go through. It is left out on the way to a Unix socket.
     pub proxy: Option<Url>,
+    /// Addresses that were chosen for hosts and ports: nobody is asked for theirs.
+    pub resolutions: Vec<Resolution>,
     /// What to ask of the server.
     pub upgrade: Upgrade,
     /// Redirects to follow.

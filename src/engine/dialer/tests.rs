@@ -72,6 +72,7 @@ fn plan(url: &str) -> Plan {
     Plan {
         url: Url::parse(url).unwrap(),
         proxy: None,
+        resolutions: Vec::new(),
         upgrade: Upgrade { max_head: 4096, ..Upgrade::default() },
         max_redirects: 0,
         connect_timeout: LONG,

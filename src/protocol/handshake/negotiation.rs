@@ -23,6 +23,8 @@ const PROXY_AUTHORIZATION: &str = "Proxy-Authorization";
 /// What a client asks of whichever server it gets to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upgrade {
+    /// The header Host; empty: that of the URL. Once a redirect has led to another server it is that of the URL, too.
+    pub host: String,
     /// More headers: lines `Name: value`, each ended by CRLF. Host and those of the handshake are not among them.
     pub headers: String,
     /// Subprotocols to offer, the best first.
@@ -153,7 +155,10 @@ impl Negotiation {
         with_credentials: bool,
         nonce: &[u8; 16],
     ) -> Result<(Self, Vec<u8>), InvalidHead> {
-        let host = url.host_header();
+        let host = match upgrade.host.as_str() {
+            chosen if with_credentials && !chosen.is_empty() => chosen.to_owned(),
+            _ => url.host_header(),
+        };
         let headers = headers_for_server(url, upgrade, with_credentials, proxy.is_some());
         let request =
             UpgradeRequest { host: &host, target: &url.target, subprotocols: &upgrade.subprotocols, headers: &headers };

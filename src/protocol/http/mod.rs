@@ -34,4 +34,4 @@ pub use invalid::InvalidHead;
 pub use request::{HeadLimits, HeadStatus, RequestHead, RequestReader, Version, read_request};
 pub use response::{Persistence, Refusal, ResponseHead, reason_phrase};
 pub use retry_after::{MAX_RETRY_AFTER, retry_after};
-pub use target::SERVER;
+pub use target::{SERVER, is_authority};

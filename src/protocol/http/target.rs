@@ -58,7 +58,8 @@ fn split_query(target: &str) -> (&str, Option<&str>) {
 ///
 /// An empty host is refused, as http URIs must have one (RFC 9110 section 4.2.1), and so is user information
 /// (section 4.2.4). In brackets only an IPv6 address may stand: no other IP version has ever been given a form.
-pub(in crate::protocol) fn is_authority(bytes: &[u8]) -> bool {
+#[must_use]
+pub fn is_authority(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return false;
     };

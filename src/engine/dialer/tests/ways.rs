@@ -27,6 +27,42 @@ fn names_that_lead_nowhere() {
 }
 
 #[test]
+fn an_address_that_was_chosen_is_connected_to_for_its_host_and_port_alone() {
+    let stage =
+        world(named(&["192.0.2.9"]), &[("192.0.2.1", Fate::Is(welcoming())), ("192.0.2.9", Fate::Is(welcoming()))]);
+    let chosen = |url: &str| {
+        let resolutions =
+            ["chat.example:9000:192.0.2.1", "127.0.0.1:1:192.0.2.1"].map(|text| Resolution::parse(text).unwrap());
+        dial(&stage.dialer, Plan { resolutions: resolutions.into(), ..plan(url) }).connected();
+        stage.tried.lock().unwrap().pop_front().unwrap()
+    };
+    assert_eq!(chosen("ws://Chat.example:9000/"), "192.0.2.1:9000");
+    assert_eq!(chosen("ws://chat.example/"), "192.0.2.9:80");
+    assert_eq!(chosen("ws://127.0.0.1:1/"), "192.0.2.1:1");
+}
+
+#[test]
+fn a_proxy_and_a_redirect_are_connected_to_where_it_was_chosen() {
+    let (other, heads) = redirecting(&[]);
+    let (first, _heads) = redirecting(&["ws://other.example:9001/".to_owned()]);
+    let stage = world(named(&[]), &[("192.0.2.1", Fate::Is(first)), ("192.0.2.2", Fate::Is(other))]);
+    let resolutions: Vec<_> = ["first.example:9000:192.0.2.1", "other.example:9001:192.0.2.2"]
+        .iter()
+        .filter_map(|text| Resolution::parse(text))
+        .collect();
+    let mut asked = Plan { resolutions: resolutions.clone(), ..redirected("ws://first.example:9000/", 1) };
+    asked.upgrade.host = "app.example".to_owned();
+    dial(&stage.dialer, asked).connected();
+    let head = heads.recv_timeout(LONG).unwrap();
+    assert!(head.contains("\r\nHost: other.example:9001\r\n"), "{head}");
+    let proxy = answering(b"HTTP/1.1 403 Forbidden\r\n\r\n");
+    let stage = world(named(&[]), &[("192.0.2.2", Fate::Is(proxy))]);
+    let proxy = Url::parse_proxy("http://other.example:9001").ok();
+    let failure = dial(&stage.dialer, Plan { resolutions, proxy, ..plan("ws://first.example:9000/") }).failed();
+    assert_failure(&failure, Status::WS_ERR_PROXY, "403");
+}
+
+#[test]
 fn the_name_is_looked_up_by_the_system_too() {
     assert!(System.look_up("localhost").unwrap().iter().all(|address| address.ip().is_loopback()));
     // A zone is nothing that a URL can have, but what a name can lead to.

@@ -24,7 +24,8 @@ fn proxy(text: &str) -> Url {
 }
 
 fn upgrade(headers: &str) -> Upgrade {
-    Upgrade { headers: headers.to_owned(), subprotocols: vec!["chat".to_owned(), "mqtt".to_owned()], max_head: 8192 }
+    let subprotocols = vec!["chat".to_owned(), "mqtt".to_owned()];
+    Upgrade { host: String::new(), headers: headers.to_owned(), subprotocols, max_head: 8192 }
 }
 
 fn start(url_text: &str, headers: &str) -> Result<(Negotiation, String), InvalidHead> {
@@ -68,6 +69,20 @@ fn the_request_is_that_of_the_rfc() {
     assert!(request.starts_with("GET /room?id=1 HTTP/1.1\r\nHost: localhost\r\n"), "{request}");
     let (_, request) = start("ws://[::1]:9502", "").unwrap();
     assert!(request.starts_with("GET / HTTP/1.1\r\nHost: [::1]:9502\r\n"), "{request}");
+}
+
+#[test]
+fn another_host_is_asked_for_unless_a_redirect_has_led_elsewhere() {
+    let asked = Upgrade { host: "app.example:8080".to_owned(), ..upgrade("") };
+    for (with_credentials, host) in [(true, "app.example:8080"), (false, "example.com")] {
+        let (_, request) =
+            Negotiation::start(&url("ws://example.com/"), None, &asked, with_credentials, NONCE).unwrap();
+        let request = String::from_utf8(request).unwrap();
+        assert!(request.contains(&format!("\r\nHost: {host}\r\n")), "{request}");
+    }
+    let proxy = proxy("http://p:3128");
+    let (_, request) = Negotiation::start(&url("ws://example.com/"), Some(&proxy), &asked, true, NONCE).unwrap();
+    assert!(request.starts_with(b"CONNECT example.com:80 HTTP/1.1\r\nHost: example.com:80\r\n"), "{request:?}");
 }
 
 #[test]
