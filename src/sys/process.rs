@@ -47,3 +47,30 @@ pub fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<J
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
     thread
 }
+
+/// Whether this process ignores a signal, as it does when it was started that way: by `nohup`, or in the background of a shell
+/// without job control.
+///
+/// # Errors
+/// For a number that is no signal.
+pub fn ignores(signal: i32) -> io::Result<bool> {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action the call changes nothing; if it succeeds it has initialised the old one.
+    let action = unsafe {
+        check(libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()))?;
+        action.assume_init()
+    };
+    Ok(action.sa_sigaction == libc::SIG_IGN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored() {
+        // Rust has programs ignore SIGPIPE, and nothing else.
+        assert_eq!((ignores(libc::SIGPIPE).ok(), ignores(libc::SIGUSR2).ok()), (Some(true), Some(false)));
+        assert!(ignores(-1).is_err());
+    }
+}

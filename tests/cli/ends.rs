@@ -6,12 +6,12 @@ use std::io::Write;
 use std::net::TcpListener;
 
 /// Starts it, with nothing to send.
-fn connect(port: u16, arguments: &[&str]) -> Program {
+pub fn connect(port: u16, arguments: &[&str]) -> Program {
     Program::start(&[&[url(port).as_str()], arguments].concat())
 }
 
 /// It ends like this, and says so.
-fn expect(client: Program, code: i32, word: &str) {
+pub fn expect(client: Program, code: i32, word: &str) {
     let end = client.end();
     assert_eq!(end.code, Some(code), "{end:?}");
     assert!(end.errors.contains(word), "{word} in {end:?}");
@@ -141,7 +141,7 @@ fn answers_that_open_nothing() {
 }
 
 /// Takes a connection, and never answers.
-fn silent(arguments: &[&str]) -> Program {
+pub fn silent(arguments: &[&str]) -> Program {
     let (listener, port) = listener();
     let client = connect(port, arguments);
     let taken = listener.accept().expect("a connection");
@@ -159,41 +159,6 @@ fn the_time_is_up() {
     let mut vain = connect(port, &["--count", "1", "--wait", "50ms"]);
     vain.end_input();
     expect(vain, 5, "");
-}
-
-/// Accepts it, and waits until it knows that it is open.
-fn open(client: &mut Program, listener: &TcpListener) -> Raw {
-    let mut peer = Raw::accept(listener);
-    peer.send(TEXT, b"open");
-    assert_eq!(client.line(), "open");
-    peer
-}
-
-#[test]
-fn signals_close_it_first() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let (listener, port) = listener();
-        let mut client = connect(port, &["--close-code", "3000"]);
-        let mut peer = open(&mut client, &listener);
-        client.signal(signal);
-        peer.be_closed(3000);
-        let end = client.end();
-        assert_eq!((end.code, end.errors.as_str()), (Some(code), ""));
-    }
-    let dialing = silent(&[]);
-    dialing.signal("INT");
-    expect(dialing, 130, "");
-}
-
-#[test]
-fn a_second_signal_waits_for_nothing() {
-    let (listener, port) = listener();
-    let mut client = connect(port, &[]);
-    let mut peer = open(&mut client, &listener);
-    client.signal("INT");
-    assert_eq!(peer.receive().0, CLOSE);
-    client.signal("INT");
-    assert_eq!(client.end().code, Some(130));
 }
 
 #[test]

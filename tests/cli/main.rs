@@ -1,11 +1,16 @@
 //! The command line: every test runs the program.
 
+mod chat;
 mod connect;
 mod ends;
 mod json;
+mod manual;
+mod messages;
+mod options;
 mod program;
 mod raw;
 mod serve;
+mod signals;
 
 use program::{run, text};
 
@@ -39,6 +44,14 @@ fn bad_arguments_are_an_error() {
         (&["ws://"], "host"),
         (&["wss://host"], "wss"),
         (&["ws://host", "--file", "/no/such/file"], "/no/such/file: No such file"),
+        (&["ws://host", "--cookie", "a=1", "-H", "Cookie: b=2"], "both say the header Cookie"),
+        (&["ws://host", "-o", "https://a", "-H", "origin: https://b"], "both say the header Origin"),
+        (&["ws://host", "--timeout", "1", "--timeout", "2"], "--timeout is given twice"),
+        (&["ws://host", "--user", "@/no/such/file"], "/no/such/file: No such file"),
+        (&["completions", "tcsh"], "bash, zsh or fish"),
+        (&["help", "me"], "me"),
+        (&["man", "me"], "me"),
+        (&["serve", "--chat", "--echo"], "exclude each other"),
         (&["serve", "--listen", "nowhere"], "HOST:PORT"),
         (&["serve", "--option", "nonsense=1"], "nonsense"),
         (&["serve", "--option", "max_message_size=none"], "max_message_size"),

@@ -1,9 +1,12 @@
 //! `wspush` as its users run it: the program itself, with pipes for its input and output.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::Once;
 use std::time::Duration;
+
+pub const PATH: &str = env!("CARGO_BIN_EXE_wspush");
 
 /// A running `wspush`, which does not outlive the test.
 pub struct Program {
@@ -14,9 +17,21 @@ pub struct Program {
 
 impl Program {
     pub fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(PATH);
+        command.args(arguments);
+        Self::run(command)
+    }
+
+    /// Has a shell do something, and then become the program.
+    pub fn start_after(shell: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{shell}\nexec \"$0\" \"$@\""), PATH]).args(arguments);
+        Self::run(command)
+    }
+
+    fn run(mut command: Command) -> Self {
         mind_the_time();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wspush"));
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program");
         let (input, output) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
         Self { child, input, output }
@@ -30,6 +45,18 @@ impl Program {
     /// Ends its input.
     pub fn end_input(&mut self) {
         self.input = None;
+    }
+
+    /// A line that it says on standard error.
+    pub fn error_line(&mut self) -> String {
+        let mut line = Vec::new();
+        let errors = self.child.stderr.as_mut().expect("a pipe");
+        while !line.ends_with(b"\n") {
+            let mut byte = [0];
+            errors.read_exact(&mut byte).expect("a line");
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).expect("text").trim_end().to_owned()
     }
 
     /// A line of its output.
@@ -46,12 +73,15 @@ impl Program {
 
     /// Waits for its end: what is left of its output, its exit code, and what it has written on standard error.
     pub fn end(mut self) -> End {
-        let mut end = End { output: Vec::new(), errors: String::new(), code: None };
+        let mut end = End { output: Vec::new(), errors: String::new(), code: None, died: false };
         if let Some(mut output) = self.output.take() {
             output.read_to_end(&mut end.output).expect("its output");
         }
         self.child.stderr.take().expect("a pipe").read_to_string(&mut end.errors).expect("text");
-        end.code = self.child.wait().expect("an end").code();
+        let status = self.child.wait().expect("an end");
+        // As shells have it.
+        end.code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+        end.died = status.signal().is_some();
         end
     }
 }
@@ -69,6 +99,8 @@ pub struct End {
     pub output: Vec<u8>,
     pub errors: String,
     pub code: Option<i32>,
+    /// A signal has ended it.
+    pub died: bool,
 }
 
 impl End {
@@ -80,7 +112,7 @@ impl End {
 /// Runs it to its end, with nothing to read.
 pub fn run(arguments: &[&str]) -> Output {
     mind_the_time();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wspush"));
+    let mut command = Command::new(PATH);
     command.args(arguments).stdin(Stdio::null()).output().expect("the program")
 }
 
@@ -100,8 +132,13 @@ pub fn run_with(input: &[u8], arguments: &[&str]) -> End {
 pub fn serve(arguments: &[&str]) -> (Program, u16) {
     let mut server = Program::start(&[&["serve"], arguments].concat());
     let line = server.line();
+    (server, port_in(&line))
+}
+
+/// The port in `listening on HOST:PORT`.
+pub fn port_in(line: &str) -> u16 {
     let port = line.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    (server, port.unwrap_or_else(|| panic!("{line}")))
+    port.unwrap_or_else(|| panic!("{line}"))
 }
 
 pub fn url(port: u16) -> String {

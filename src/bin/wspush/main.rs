@@ -6,6 +6,10 @@
 mod arguments;
 mod connect;
 mod exit;
+mod gate;
+mod input;
+mod manual;
+mod print;
 mod serve;
 mod signals;
 mod terminal;

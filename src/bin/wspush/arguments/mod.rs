@@ -2,8 +2,10 @@
 
 pub mod connect;
 pub mod serve;
+pub mod table;
 mod values;
 
+use crate::manual::{self, Shell};
 use lexopt::Parser;
 use lexopt::prelude::*;
 use std::ffi::OsString;
@@ -21,46 +23,67 @@ pub enum Command {
     Serve(Serve),
 }
 
+/// What there is to be read about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    Whole,
+    Connect,
+    Serve,
+}
+
 /// An option of the library, by name and as text.
 pub type Setting = (String, String);
 
-const VERSION: &str = concat!("wspush ", env!("CARGO_PKG_VERSION"), "\n");
-
-const HELP: &str = "\
-wspush: a WebSocket client and a test server
-
-    wspush [connect] URL [OPTIONS]    print what comes, send what is typed
-    wspush serve [OPTIONS]            the quickest server: it echoes
-
-    echo hello | wspush ws://127.0.0.1:9502/chat
-    wspush --json --count 3 unix:/run/app.sock:/feed
-
-wspush connect --help and wspush serve --help have the rest.
-";
+impl Command {
+    fn version() -> Self {
+        Self::Tell(concat!("wspush ", env!("CARGO_PKG_VERSION"), "\n").to_owned())
+    }
+}
 
 /// Reads the arguments, without the name of the program.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Error> {
     let mut arguments = arguments.into_iter().peekable();
-    let command = arguments.next_if(|first| first == "connect" || first == "serve" || first == "help");
-    // Without a command, what there is to be told is of the whole.
+    let command = arguments.next_if(|first| first.to_str().is_some_and(|first| manual::COMMANDS.contains(&first)));
+    let has_own_help = command.as_ref().is_some_and(|command| command == "connect" || command == "serve");
     match (&command, arguments.peek()) {
-        (None, Some(first)) if first == "-h" || first == "--help" => return Ok(Command::Tell(HELP.to_owned())),
+        (_, Some(first)) if !has_own_help && (first == "-h" || first == "--help") => {
+            return Ok(Command::Tell(manual::help(Page::Whole)));
+        }
         (None, None) => return Err("there is no URL".into()),
         _ => {}
     }
     let mut parser = Parser::from_args(arguments);
     match command.as_deref().and_then(|command| command.to_str()) {
-        Some("help") => Ok(Command::Tell(HELP.to_owned())),
         Some("serve") => serve::parse(&mut parser),
+        Some("help") => match word(&mut parser)?.as_deref() {
+            None => Ok(Command::Tell(manual::help(Page::Whole))),
+            Some("connect") => Ok(Command::Tell(manual::help(Page::Connect))),
+            Some("serve") => Ok(Command::Tell(manual::help(Page::Serve))),
+            Some(other) => Err(format!("help {other}: there is help on connect and serve").into()),
+        },
+        Some("man") => match word(&mut parser)? {
+            None => Ok(Command::Tell(manual::man())),
+            Some(other) => Err(format!("man {other}: it takes nothing").into()),
+        },
+        Some("completions") => {
+            let shell = word(&mut parser)?.unwrap_or_default();
+            match Shell::of(&shell) {
+                Some(shell) => Ok(Command::Tell(manual::completions(shell))),
+                None => Err(format!("completions {shell}: it takes bash, zsh or fish").into()),
+            }
+        }
         _ => connect::parse(&mut parser),
     }
 }
 
-/// What both commands understand.
-fn other(argument: lexopt::Arg<'_>, help: &str) -> Result<Command, Error> {
-    match argument {
-        Short('h') | Long("help") => Ok(Command::Tell(help.to_owned())),
-        Short('V') | Long("version") => Ok(Command::Tell(VERSION.to_owned())),
-        other => Err(other.unexpected()),
+/// The one word that a command takes, if it is there.
+fn word(parser: &mut Parser) -> Result<Option<String>, Error> {
+    let mut word = None;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(value) if word.is_none() => word = Some(value.string()?),
+            other => return Err(other.unexpected()),
+        }
     }
+    Ok(word)
 }

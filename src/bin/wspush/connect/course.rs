@@ -50,11 +50,13 @@ pub struct Course {
     pings: Option<Pings>,
     /// When the whole has to be over.
     end: Option<Instant>,
-    opened: Option<Instant>,
+    /// When the first attempt to connect had succeeded or failed.
+    began: Option<Instant>,
     input_ended: Option<Instant>,
     next_ping: Option<Instant>,
     /// That it was told to close, and the exit code if that is settled with it.
     closing: Option<Option<u8>>,
+    signal: Option<i32>,
     /// The exit code, by what came of the connection.
     outcome: u8,
 }
@@ -67,10 +69,11 @@ impl Course {
             close_code: arguments.close_code,
             pings: arguments.pings,
             end: arguments.timeout.and_then(|timeout| now.checked_add(timeout)),
-            opened: None,
+            began: None,
             input_ended: None,
             next_ping: None,
             closing: None,
+            signal: None,
             outcome: exit::DONE,
         }
     }
@@ -79,17 +82,17 @@ impl Course {
     pub fn hear(&mut self, news: &News, now: Instant) -> Act {
         match news {
             News::Opened => {
-                self.opened = Some(now);
+                self.began.get_or_insert(now);
                 self.next_ping = self.pings.and_then(|pings| now.checked_add(pings.interval));
                 Act::Nothing
             }
             News::Closed(code) => {
-                self.opened = None;
                 self.next_ping = None;
                 self.outcome = self.judge(*code);
                 Act::Nothing
             }
             News::Failed(status) => {
+                self.began.get_or_insert(now);
                 self.outcome = exit::of_failure(*status);
                 Act::Nothing
             }
@@ -100,7 +103,10 @@ impl Course {
             News::Broken(_) => self.close(Some(exit::USAGE)),
             News::Enough | News::Unread => self.close(Some(exit::DONE)),
             News::Ended => Act::Leave,
-            News::Signal(signal) => self.close_soon(exit::of_signal(*signal), now),
+            News::Signal(signal) => {
+                self.signal = Some(*signal);
+                self.close_soon(exit::of_signal(*signal), now)
+            }
         }
     }
 
@@ -127,6 +133,11 @@ impl Course {
         [self.end, self.silence(heard), self.next_ping].into_iter().flatten().min()
     }
 
+    /// The signal that ended it, if one did.
+    pub fn signal(&self) -> Option<i32> {
+        self.signal
+    }
+
     /// The exit code.
     pub fn exit(&self) -> u8 {
         self.closing.flatten().unwrap_or(match self.outcome {
@@ -135,12 +146,13 @@ impl Course {
         })
     }
 
-    /// When input has ended and nothing has come for long enough.
+    /// When input has ended and nothing has come for long enough, whether there is a connection or not: between two connections
+    /// nothing comes either. Before the first attempt to connect has ended, `connect_timeout` bounds the time.
     fn silence(&self, heard: Option<Instant>) -> Option<Instant> {
         if self.closing.is_some() {
             return None;
         }
-        let last = self.opened?.max(self.input_ended?);
+        let last = self.began?.max(self.input_ended?);
         heard.map_or(last, |heard| heard.max(last)).checked_add(self.wait?)
     }
 

@@ -1,23 +1,21 @@
 //! `wspush connect`: one client, and three threads about it. One takes what comes and prints it ([`events`]), one reads what
-//! is to be sent ([`input`]), and this one waits for news of both and for the time, and decides when it ends ([`course`]).
+//! is to be sent ([`crate::input`]), and this one waits for news of both and for the time, and decides when it ends ([`course`]).
 
 mod course;
 mod events;
-mod gate;
 mod heard;
-mod input;
 mod json;
 mod output;
 
 use crate::arguments::Connect;
 use crate::arguments::connect::Loudness;
+use crate::gate::Gate;
+use crate::input::{self, Recipient, Sender};
 use crate::terminal::{complain, note};
 use crate::{exit, signals};
 use course::{Act, Course, News};
 use events::Printer;
-use gate::Gate;
 use heard::Heard;
-use input::{Input, Sender};
 use output::Output;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -71,8 +69,11 @@ fn begin(arguments: &Connect) -> Result<(Arc<Shared>, Receiver<News>), Error> {
     thread::Builder::new().name("output".to_owned()).spawn(print).map_err(no_thread)?;
 
     let sending = Arc::clone(&shared);
-    let kind = if arguments.binary { Kind::Binary } else { Kind::Text };
-    let send = move || tell.send(send_all(&sending, kind, inputs)).unwrap_or_default();
+    let (kind, ends) = (if arguments.binary { Kind::Binary } else { Kind::Text }, arguments.ends);
+    let send = move || {
+        let sent = Sender { to: &*sending, kind, ends }.send_all(inputs);
+        tell.send(sent.map_or_else(News::Broken, |()| News::InputEnded)).unwrap_or_default();
+    };
     thread::Builder::new().name("input".to_owned()).spawn(send).map_err(no_thread)?;
     Ok((shared, news))
 }
@@ -91,11 +92,18 @@ fn set_up(arguments: &Connect) -> Result<Client, Error> {
     Ok(client)
 }
 
-fn send_all(shared: &Shared, kind: Kind, inputs: Vec<Input>) -> News {
-    let sender = Sender { client: &shared.client, gate: &shared.gate, kind };
-    match sender.send_all(inputs) {
-        Ok(()) => News::InputEnded,
-        Err(why) => News::Broken(why),
+impl Recipient for Shared {
+    /// Waits until there is a connection with room for the message.
+    fn send(&self, kind: Kind, message: &[u8]) -> Result<(), Error> {
+        loop {
+            let heard = self.gate.wait_open();
+            match self.client.push(kind, message) {
+                Err(error) if matches!(error.status, Status::WS_ERR_QUEUE_FULL | Status::WS_ERR_CLOSED) => {
+                    self.gate.wait_news(heard);
+                }
+                result => return result,
+            }
+        }
     }
 }
 
@@ -126,10 +134,18 @@ fn stay(arguments: &Connect, shared: &Shared, news: &Receiver<News>) -> u8 {
                 let _ = shared.client.close(Some(arguments.close_code), &arguments.reason);
             }
             // The output may be stuck, so nothing more is written.
-            Act::Leave => return course.exit(),
+            Act::Leave => {
+                if let Some(signal) = course.signal() {
+                    signals::die_of(signal);
+                }
+                return course.exit();
+            }
         }
     }
     Output::end(arguments, course.exit());
+    if let Some(signal) = course.signal() {
+        signals::die_of(signal);
+    }
     course.exit()
 }
 

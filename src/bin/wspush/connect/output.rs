@@ -4,19 +4,16 @@
 use super::json::Line;
 use crate::arguments::Connect;
 use crate::arguments::connect::Loudness;
+use crate::print::{self, Form};
 use crate::terminal::{complain, harmless, note};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::time::Duration;
 use wspush::engine::request::Request;
 use wspush::error::{Error, Status};
 use wspush::protocol::decoder::Kind;
-
-/// Bytes of a binary message that a terminal gets to see.
-const SHOWN: usize = 64;
 
 pub struct Output {
     out: BufWriter<Stdout>,
@@ -27,30 +24,14 @@ pub struct Output {
     close_code: u16,
 }
 
-/// How messages are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Json,
-    /// So that they can be read, and do nothing.
-    Terminal,
-    /// As they came.
-    Raw,
-}
-
 impl Output {
     pub fn new(arguments: &Connect) -> Self {
-        let stdout = io::stdout();
-        let form = match arguments.json {
-            true => Form::Json,
-            false if stdout.is_terminal() => Form::Terminal,
-            false => Form::Raw,
-        };
         Self {
-            form,
+            form: Form::for_stdout(arguments.json, arguments.ends),
             loudness: arguments.loudness,
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
             close_code: arguments.close_code,
-            out: BufWriter::with_capacity(64 * 1024, stdout),
+            out: BufWriter::with_capacity(64 * 1024, io::stdout()),
         }
     }
 
@@ -70,17 +51,9 @@ impl Output {
     }
 
     pub fn message(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
-        match (self.form, kind) {
-            (Form::Json, _) => self.out.write_all(json_message(kind, payload).end()),
-            (Form::Raw, Kind::Binary) => self.out.write_all(payload),
-            (Form::Raw, Kind::Text) => {
-                self.out.write_all(payload)?;
-                self.out.write_all(b"\n")
-            }
-            (Form::Terminal, Kind::Binary) => writeln!(self.out, "{}", first_bytes(payload)),
-            (Form::Terminal, Kind::Text) => {
-                writeln!(self.out, "{}", harmless(&String::from_utf8_lossy(payload), true))
-            }
+        match self.form {
+            Form::Json => self.out.write_all(json_message(kind, payload).end()),
+            form => print::message(&mut self.out, form, kind, payload),
         }
     }
 
@@ -187,29 +160,7 @@ fn json_error(status: Status, detail: &str, response: Option<&Request>) -> Line 
     line
 }
 
-fn first_bytes(payload: &[u8]) -> String {
-    let mut shown = format!("<binary, {} bytes:", payload.len());
-    for byte in payload.iter().take(SHOWN) {
-        // Writing to a string does not fail.
-        let _ = write!(shown, " {byte:02x}");
-    }
-    shown.push_str(if payload.len() > SHOWN { " ...>" } else { ">" });
-    shown
-}
-
 fn headers(response: &Request) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let fields = (0..response.header_count()).filter_map(|index| response.header_at(index));
     fields.map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_binary_a_terminal_gets_the_beginning() {
-        assert_eq!(first_bytes(&[0, 255, 10]), "<binary, 3 bytes: 00 ff 0a>");
-        assert_eq!(first_bytes(b""), "<binary, 0 bytes:>");
-        assert!(first_bytes(&[7; 65]).ends_with(" 07 ...>"));
-    }
 }

@@ -32,17 +32,31 @@ fn it_ends_a_while_after_input_and_the_last_message() {
 }
 
 #[test]
-fn it_does_not_end_between_two_connections() {
-    let (mut course, at) = course("--reconnect");
+fn the_wait_goes_on_while_there_is_no_connection() {
+    let (mut course, at) = course("--reconnect --wait 1");
     course.hear(&News::Opened, at(0));
     course.hear(&News::InputEnded, at(0));
     course.hear(&News::Closed(1006), at(10));
-    assert_eq!(course.deadline(None), None);
-    course.hear(&News::Opened, at(5000));
-    assert_eq!(course.deadline(None), Some(at(6000)));
-    course.tick(None, at(6000));
-    course.hear(&News::Closed(1000), at(6000));
-    assert_eq!(course.exit(), exit::DONE);
+    assert_eq!(course.deadline(Some(at(5))), Some(at(1005)));
+    course.hear(&News::Failed(Status::WS_ERR_CONNECT), at(500));
+    assert_eq!(course.deadline(Some(at(5))), Some(at(1005)));
+    assert_eq!(course.tick(Some(at(5)), at(1005)), Act::Close);
+    assert_eq!(course.exit(), exit::NOT_CONNECTED);
+}
+
+#[test]
+fn the_wait_begins_when_the_first_attempt_has_ended() {
+    let (mut slow, at) = course("--wait 1");
+    slow.hear(&News::InputEnded, at(0));
+    assert_eq!(slow.deadline(None), None);
+    slow.hear(&News::Opened, at(5000));
+    assert_eq!(slow.deadline(None), Some(at(6000)));
+    let (mut vain, at) = course("--wait 1 --reconnect");
+    vain.hear(&News::InputEnded, at(0));
+    vain.hear(&News::Failed(Status::WS_ERR_CONNECT), at(10));
+    vain.hear(&News::Failed(Status::WS_ERR_CONNECT), at(900));
+    assert_eq!(vain.tick(None, at(1010)), Act::Close);
+    assert_eq!(vain.exit(), exit::NOT_CONNECTED);
 }
 
 #[test]

@@ -1,6 +1,10 @@
-//! `wspush serve`: a server that sends back what it is sent, on the reactor's own thread.
+//! `wspush serve`: a server that sends back what it is sent, on the reactor's own thread; or, with `--chat`, one to talk
+//! through ([`chat`]).
+
+mod chat;
 
 use crate::arguments::Serve;
+use crate::arguments::serve::Answer;
 use crate::terminal::{complain, harmless, note};
 use crate::{exit, signals};
 use std::io::{self, Write};
@@ -19,6 +23,9 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Serves until a signal comes.
 pub fn run(arguments: &Serve) -> u8 {
+    if arguments.answer == Answer::Chat {
+        return chat::run(arguments);
+    }
     let (tell, told) = mpsc::channel();
     let hear = move |_| tell.send(()).unwrap_or_default();
     let watched = signals::watch(hear).map_err(|error| Error::system("signals", &error));
@@ -31,7 +38,7 @@ pub fn run(arguments: &Serve) -> u8 {
         }
     };
     // Should nobody read where it listens, it serves all the same.
-    let _ = announce(&server, arguments);
+    let _ = announce(&mut io::stdout().lock(), &server, arguments);
     let _ = told.recv();
     let _ = server.stop(GOODBYE);
     exit::DONE
@@ -39,14 +46,12 @@ pub fn run(arguments: &Serve) -> u8 {
 
 fn start(arguments: &Serve) -> Result<Arc<Server>> {
     let server = Arc::new(Server::new());
-    server.set("max_message_size", "64M")?;
-    for (name, value) in &arguments.settings {
-        server.set(name, value)?;
-    }
-    for (host, port) in &arguments.addresses {
-        server.listen(host, *port)?;
-    }
-    let host = Host { server: Arc::downgrade(&server), broadcast: arguments.broadcast, verbose: arguments.verbose };
+    set_up(&server, arguments)?;
+    let host = Host {
+        server: Arc::downgrade(&server),
+        broadcast: arguments.answer == Answer::Broadcast,
+        verbose: arguments.verbose,
+    };
     server.set_handler(Some(Arc::new(host)))?;
     if arguments.verbose {
         server.set_logger(Some(Arc::new(Log)))?;
@@ -55,8 +60,18 @@ fn start(arguments: &Serve) -> Result<Arc<Server>> {
     Ok(server)
 }
 
-fn announce(server: &Server, arguments: &Serve) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn set_up(server: &Server, arguments: &Serve) -> Result<()> {
+    server.set("max_message_size", "64M")?;
+    for (name, value) in &arguments.settings {
+        server.set(name, value)?;
+    }
+    for (host, port) in &arguments.addresses {
+        server.listen(host, *port)?;
+    }
+    Ok(())
+}
+
+fn announce(out: &mut impl Write, server: &Server, arguments: &Serve) -> io::Result<()> {
     for (index, (host, _)) in arguments.addresses.iter().enumerate() {
         match server.port(index) {
             Ok(port) if port > 0 => writeln!(out, "listening on {host}:{port}")?,
@@ -98,8 +113,7 @@ impl Handler for Host {
 
     fn message(&self, conn: ConnId, kind: Kind, payload: &[u8]) {
         if self.verbose {
-            let kind = if kind == Kind::Text { "text" } else { "binary" };
-            self.note(conn, &format!("{kind} of {} bytes", payload.len()));
+            self.note(conn, &described(kind, payload));
         }
         let Some(server) = self.server.upgrade() else { return };
         match self.answer(&server, conn, kind, payload) {
@@ -128,6 +142,10 @@ impl Handler for Host {
     }
 
     fn handshake(&self, _: ConnId, _: &Request) {}
+}
+
+fn described(kind: Kind, payload: &[u8]) -> String {
+    format!("{} of {} bytes", if kind == Kind::Text { "text" } else { "binary" }, payload.len())
 }
 
 /// What the library has to say, on standard error.

@@ -1,6 +1,7 @@
 //! Where whoever sends waits until there is somebody to send to, and room. Whoever hears of it opens the gate.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub struct Gate {
@@ -51,6 +52,16 @@ impl Gate {
         while state.news == heard {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The same for at most so long.
+    pub fn wait_news_for(&self, heard: News, limit: Duration) {
+        let _ = self.changed.wait_timeout_while(self.state(), limit, |state| state.news == heard);
+    }
+
+    /// The moment that it is.
+    pub fn news(&self) -> News {
+        self.state().news
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
