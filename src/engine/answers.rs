@@ -76,6 +76,11 @@ impl Answers {
         self.add_bytes(payload);
     }
 
+    /// Adds a frame that is encoded already.
+    pub fn add_frame(&mut self, frame: &[u8]) {
+        self.add_bytes(frame);
+    }
+
     /// Adds a frame of a client.
     pub fn add_masked(&mut self, opcode: Opcode, payload: &[u8], key: mask::Key) {
         let mut buffer = [0; frame::MAX_HEADER];

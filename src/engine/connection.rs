@@ -1,5 +1,8 @@
 //! One connection as its reactor keeps it: small while it is idle, for there may be a hundred thousand of them.
 
+mod sender;
+
+pub use self::sender::Sender;
 use super::batch::BatchNumber;
 use super::http::Http;
 use super::outbox::Outbox;
@@ -31,7 +34,8 @@ pub enum State {
     /// Frames flow.
     Open,
     /// It is over: the peer has sent a Close frame, or something that it must not. But the host has not handled yet
-    /// what came before that. Until it has, it may answer; then this Close frame is sent, and the connection ended.
+    /// what came before that. Until it has, it may answer; then this Close frame is sent, and the connection ended. It is empty
+    /// where the peer has ended its side without one.
     #[allow(clippy::box_collection, reason = "a state is smaller for it")]
     Leaving(Box<Vec<u8>>),
     /// We have sent a Close frame and wait for the peer's.
@@ -97,8 +101,8 @@ pub struct Wire {
     /// What is known of HTTP, from the first bytes on until it is a WebSocket. Were it there from the start, what a crowd
     /// that comes at once leaves behind would lie between its connections.
     pub http: Option<Box<Http>>,
-    /// What waits to be sent, if anything does.
-    pub outbox: Option<Box<Outbox>>,
+    /// What waits to be sent, if anything does. Only a [`Sender`] has it in its hands.
+    outbox: Option<Box<Outbox>>,
     /// When it entered its state, or was last sent a ping while open.
     pub since: Tick,
     /// When it last sent anything, or took what had waited for it.
@@ -183,10 +187,17 @@ impl Connection {
 }
 
 impl Wire {
-    /// Bytes that wait to be sent.
+    /// Bytes that wait to be sent, but for the replies of its turn.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.len())
+    }
+
+    /// Whether anything waits to be sent. The replies of its turn are not among it.
+    #[inline]
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        self.outbox.is_some()
     }
 
     /// What is known of HTTP.

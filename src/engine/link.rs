@@ -111,7 +111,7 @@ impl Link {
     /// Its counters, with how much waits at this time.
     #[must_use]
     pub fn stats(&self) -> &Stats {
-        self.stats.queued_bytes.set(self.registry.queued());
+        self.stats.queued_bytes.set(self.registry.queued() + turn::waiting_at(self.name()));
         self.stats.command_bytes.set(self.commands.bytes() as u64);
         if let Some(events) = self.events.as_ref().filter(|_| self.registry.is_first()) {
             self.stats.event_bytes.set(events.waiting_bytes());
@@ -136,6 +136,11 @@ impl Link {
         turn::begin(conn, socket, room);
     }
 
+    /// Goes on with a turn whose answers were taken in between, as [`turn::resume`].
+    pub fn resume_turn(&self, conn: ConnId, socket: Option<&Socket>) {
+        turn::resume(conn, socket, self.room(conn));
+    }
+
     /// Whether the connection of this turn is open for sure: nothing was done in the turn that could have closed it.
     #[inline]
     #[must_use]
@@ -145,9 +150,18 @@ impl Link {
 
     /// Has what callbacks push in this turn take the queue, behind what is there.
     pub fn divert(&self) {
-        if turn::divert(self.name()) {
+        if let Some((conn, bytes)) = turn::divert(self.name()) {
             self.steady.store(false, Ordering::Relaxed);
+            if bytes > 0 {
+                self.registry.note_queued(conn, bytes as u64);
+            }
         }
+    }
+
+    /// How a connection stands. What waits for it includes the answers of this thread that a callback has pushed in its turn.
+    fn standing(&self, conn: ConnId) -> Option<Standing> {
+        let standing = self.registry.standing(conn)?;
+        Some(Standing { queued: standing.queued + turn::waiting(self.name(), conn), ..standing })
     }
 
     /// Whether the calling thread runs this reactor, so that a callback is on its stack.
@@ -164,7 +178,7 @@ impl Link {
     pub fn send(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<()> {
         match turn::answer(self.name(), to, opcode, payload) {
             Answer::Taken => Ok(()),
-            Answer::NoRoom => self.not_sent(to, self.registry.standing(to)),
+            Answer::NoRoom => self.not_sent(to, self.standing(to)),
             Answer::Elsewhere => self.enqueue_frame(to, opcode, payload),
         }
     }
@@ -264,7 +278,8 @@ impl Link {
     /// # Errors
     /// `WS_ERR_CLOSED`.
     pub fn facts_of(&self, conn: ConnId) -> Result<Facts> {
-        self.facts.get(&self.registry, conn).ok_or_else(|| gone(conn))
+        let facts = self.facts.get(&self.registry, conn).ok_or_else(|| gone(conn))?;
+        Ok(Facts { queued: facts.queued + turn::waiting(self.name(), conn), ..facts })
     }
 
     /// Bytes that wait to be sent to a connection that the host has not been told of as closed.
@@ -272,7 +287,7 @@ impl Link {
     /// # Errors
     /// `WS_ERR_CLOSED`.
     pub fn queued_bytes(&self, conn: ConnId) -> Result<u64> {
-        match self.registry.standing(conn) {
+        match self.standing(conn) {
             Some(Standing { phase, queued }) if phase != Phase::Shut => Ok(queued),
             _ => Err(gone(conn)),
         }

@@ -27,19 +27,17 @@ pub use self::files::Rest;
 use self::logging::named;
 pub use self::proxies::Introduction;
 use super::commands::Commands;
-use super::connection::{Connection, State};
+use super::connection::{Connection, Sender, State};
 use super::delivery::Delivery;
 use super::http::Date;
 use super::inbox::Inbox;
 use super::link::Link;
 use super::log::{Level, Ration};
-use super::outbox::Outbox;
 use super::owner::Owner;
 use super::pool::Pool;
 use super::registry::{ConnId, IdAllocator};
 use super::site::Site;
 use super::timers::{self, Tick, Wheel, tick_of, until};
-use super::turn;
 use crate::protocol::Role;
 use crate::protocol::close;
 use crate::protocol::decoder::Limits;
@@ -109,8 +107,7 @@ pub struct Reactor {
     leaving: Vec<ConnId>,
     /// Buffers for large messages on their way in.
     pool: Pool,
-    #[allow(clippy::vec_box, reason = "a connection holds its outbox in this very box")]
-    outboxes: Vec<Box<Outbox>>,
+    sender: Sender,
     due: Vec<timers::Entry>,
     date: Date,
     /// Bytes of bodies that are arriving.
@@ -161,6 +158,7 @@ impl Reactor {
         Ok(Self {
             limits: link.options.limits(),
             head_limits: HeadLimits { max_head: link.options.max_request_head as usize },
+            sender: Sender::new(Arc::clone(&link)),
             link,
             site,
             ration: Ration::default(),
@@ -191,7 +189,6 @@ impl Reactor {
             ring: None,
             leaving: Vec::new(),
             pool: Pool::default(),
-            outboxes: Vec::new(),
             due: Vec::new(),
             date: Date::default(),
             bodies: 0,
@@ -340,7 +337,8 @@ impl Reactor {
     /// A fault of ours costs the connection that met it, and no other.
     fn after_panic(&mut self, conn: &mut Connection) -> Fate {
         self.link.stats.panics.add(1);
-        turn::end(|_| ());
+        // A part of what it was answered may be out already.
+        self.sender.end_turn(&mut conn.wire);
         self.log(Level::Error, |link| format!("{}: a fault inside wspush; please report it", named(link, &conn.wire)));
         if matches!(conn.wire.state, State::Open) {
             self.fail(&mut conn.wire, close::INTERNAL_ERROR, "internal error");
@@ -362,9 +360,9 @@ impl Reactor {
         if matches!(wire.state, State::Leaving(_)) {
             self.delivery.end_leaving();
         }
-        if let Some(outbox) = wire.outbox.take() {
-            self.drop_queued(wire.id, outbox.len());
-            self.keep_outbox(outbox);
+        let given_up = self.sender.give_up(wire);
+        if given_up > 0 {
+            self.drop_queued(wire.id, given_up);
         }
         if self.link.role == Role::Server {
             self.count_out(wire);

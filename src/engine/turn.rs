@@ -36,8 +36,13 @@ struct Turn {
     host: Host,
     /// How often the process had forked when the reactor began: a child has no reactor, though it has this memory.
     forks: u32,
-    /// The connection; 0 between turns, and as soon as its answers have to take the queue.
+    /// The connection whose answers are taken; 0 between turns, and as soon as they have to take the queue.
     conn: ConnId,
+    /// The connection whose turn it is; 0 between turns. What is kept of its answers stays its own when later ones take the
+    /// queue.
+    of: ConnId,
+    /// How many bytes of the answers the registry counts as waiting; they are the first.
+    counted: usize,
     /// Answers are taken as long as fewer bytes of them wait.
     room: usize,
     /// The socket, while nothing waits to be sent to it but the answers here.
@@ -108,8 +113,19 @@ fn with<T>(action: impl FnOnce(&mut Turn) -> T) -> Option<T> {
 pub fn begin(conn: ConnId, socket: Option<&Socket>, room: u64) {
     with(|turn| {
         turn.conn = conn;
+        turn.of = conn;
         turn.direct = socket.map(Socket::alias);
         turn.room = usize::try_from(room).unwrap_or(usize::MAX);
+    });
+}
+
+/// Goes on with a turn whose answers were taken in between; the arguments are those of [`begin`].
+pub fn resume(conn: ConnId, socket: Option<&Socket>, room: u64) {
+    with(|turn| {
+        turn.direct = socket.map(Socket::alias);
+        if turn.conn == conn {
+            turn.room = usize::try_from(room).unwrap_or(usize::MAX);
+        }
     });
 }
 
@@ -127,18 +143,32 @@ pub fn hold_back() {
     with(|turn| turn.direct = None);
 }
 
-/// Says that the queue of a reactor was used. Whether it is the one of this thread.
+/// Says that the queue of a reactor was used. If it is the one of this thread, later answers take it too: then the result is
+/// whose answers are kept so far, and how many bytes of them the registry is to count from now on, for it is the registry that
+/// the queue is bounded by.
 #[inline]
-pub fn divert(reactor: usize) -> bool {
+pub fn divert(reactor: usize) -> Option<(ConnId, usize)> {
     with(|turn| {
-        let ours = turn.reactor == reactor;
-        if ours {
+        (turn.reactor == reactor).then(|| {
             turn.conn = 0;
             turn.room = 0;
-        }
-        ours
+            let kept = turn.answers.len();
+            (turn.of, kept - std::mem::replace(&mut turn.counted, kept))
+        })
     })
-    .unwrap_or(false)
+    .flatten()
+}
+
+/// How many bytes of answers wait for a connection, beside those that the registry counts.
+#[must_use]
+pub fn waiting(reactor: usize, conn: ConnId) -> u64 {
+    with(|turn| if turn.reactor == reactor && turn.of == conn { turn.uncounted() } else { 0 }).unwrap_or(0)
+}
+
+/// The same, for whichever connection of the reactor has its turn.
+#[must_use]
+pub fn waiting_at(reactor: usize) -> u64 {
+    with(|turn| if turn.reactor == reactor { turn.uncounted() } else { 0 }).unwrap_or(0)
 }
 
 /// Sends a frame or keeps it to be sent, if it goes to the connection whose turn it is.
@@ -190,21 +220,46 @@ pub fn is_lent(bytes: &[u8]) -> bool {
     bytes.len() >= DIRECT_MIN && with(is_lent).unwrap_or(false)
 }
 
-/// Ends the handling and lends the answers that were kept to `send`, if there are any. Returns what was done before
-/// that. Nothing else of this module can be used in `send`.
-pub fn end(send: impl FnOnce(&[u8])) -> Done {
+/// Ends the handling. The answers that were kept are still there, to be taken.
+pub fn end() {
     with(|turn| {
         turn.conn = 0;
+        turn.of = 0;
         turn.room = 0;
         turn.direct = None;
         turn.lent = None;
+    });
+}
+
+/// Lends the answers that were kept to `send`, if there are any, with how many of their first bytes the registry counts. It sees
+/// to all of them. Returns what was done before that. Nothing else of this module can be used in `send`.
+pub fn take_replies(send: impl FnOnce(&[u8], usize)) -> Done {
+    with(|turn| {
+        let counted = std::mem::take(&mut turn.counted);
         if !turn.answers.is_empty() {
-            send(turn.answers.bytes());
+            send(turn.answers.bytes(), counted);
             turn.answers.clear();
         }
         std::mem::take(&mut turn.done)
     })
     .unwrap_or_default()
+}
+
+/// Keeps a control frame of our own behind the answers.
+pub fn reply(frame: &[u8]) {
+    with(|turn| turn.answers.add_frame(frame));
+}
+
+/// Whether no answers are kept.
+#[must_use]
+pub fn has_no_replies() -> bool {
+    with(|turn| turn.answers.is_empty()).unwrap_or(true)
+}
+
+/// Whether answers are kept that could not be sent, or so many bytes of them.
+#[must_use]
+pub fn has_many_replies(many: usize) -> bool {
+    with(|turn| !turn.answers.is_empty() && (turn.direct.is_none() || turn.answers.len() >= many)).unwrap_or(false)
 }
 
 impl Turn {
@@ -215,12 +270,18 @@ impl Turn {
             host: None,
             forks: 0,
             conn: 0,
+            of: 0,
+            counted: 0,
             room: 0,
             direct: None,
             lent: None,
             answers: Answers::new(),
             done: Done { messages: 0, bytes: 0 },
         }
+    }
+
+    const fn uncounted(&self) -> u64 {
+        (self.answers.len() - self.counted) as u64
     }
 
     /// Takes a message, unless it is text that is not UTF-8.

@@ -64,7 +64,7 @@ impl Reactor {
         self.link.facts.put(&self.link.registry, id, &response, self.now);
         self.with(id, |reactor, conn| {
             if !kept.frames.is_empty() {
-                reactor.queue(&mut conn.wire, &kept.frames);
+                reactor.sender.gather(&mut conn.wire, &kept.frames);
                 reactor.link.stats.messages_out.add(kept.messages);
             }
             reactor.begin(conn, response)
@@ -74,13 +74,13 @@ impl Reactor {
     /// Tells that a connection is open, and works off what came behind the response.
     fn begin(&mut self, conn: &mut Connection, response: Arc<Request>) -> Fate {
         let id = conn.wire.id;
-        self.link.begin_turn(id, None);
+        self.sender.begin_turn(&conn.wire);
         self.delivery.open(id, response);
         conn.wire.mark = self.delivery.mark();
         self.arm(&mut conn.wire);
         self.close_if_stopping(&mut conn.wire);
         let fate = self.digest_kept(conn);
-        self.send_answers(&mut conn.wire);
+        self.sender.end_turn(&mut conn.wire);
         self.list_unread(&mut conn.wire);
         if fate == Fate::Ends { fate } else { self.flush(&mut conn.wire) }
     }

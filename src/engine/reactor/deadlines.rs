@@ -82,7 +82,7 @@ impl Reactor {
         match wire.state {
             // Nobody has asked for anything.
             State::Handshake if wire.is_between_requests() => {
-                stats.close_timeouts.add(u64::from(wire.outbox.is_some()));
+                stats.close_timeouts.add(u64::from(wire.is_waiting()));
                 return Fate::Ends;
             }
             State::Handshake | State::Body if self.is_too_slow(wire) => {
@@ -123,7 +123,7 @@ impl Reactor {
             }
             State::Open => {
                 let ping = ControlFrame::new(Opcode::Ping, b"", self.link.mask());
-                self.queue(wire, ping.bytes());
+                self.sender.gather(wire, ping.bytes());
                 wire.flags.pinged = !wire.flags.halted;
                 self.watch_ping(wire);
                 wire.since = self.now;
@@ -156,8 +156,8 @@ impl Reactor {
             }
             State::Open if self.is_idle_too_long(wire) => return false,
             State::Open if wire.flags.pinged => options.pong_timeout,
-            State::Handshake | State::Streaming if wire.outbox.is_some() => options.response_timeout,
-            State::Ending if wire.http.is_some() && wire.outbox.is_some() => options.response_timeout,
+            State::Handshake | State::Streaming if wire.is_waiting() => options.response_timeout,
+            State::Ending if wire.http.is_some() && wire.is_waiting() => options.response_timeout,
             State::Closing | State::Ending => options.close_timeout,
             _ => return false,
         };

@@ -125,7 +125,7 @@ impl Reactor {
             }
             Ok(count) => rest.range.start += count as u64,
         }
-        self.queue_whole(wire, piece);
+        self.sender.append(wire, piece);
         if rest.range.is_empty() {
             self.end_exchange(wire);
         } else {

@@ -15,7 +15,7 @@ impl Reactor {
     // ---- the opening handshake ---------------------------------------------------------------------
 
     pub(super) fn open(&mut self, wire: &mut Wire, response: &[u8], request: Arc<Request>) {
-        self.queue(wire, response);
+        self.sender.gather(wire, response);
         wire.http = None;
         self.enter(wire, State::Open);
         self.link.registry.change_phase(wire.id, Phase::Shut, Phase::Open);
@@ -33,8 +33,15 @@ impl Reactor {
     // ---- the closing handshake -------------------------------------------------------------------------------
 
     pub(super) fn on_close_frame(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
-        self.conclude(wire, code, reason);
+        self.conclude(wire, Some(self.close_frame(code, reason)));
         self.tell_closed(wire, code.unwrap_or(close::NO_STATUS), reason);
+    }
+
+    /// The peer has ended its side without a Close frame, and may still read: what waits for it goes out, and what the host
+    /// answers to what came before, as with a Close frame. It gets none, for it has not asked for an orderly end.
+    pub(super) fn on_end_of_stream(&mut self, wire: &mut Wire) {
+        self.conclude(wire, None);
+        self.tell_closed(wire, close::ABNORMAL, "");
     }
 
     pub(super) fn on_violation(&mut self, wire: &mut Wire, violation: Violation) -> Fate {
@@ -46,35 +53,35 @@ impl Reactor {
     /// Fails the connection (RFC 6455 section 7.1.7): a Close frame, if none was sent yet, and nothing after it.
     pub(super) fn fail(&mut self, wire: &mut Wire, code: u16, reason: &str) {
         self.log(Level::Info, |link| format!("{}: failed with {code}, {reason}", named(link, wire)));
-        self.conclude(wire, Some(code), reason);
+        self.conclude(wire, Some(self.close_frame(Some(code), reason)));
         self.tell_closed(wire, code, reason);
     }
 
     /// Nothing more will be taken from the peer. Unless our Close frame is out already, it follows the answers to what
     /// came before, and so waits until the host has handled that: at the least until the end of this turn, if the answers
     /// may lie in the command queue.
-    fn conclude(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
-        self.send_answers(wire);
+    fn conclude(&mut self, wire: &mut Wire, close: Option<ControlFrame>) {
+        self.sender.end_turn(wire);
         if !matches!(wire.state, State::Open) {
             self.link.registry.shut(wire.id);
             self.link.topics.leave(wire.id);
             return self.enter(wire, State::Ending);
         }
-        let close = self.close_frame(code, reason);
+        let close = close.as_ref().map_or(&[][..], ControlFrame::bytes);
         if wire.mark != 0 || self.link.commands.is_waiting() {
             self.delivery.begin_leaving();
             self.leaving.push(wire.id);
-            self.enter(wire, State::Leaving(Box::new(close.bytes().to_vec())));
+            self.enter(wire, State::Leaving(Box::new(close.to_vec())));
         } else {
-            self.part(wire, close.bytes());
+            self.part(wire, close);
         }
     }
 
-    /// Sends the Close frame that ends it.
+    /// Sends the Close frame that ends it, if it gets one.
     fn part(&mut self, wire: &mut Wire, close: &[u8]) {
         self.link.registry.shut(wire.id);
         self.link.topics.leave(wire.id);
-        self.queue(wire, close);
+        self.sender.gather(wire, close);
         self.enter(wire, State::Ending);
     }
 
@@ -130,7 +137,7 @@ impl Reactor {
             self.link.registry.change_phase(wire.id, Phase::Open, Phase::Closing);
             self.link.topics.leave(wire.id);
             let close = self.close_frame(code, reason);
-            self.queue(wire, close.bytes());
+            self.sender.gather(wire, close.bytes());
             self.enter(wire, State::Closing);
         }
     }

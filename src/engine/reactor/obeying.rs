@@ -7,7 +7,7 @@ use super::super::log::Level;
 use super::super::registry::{ConnId, Registry, Standing};
 use super::super::timers::ticks_in;
 use super::super::worker;
-use super::sending::{mark_dirty, outbox_of, send_now, sent_now, takes_pushes};
+use super::sending::{mark_dirty, takes_pushes};
 use super::{Fate, Reactor};
 use crate::options::SlowClient;
 use crate::protocol::frame::{self, Header, Opcode};
@@ -74,12 +74,12 @@ impl Reactor {
         let at_once = wire.pushed == 1 || bytes.len() >= AT_ONCE_MIN;
         wire.pushed = wire.pushed.saturating_sub(1);
         let mut sent = 0;
-        if at_once && wire.outbox.is_none() {
-            sent = send_now(wire, &self.link.stats, bytes);
+        if at_once && !wire.is_waiting() {
+            sent = self.sender.send_now(wire, bytes);
             self.link.registry.sub_queued(to, sent as u64);
         }
         if sent < bytes.len() {
-            outbox_of(wire, &mut self.outboxes).gather(&bytes[sent..]);
+            self.sender.gather_counted(wire, &bytes[sent..]);
             mark_dirty(wire, &mut self.dirty);
         }
     }
@@ -101,27 +101,21 @@ impl Reactor {
 
     /// Sends a frame behind what waits, and has it wait too as far as there is no room. Takes off `left` what it has seen to.
     fn send_frame(&mut self, wire: &mut Wire, opcode: Opcode, payload: &[u8], left: &mut u64) -> Fate {
-        if !takes_messages(wire) || wire.outbox.is_some() && self.flush(wire) == Fate::Ends {
+        if !takes_messages(wire) || wire.is_waiting() && self.flush(wire) == Fate::Ends {
             return if wire.flags.broken { Fate::Ends } else { Fate::Lives };
         }
         let mut buffer = [0; frame::MAX_HEADER];
         let header = Header { fin: true, opcode, mask: None, length: payload.len() as u64 };
         let header_length = header.write(&mut buffer);
         let header = &buffer[..header_length];
-        let mut sent = 0;
-        if wire.outbox.is_none() {
-            sent = sent_now(wire, &self.link.stats, |wire| {
-                wire.socket.send_pieces(&[IoSlice::new(header), IoSlice::new(payload)])
-            });
-            if wire.flags.broken {
-                return Fate::Ends;
-            }
-            self.link.registry.sub_queued(wire.id, sent as u64);
+        let sent = self.sender.send_pieces_now(wire, &[IoSlice::new(header), IoSlice::new(payload)]);
+        if wire.flags.broken {
+            return Fate::Ends;
         }
+        self.link.registry.sub_queued(wire.id, sent as u64);
         if sent < header.len() + payload.len() {
-            let outbox = outbox_of(wire, &mut self.outboxes);
-            outbox.gather(&header[sent.min(header.len())..]);
-            outbox.append(payload[sent.saturating_sub(header.len())..].to_vec());
+            self.sender.gather_counted(wire, &header[sent.min(header.len())..]);
+            self.sender.append_counted(wire, payload[sent.saturating_sub(header.len())..].to_vec());
             wire.flags.blocked = true;
             self.note_high(wire);
         }
@@ -134,7 +128,7 @@ impl Reactor {
         let Some(wire) = receiver(&mut self.connections, &self.link.registry, to) else {
             return self.drop_queued(to, bytes.len());
         };
-        outbox_of(wire, &mut self.outboxes).append(bytes);
+        self.sender.append_counted(wire, bytes);
         mark_dirty(wire, &mut self.dirty);
     }
 
@@ -187,12 +181,12 @@ impl Reactor {
             Command::EndStream(to) => self.stream(to, 0, Reactor::end_stream),
             Command::Accept { to, response, request } => self.with(to, |reactor, conn| {
                 reactor.accept_upgrade(&mut conn.wire, &response, request);
-                reactor.link.begin_turn(to, None);
+                reactor.sender.begin_turn(&conn.wire);
                 // What was pushed since the upgrade was accepted lies in the queue: answers do not overtake it.
                 reactor.link.divert();
                 // A client in a hurry may have sent frames already.
                 let fate = reactor.digest_kept(conn);
-                reactor.send_answers(&mut conn.wire);
+                reactor.sender.end_turn(&mut conn.wire);
                 reactor.list_unread(&mut conn.wire);
                 if fate == Fate::Ends { fate } else { reactor.flush(&mut conn.wire) }
             }),
@@ -235,10 +229,8 @@ impl Reactor {
             return self.leave_out(wire);
         }
         self.link.stats.messages_out.add(1);
-        let sent = if wire.outbox.is_none() { send_now(wire, &self.link.stats, frame) } else { 0 };
-        if sent < frame.len() {
-            self.link.registry.note_queued(wire.id, (frame.len() - sent) as u64);
-            outbox_of(wire, &mut self.outboxes).share(frame, sent);
+        self.sender.share(wire, frame);
+        if wire.is_waiting() {
             self.note_high(wire);
         }
         Fate::Lives

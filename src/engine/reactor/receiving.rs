@@ -58,16 +58,16 @@ impl Reactor {
 
     /// Does all there is to do for a connection at this time.
     pub(super) fn serve(&mut self, conn: &mut Connection, writable: bool) -> Fate {
-        if writable && conn.wire.outbox.is_some() && self.flush(&mut conn.wire) == Fate::Ends {
+        if writable && conn.wire.is_waiting() && self.flush(&mut conn.wire) == Fate::Ends {
             return Fate::Ends;
         }
-        self.link.begin_turn(conn.wire.id, conn.wire.outbox.is_none().then_some(&conn.wire.socket));
+        self.sender.begin_turn(&conn.wire);
         let fate = self.receive(conn);
-        self.send_answers(&mut conn.wire);
+        self.sender.end_turn(&mut conn.wire);
         if fate == Fate::Ends || conn.wire.flags.broken {
             return Fate::Ends;
         }
-        if conn.wire.outbox.is_some() && !conn.wire.flags.dirty {
+        if conn.wire.is_waiting() && !conn.wire.flags.dirty {
             self.flush(&mut conn.wire)
         } else {
             self.after_flush(&mut conn.wire)
@@ -78,20 +78,27 @@ impl Reactor {
     #[inline(never)]
     pub(super) fn read_early(&mut self, conn: &mut Connection) -> Fate {
         conn.wire.flags.readable = true;
-        self.link.begin_turn(conn.wire.id, None);
+        self.sender.begin_turn(&conn.wire);
         let mut fate = Fate::Lives;
         // A head is bounded, and so is this.
         while fate == Fate::Lives && conn.wire.flags.pending && conn.wire.flags.readable {
             fate = self.receive_once(conn);
         }
-        self.send_answers(&mut conn.wire);
+        self.sender.end_turn(&mut conn.wire);
         if fate == Fate::Ends || conn.wire.flags.broken { Fate::Ends } else { self.flush(&mut conn.wire) }
     }
 
     fn receive(&mut self, conn: &mut Connection) -> Fate {
-        for _ in 0..RECEIVES_PER_TURN {
+        for receives in 0..RECEIVES_PER_TURN {
             let has_next = conn.wire.has_next_request();
-            if !has_next && !conn.wire.flags.readable || !self.may_read(&mut conn.wire) {
+            if !has_next && !conn.wire.flags.readable {
+                return Fate::Lives;
+            }
+            if receives > 0 {
+                // Before more is read it shows how much waits for the peer.
+                self.sender.settle_many(&mut conn.wire);
+            }
+            if !self.may_read(&mut conn.wire) {
                 return Fate::Lives;
             }
             let fate = if has_next { self.digest_kept(conn) } else { self.receive_once(conn) };
@@ -119,7 +126,7 @@ impl Reactor {
         match wire.state {
             State::Leaving(_) | State::Request | State::Streaming | State::Deciding => false,
             State::Handshake => {
-                wire.flags.high = wire.outbox.is_some();
+                wire.flags.high = wire.is_waiting();
                 !wire.flags.high
             }
             State::Open => {
@@ -214,10 +221,14 @@ impl Reactor {
             return Fate::Ends;
         }
         match wire.state {
+            _ if !wire.flags.ended => Fate::Lives,
             // Whoever has asked may end its side and still wait for the answer.
-            State::Ending if wire.flags.ended => self.after_flush(wire),
-            _ if wire.flags.ended => Fate::Ends,
-            _ => Fate::Lives,
+            State::Ending => self.after_flush(wire),
+            State::Open | State::Closing => {
+                self.on_end_of_stream(wire);
+                Fate::Lives
+            }
+            _ => Fate::Ends,
         }
     }
 
@@ -356,7 +367,7 @@ impl Reactor {
             Event::Ping(_) | Event::Pong(_) if !self.may_control(wire) => {}
             Event::Ping(payload) if matches!(wire.state, State::Open) => {
                 let pong = ControlFrame::new(Opcode::Pong, payload, self.link.mask());
-                self.queue(wire, pong.bytes());
+                self.sender.reply(wire, pong.bytes());
             }
             Event::Close(code, reason) => self.on_close_frame(wire, code, reason),
             Event::Message(..) | Event::Framed(..) | Event::Assembled(..) | Event::Ping(_) | Event::Pong(_) => {}

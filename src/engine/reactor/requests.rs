@@ -11,7 +11,7 @@ use super::super::log::Level;
 use super::super::registry::Phase;
 use super::super::request::Request;
 use super::logging::named;
-use super::sending::{mark_dirty, outbox_of};
+use super::sending::mark_dirty;
 use super::{Fate, Reactor};
 use crate::protocol::handshake::{Judgement, Plain, Upgrade, judge};
 use crate::protocol::http::{Body, BodyReader, HeadStatus, Persistence, Refusal, RequestHead, ResponseHead, Version};
@@ -33,7 +33,7 @@ impl Reactor {
         }
         if matches!(wire.state, State::Body) {
             if used == input.len() && std::mem::take(&mut wire.http().exchange.expects_continue) {
-                self.queue(wire, CONTINUE);
+                self.sender.gather(wire, CONTINUE);
             }
             used += self.read_body(wire, &input[used..]);
         }
@@ -179,7 +179,7 @@ impl Reactor {
         if std::mem::take(&mut wire.flags.dirty) {
             mark_dirty(wire, &mut self.dirty);
         }
-        self.link.begin_turn(id, None);
+        self.sender.begin_turn(wire);
     }
 
     // ---- upgrades -------------------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ impl Reactor {
         self.log(Level::Info, |link| format!("{}: refused with {refusal}", named(link, wire)));
         let Exchange { persistence, head_only, .. } = self.settle_exchange(wire);
         let response = refusal.response(self.date.now(), persistence, head_only);
-        self.queue(wire, &response);
+        self.sender.gather(wire, &response);
         self.end_exchange(wire);
     }
 
@@ -255,7 +255,7 @@ impl Reactor {
     pub(super) fn answer(&mut self, wire: &mut Wire, head: ResponseHead, body: Vec<u8>) {
         self.send_head(wire, head);
         if !wire.http().exchange.head_only && !body.is_empty() {
-            self.queue_whole(wire, body);
+            self.sender.append(wire, body);
         }
         self.end_exchange(wire);
     }
@@ -278,11 +278,11 @@ impl Reactor {
             return;
         }
         if exchange.version < Version::Http11 {
-            return self.queue_whole(wire, piece);
+            return self.sender.append(wire, piece);
         }
-        self.queue(wire, format!("{:x}\r\n", piece.len()).as_bytes());
-        self.queue_whole(wire, piece);
-        self.queue(wire, b"\r\n");
+        self.sender.gather(wire, format!("{:x}\r\n", piece.len()).as_bytes());
+        self.sender.append(wire, piece);
+        self.sender.gather(wire, b"\r\n");
     }
 
     /// Ends a response that came piece by piece.
@@ -290,7 +290,7 @@ impl Reactor {
         if matches!(wire.state, State::Streaming) {
             let exchange = wire.http().exchange;
             if exchange.version >= Version::Http11 && !exchange.head_only {
-                self.queue(wire, b"0\r\n\r\n");
+                self.sender.gather(wire, b"0\r\n\r\n");
             }
             self.end_exchange(wire);
         }
@@ -308,12 +308,7 @@ impl Reactor {
     fn send_head(&mut self, wire: &mut Wire, head: ResponseHead) {
         let exchange = self.settle_exchange(wire);
         let head = head.encode(self.date.now(), exchange.version, exchange.persistence, exchange.head_only);
-        self.queue(wire, &head);
-    }
-
-    pub(super) fn queue_whole(&mut self, wire: &mut Wire, bytes: Vec<u8>) {
-        self.link.registry.note_queued(wire.id, bytes.len() as u64);
-        outbox_of(wire, &mut self.outboxes).append(bytes);
+        self.sender.gather(wire, &head);
     }
 
     /// Takes a request back from the host, to be answered by us. `false` if the host has answered it: then that is on its way.

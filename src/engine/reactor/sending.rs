@@ -1,75 +1,28 @@
 //! Sending: the way of a message to the peer, and what becomes of what the kernel does not take.
 
 use super::super::connection::{State, Wire};
-use super::super::outbox::Outbox;
 use super::super::registry::ConnId;
-use super::super::stats::Stats;
-use super::super::turn;
 use super::{Fate, Reactor};
 use crate::protocol::Role;
-use std::io;
-
-/// Empty outboxes that are kept for reuse.
-const SPARE_OUTBOXES: usize = 256;
 
 impl Reactor {
-    /// Adds bytes of our own to what waits for a connection.
-    pub(super) fn queue(&mut self, wire: &mut Wire, bytes: &[u8]) {
-        turn::hold_back();
-        self.keep(wire, bytes);
-    }
-
-    /// Has bytes wait for room.
-    fn keep(&mut self, wire: &mut Wire, bytes: &[u8]) {
-        self.link.registry.note_queued(wire.id, bytes.len() as u64);
-        outbox_of(wire, &mut self.outboxes).gather(bytes);
-    }
-
-    pub(super) fn keep_outbox(&mut self, mut outbox: Box<Outbox>) {
-        if self.outboxes.len() < SPARE_OUTBOXES {
-            outbox.clear();
-            self.outboxes.push(outbox);
-        }
-    }
-
-    /// Sends what callbacks have pushed in answer to what was received.
-    pub(super) fn send_answers(&mut self, wire: &mut Wire) {
-        let done = turn::end(|answers| {
-            let sent = if wire.outbox.is_none() { send_now(wire, &self.link.stats, answers) } else { 0 };
-            if sent < answers.len() {
-                self.keep(wire, &answers[sent..]);
-            }
-        });
-        self.link.stats.messages_out.add(done.messages);
-        self.link.stats.bytes_out.add(done.bytes);
-    }
-
     /// Sends what waits for a connection, as far as there is room.
     pub(super) fn flush(&mut self, wire: &mut Wire) -> Fate {
-        if let Some(mut outbox) = wire.outbox.take() {
-            let before = outbox.len();
-            let result = outbox.send(&wire.socket);
-            let sent = before - outbox.len();
-            if sent > 0 {
-                self.link.registry.sub_queued(wire.id, sent as u64);
-                self.link.stats.bytes_out.add(sent as u64);
+        if let Some(flushed) = self.sender.flush(wire) {
+            if flushed.sent > 0 {
                 self.note_progress(wire);
             }
-            if let Some(buffer) = outbox.used.take() {
+            if let Some(buffer) = flushed.used {
                 self.commands.pool.give(buffer);
             }
-            if outbox.is_empty() {
-                self.keep_outbox(outbox);
-                if wire.http.is_some() {
-                    // The response has left, and there is less time for what comes next.
-                    self.arm(wire);
-                }
-            } else {
-                wire.outbox = Some(outbox);
+            if wire.is_waiting() {
                 wire.flags.blocked = true;
                 self.note_high(wire);
+            } else if wire.http.is_some() {
+                // The response has left, and there is less time for what comes next.
+                self.arm(wire);
             }
-            if result.is_err() {
+            if flushed.result.is_err() {
                 wire.flags.broken = true;
                 return Fate::Ends;
             }
@@ -115,10 +68,10 @@ impl Reactor {
             }
             self.list_unread(wire);
         }
-        if matches!(wire.state, State::Streaming) && wire.outbox.is_none() {
+        if matches!(wire.state, State::Streaming) && !wire.is_waiting() {
             return self.send_rest(wire);
         }
-        if matches!(wire.state, State::Ending) && wire.outbox.is_none() {
+        if matches!(wire.state, State::Ending) && !wire.is_waiting() {
             // A peer that keeps its side open does not hold up a stop.
             if wire.flags.ended || self.stopping.is_some() {
                 return Fate::Ends;
@@ -204,32 +157,6 @@ pub(super) fn takes_pushes(wire: &Wire) -> bool {
         State::Streaming => wire.http.as_ref().is_none_or(|http| http.rest.is_none()),
         _ => false,
     }
-}
-
-/// Sends what there is room for, past an empty queue, and returns how much that was.
-pub(super) fn send_now(wire: &mut Wire, stats: &Stats, bytes: &[u8]) -> usize {
-    sent_now(wire, stats, |wire| wire.socket.send(bytes))
-}
-
-/// Notes what a call to send says of the connection, and returns how much it has sent.
-pub(super) fn sent_now(wire: &mut Wire, stats: &Stats, send: impl FnOnce(&Wire) -> io::Result<usize>) -> usize {
-    match send(wire) {
-        Ok(count) => {
-            stats.bytes_out.add(count as u64);
-            count
-        }
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
-        Err(_) => {
-            wire.flags.broken = true;
-            0
-        }
-    }
-}
-
-/// The outbox of a connection, which is given a spare one if it has none.
-#[allow(clippy::vec_box, reason = "a connection holds its outbox in this very box")]
-pub(super) fn outbox_of<'a>(wire: &'a mut Wire, spares: &mut Vec<Box<Outbox>>) -> &'a mut Outbox {
-    wire.outbox.get_or_insert_with(|| spares.pop().unwrap_or_default())
 }
 
 /// Has a connection flushed at the end of the turn.

@@ -65,7 +65,7 @@ impl Reactor {
     /// Closes a connection that has opened during a stop.
     pub(super) fn close_if_stopping(&mut self, wire: &mut Wire) {
         if self.stopping.is_some() {
-            self.send_answers(wire);
+            self.sender.end_turn(wire);
             self.begin_close(wire, Some(close::GOING_AWAY), self.farewell());
         }
     }
@@ -133,7 +133,7 @@ impl Reactor {
                 return reactor.flush(wire);
             }
             // Whoever still takes the last response has sent its request, or may do so behind that.
-            if wire.outbox.is_some() {
+            if wire.is_waiting() {
                 return Fate::Lives;
             }
             reactor.link.stats.connections_cut.add(1);

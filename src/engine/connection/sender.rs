@@ -1,0 +1,224 @@
+//! The one way to a peer: whatever is sent to a connection passes here, in one order.
+//!
+//! Bytes for a connection wait in two places: in its outbox, and, in its turn, among the replies of the thread
+//! ([`turn`]), which may begin with the rest of a frame that the kernel has taken in part. So whatever is added to an
+//! outbox, and whatever is sent past an empty one, first has the replies moved there. The outbox of a connection is
+//! within reach of this module alone, so that no other can forget to.
+//!
+//! Only the connection whose turn it is has replies. It is known here by its id, so that to ask costs one comparison.
+
+use super::Wire;
+use crate::engine::link::Link;
+use crate::engine::outbox::Outbox;
+use crate::engine::registry::ConnId;
+use crate::engine::turn;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+/// Empty outboxes that are kept for reuse.
+const SPARE_OUTBOXES: usize = 256;
+
+/// Replies of this length are sent, or counted as waiting, before more is read, in bytes.
+const MANY_REPLIES: usize = 64 * 1024;
+
+/// The sending side of a reactor.
+pub struct Sender {
+    link: Arc<Link>,
+    #[allow(clippy::vec_box, reason = "a connection holds its outbox in this very box")]
+    spares: Vec<Box<Outbox>>,
+    /// The connection whose turn it is; 0 between turns.
+    turn: ConnId,
+}
+
+/// What a flush did.
+#[derive(Debug)]
+pub struct Flushed {
+    /// Bytes that were sent.
+    pub sent: usize,
+    /// A large buffer that was sent, for reuse.
+    pub used: Option<Vec<u8>>,
+    /// What breaks the connection, if anything does.
+    pub result: io::Result<()>,
+}
+
+impl Sender {
+    /// The sending side of the reactor of `link`.
+    #[must_use]
+    pub const fn new(link: Arc<Link>) -> Self {
+        Self { link, spares: Vec::new(), turn: 0 }
+    }
+
+    // ---- the turn of a connection ----------------------------------------------------------------------------------
+
+    /// Begins to handle what a connection has sent. Until [`Sender::end_turn`] the connection must stay where it is.
+    pub fn begin_turn(&mut self, wire: &Wire) {
+        // One turn at a time, and each is ended: what an older one has left would be sent to a stranger.
+        assert!(self.turn == 0 || turn::has_no_replies(), "the replies of a turn are sent before the next turn");
+        self.turn = wire.id;
+        self.link.begin_turn(wire.id, wire.outbox.is_none().then_some(&wire.socket));
+    }
+
+    /// Ends the handling: what callbacks have pushed meanwhile is sent, or waits. Does nothing between turns.
+    pub fn end_turn(&mut self, wire: &mut Wire) {
+        if self.turn == wire.id {
+            self.turn = 0;
+            turn::end();
+            self.move_replies(wire);
+        }
+    }
+
+    /// In the turn of a connection, before more of it is read: sends its replies if they are many or if others wait
+    /// already, so that all who ask how much waits are told.
+    pub fn settle_many(&mut self, wire: &mut Wire) {
+        if self.turn == wire.id && turn::has_many_replies(MANY_REPLIES) {
+            self.settle(wire);
+        }
+    }
+
+    /// Sends a control frame of ours behind the replies, if it is the connection's turn, and otherwise behind what waits.
+    pub fn reply(&mut self, wire: &mut Wire, frame: &[u8]) {
+        if self.turn == wire.id {
+            turn::reply(frame);
+        } else {
+            self.gather(wire, frame);
+        }
+    }
+
+    /// Moves the replies of a turn out of the way, and goes on with the turn.
+    fn settle(&mut self, wire: &mut Wire) {
+        self.move_replies(wire);
+        self.link.resume_turn(wire.id, wire.outbox.is_none().then_some(&wire.socket));
+    }
+
+    fn move_replies(&mut self, wire: &mut Wire) {
+        let done = turn::take_replies(|replies, counted| {
+            let sent = if wire.outbox.is_none() { self.send_past(wire, &[IoSlice::new(replies)]) } else { 0 };
+            if counted > 0 {
+                self.link.registry.sub_queued(wire.id, sent.min(counted) as u64);
+            }
+            if sent < replies.len() {
+                self.link.registry.note_queued(wire.id, (replies.len() - sent.max(counted)) as u64);
+                self.outbox_of(wire).gather(&replies[sent..]);
+            }
+        });
+        self.link.stats.messages_out.add(done.messages);
+        self.link.stats.bytes_out.add(done.bytes);
+    }
+
+    // ---- what goes behind ------------------------------------------------------------------------------------------
+
+    /// The outbox, behind everything that was to be sent to the connection so far. Nothing but this gives it for adding.
+    fn tail<'a>(&mut self, wire: &'a mut Wire) -> &'a mut Outbox {
+        if self.turn == wire.id {
+            self.settle(wire);
+            turn::hold_back();
+        }
+        self.outbox_of(wire)
+    }
+
+    fn outbox_of<'a>(&mut self, wire: &'a mut Wire) -> &'a mut Outbox {
+        wire.outbox.get_or_insert_with(|| self.spares.pop().unwrap_or_default())
+    }
+
+    /// Adds bytes of our own.
+    pub fn gather(&mut self, wire: &mut Wire, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.link.registry.note_queued(wire.id, bytes.len() as u64);
+            self.gather_counted(wire, bytes);
+        }
+    }
+
+    /// Adds bytes that are counted as waiting already.
+    pub fn gather_counted(&mut self, wire: &mut Wire, bytes: &[u8]) {
+        self.tail(wire).gather(bytes);
+    }
+
+    /// Adds a buffer of bytes that are counted as waiting already, without copying them unless they are few.
+    pub fn append_counted(&mut self, wire: &mut Wire, bytes: Vec<u8>) {
+        self.tail(wire).append(bytes);
+    }
+
+    /// Adds a buffer of our own.
+    pub fn append(&mut self, wire: &mut Wire, bytes: Vec<u8>) {
+        self.link.registry.note_queued(wire.id, bytes.len() as u64);
+        self.append_counted(wire, bytes);
+    }
+
+    /// Sends a frame that many get, as far as there is room, and has the rest wait.
+    pub fn share(&mut self, wire: &mut Wire, frame: &Arc<[u8]>) {
+        let sent = self.send_now(wire, frame);
+        if sent < frame.len() {
+            self.link.registry.note_queued(wire.id, (frame.len() - sent) as u64);
+            self.tail(wire).share(frame, sent);
+        }
+    }
+
+    // ---- what is sent at once --------------------------------------------------------------------------------------
+
+    /// Sends as much as there is room for, if nothing waits before it, and returns how much that was.
+    pub fn send_now(&mut self, wire: &mut Wire, bytes: &[u8]) -> usize {
+        self.send_pieces_now(wire, &[IoSlice::new(bytes)])
+    }
+
+    /// The same of several pieces.
+    pub fn send_pieces_now(&mut self, wire: &mut Wire, pieces: &[IoSlice<'_>]) -> usize {
+        if self.turn == wire.id {
+            self.settle(wire);
+        }
+        if wire.outbox.is_some() { 0 } else { self.send_past(wire, pieces) }
+    }
+
+    /// Sends past an empty outbox, and notes what that says of the connection.
+    fn send_past(&self, wire: &mut Wire, pieces: &[IoSlice<'_>]) -> usize {
+        let sent = match pieces {
+            [bytes] => wire.socket.send(bytes),
+            _ => wire.socket.send_pieces(pieces),
+        };
+        match sent {
+            Ok(count) => {
+                self.link.stats.bytes_out.add(count as u64);
+                count
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
+            Err(_) => {
+                wire.flags.broken = true;
+                0
+            }
+        }
+    }
+
+    /// Sends what waits in the outbox, as far as there is room. `None` if nothing does.
+    pub fn flush(&mut self, wire: &mut Wire) -> Option<Flushed> {
+        let mut outbox = wire.outbox.take()?;
+        let before = outbox.len();
+        let result = outbox.send(&wire.socket).map(|_| ());
+        let sent = before - outbox.len();
+        let used = outbox.used.take();
+        if sent > 0 {
+            self.link.registry.sub_queued(wire.id, sent as u64);
+            self.link.stats.bytes_out.add(sent as u64);
+        }
+        if outbox.is_empty() {
+            self.keep(outbox);
+        } else {
+            wire.outbox = Some(outbox);
+        }
+        Some(Flushed { sent, used, result })
+    }
+
+    /// Gives up what waits for a connection that ends, and returns how many bytes that was.
+    pub fn give_up(&mut self, wire: &mut Wire) -> usize {
+        self.end_turn(wire);
+        let Some(outbox) = wire.outbox.take() else { return 0 };
+        let length = outbox.len();
+        self.keep(outbox);
+        length
+    }
+
+    fn keep(&mut self, mut outbox: Box<Outbox>) {
+        if self.spares.len() < SPARE_OUTBOXES {
+            outbox.clear();
+            self.spares.push(outbox);
+        }
+    }
+}
