@@ -1193,7 +1193,9 @@ int ws_conn_topics(ws_server *server, ws_conn conn);
  * next call for this server, or until it is freed. Events of one connection come in their order.
  *
  * A connection that its peer closes gets its Close answer when the host calls again, so that the answers to the last
- * messages go before it; `close_timeout` bounds the wait.
+ * messages go before it; `close_timeout` bounds the wait, counted from the last message as well. Meanwhile `ws_push` takes what
+ * is pushed to it only while the host has a batch with a message of it; otherwise it gives `WS_ERR_CLOSED`. A host that goes
+ * about other things before it calls again says so by `ws_server_done`.
  *
  * 0 means that the time was up. One thread at a time may poll a server; pushing from others meanwhile is fine.
  *
@@ -1201,7 +1203,19 @@ int ws_conn_topics(ws_server *server, ws_conn conn);
  * again), `WS_ERR_STOPPED` once the server has stopped and every event was taken, `WS_ERR_STATE` before the start or if
  * callbacks are set, `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
  */
-int ws_server_poll(ws_server *server, const ws_event **events, int timeout_ms);
+int ws_server_poll(ws_server *server,
+                   const ws_event **events,
+                   int timeout_ms);
+
+/**
+ * Says that the host has handled the events that it has taken, and does not call for the next ones yet: connections that their
+ * peers have closed, or will close, do not wait for answers to them any longer. Without this the next poll says so. The events
+ * stay as they are until then.
+ *
+ * One thread at a time, as with `ws_server_poll`. Errors: `WS_ERR_STATE` before the start or if callbacks are set,
+ * `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_server_done(ws_server *server);
 
 /**
  * `ws_server_poll` for hosts to which a number in memory is cheap and a structure is not, as is the way of PHP and other
@@ -1490,6 +1504,15 @@ int ws_client_poll(ws_client *client,
 int ws_client_poll_packed(ws_client *client, ws_batch *batch, int timeout_ms);
 
 /**
+ * Says that the host has handled the events that it has taken, and does not call for the next ones yet, as `ws_server_done`.
+ * A host that sends for long without a poll should say so: what it pushes once the server has closed the connection is then
+ * refused, or kept for the next connection, rather than taken for an answer.
+ *
+ * Errors: those of `ws_server_done`; `WS_ERR_STATE` in a loop, too.
+ */
+int ws_client_done(ws_client *client);
+
+/**
  * A file descriptor that is readable while events wait, as `ws_server_event_fd`. It lives as long as the client.
  *
  * Errors: those of `ws_client_poll`.
@@ -1501,7 +1524,8 @@ int ws_client_event_fd(ws_client *client);
  *
  * `WS_OK` means that the message is in the queue of the connection, behind all that this thread has pushed before. While
  * there is no connection it is kept for the next one, up to the option `max_offline_bytes`, which is 0 at first: then it is
- * refused with `WS_ERR_CLOSED`. What was in the queue of a connection that is lost is lost with it.
+ * refused with `WS_ERR_CLOSED`. What was in the queue of a connection that is lost is lost with it. A connection that the
+ * server has closed takes answers to its last messages and nothing else, as with `ws_server_poll`.
  *
  * Any thread, and any callback. Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for the connection, which
  * is followed by a drain event or by the close event, or `max_offline_bytes` for the next; `WS_ERR_UTF8` for text that is not
@@ -1664,6 +1688,13 @@ int ws_loop_poll(ws_loop *looping,
 int ws_loop_poll_packed(ws_loop *looping,
                         ws_batch *batch,
                         int timeout_ms);
+
+/**
+ * Says that the host has handled the events that it has taken, and does not call for the next ones yet, as `ws_server_done`.
+ *
+ * Errors: those of `ws_server_done`.
+ */
+int ws_loop_done(ws_loop *looping);
 
 /**
  * A file descriptor that is readable while events wait, as `ws_server_event_fd`.

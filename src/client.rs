@@ -304,6 +304,14 @@ impl Client {
         self.own_loop()?.poll(limit, read)
     }
 
+    /// Says that the host is done with the events that it has taken; see [`Loop::finish`].
+    ///
+    /// # Errors
+    /// As [`Client::poll`].
+    pub fn finish(&self) -> Result<()> {
+        self.own_loop()?.finish()
+    }
+
     /// A descriptor that is readable while events wait.
     ///
     /// # Errors

@@ -321,6 +321,14 @@ impl Server {
         self.running()?.poll(limit, read)
     }
 
+    /// Says that the host is done with the events that it has taken; see [`EventQueue::finish`](crate::engine::events::EventQueue::finish).
+    ///
+    /// # Errors
+    /// As [`Server::poll`].
+    pub fn finish(&self) -> Result<()> {
+        self.running()?.finish()
+    }
+
     /// A descriptor that is readable while events wait, for a loop of the host's own.
     ///
     /// # Errors

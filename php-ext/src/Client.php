@@ -141,7 +141,7 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
                 $this->start();
             }
             while ($this->running) {
-                $this->poll(self::WAIT_MS);
+                $this->handleSome(self::WAIT_MS);
             }
         } finally {
             $held?->release();
@@ -196,9 +196,11 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
         if (!$this->isSpent) {
             throw new Exception('poll: start() it first', Exception::STATE);
         }
-        $kept = $this->on->message === null ? 0 : $this->handleKept();
+        $count = $this->handleSome($timeoutMs);
+        // What is sent from here on answers nothing: once the server has closed it, it is for the next connection.
+        $count > 0 && $this->running && $this->engineDone();
 
-        return $kept > 0 ? $kept : $this->takeOne($timeoutMs);
+        return $count;
     }
 
     /** From start() until the 'end' event: as long as there is a connection, or will be another attempt. */
@@ -279,6 +281,13 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
     private static function scalar(string $what, mixed $value, int $code): string|int|float|bool
     {
         return \is_scalar($value) ? $value : throw new Exception("$what takes no " . \get_debug_type($value), $code);
+    }
+
+    private function handleSome(int $timeoutMs): int
+    {
+        $kept = $this->on->message === null ? 0 : $this->handleKept();
+
+        return $kept > 0 ? $kept : $this->takeOne($timeoutMs);
     }
 
     private function takeOne(int $timeoutMs): int

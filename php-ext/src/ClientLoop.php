@@ -79,7 +79,7 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
         try {
             $this->start();
             while ($this->isRunning()) {
-                $this->poll(self::WAIT_MS);
+                $this->takeOne(self::WAIT_MS);
             }
         } finally {
             $held?->release();
@@ -97,18 +97,10 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
      */
     public function poll(int $timeoutMs = 0): int
     {
-        if ($this->taking) {
-            throw new Exception('poll: called from inside a handler', Exception::STATE);
-        }
-        if ($this->clients === []) {
-            return 0;
-        }
-        $this->taking = true;
-        try {
-            return $this->take($timeoutMs);
-        } finally {
-            $this->taking = false;
-        }
+        $count = $this->takeOne($timeoutMs);
+        $count > 0 && $this->engineDone(); // as Client::poll()
+
+        return $count;
     }
 
     /** Whether a client runs: has a connection, or will try for another. */
@@ -146,5 +138,21 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
     public function exclude(Client $client): void
     {
         $this->engineForget($client);
+    }
+
+    private function takeOne(int $timeoutMs): int
+    {
+        if ($this->taking) {
+            throw new Exception('poll: called from inside a handler', Exception::STATE);
+        }
+        if ($this->clients === []) {
+            return 0;
+        }
+        $this->taking = true;
+        try {
+            return $this->take($timeoutMs);
+        } finally {
+            $this->taking = false;
+        }
     }
 }

@@ -32,6 +32,11 @@ final class Inbox
         $this->bytes = $this->first = 0;
     }
 
+    public function isEmpty(): bool
+    {
+        return $this->messages === [];
+    }
+
     /** The oldest; null if it is empty. */
     public function next(): ?Message
     {

@@ -307,6 +307,8 @@ int ws_conn_topics(ws_server *server, ws_conn conn);
 
 int ws_server_poll(ws_server *server, const ws_event **events, int timeout_ms);
 
+int ws_server_done(ws_server *server);
+
 int ws_server_poll_packed(ws_server *server, ws_batch *batch, int timeout_ms);
 
 int ws_server_event_fd(ws_server *server);
@@ -373,6 +375,8 @@ int ws_client_poll(ws_client *client, const ws_event **events, int timeout_ms);
 
 int ws_client_poll_packed(ws_client *client, ws_batch *batch, int timeout_ms);
 
+int ws_client_done(ws_client *client);
+
 int ws_client_event_fd(ws_client *client);
 
 int ws_client_push(ws_client *client, const void *data, size_t length, int opcode);
@@ -414,6 +418,8 @@ int ws_loop_add(ws_loop *looping, ws_client *client);
 int ws_loop_poll(ws_loop *looping, const ws_event **events, int timeout_ms);
 
 int ws_loop_poll_packed(ws_loop *looping, ws_batch *batch, int timeout_ms);
+
+int ws_loop_done(ws_loop *looping);
 
 int ws_loop_event_fd(ws_loop *looping);
 

@@ -496,6 +496,43 @@ final class ClientTest extends TestCase
         clone new PushClient('ws://127.0.0.1:1/');
     }
 
+    public function testAScriptThatOnlySendsLosesNothingWhenTheServerCloses(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $client = new PushClient("ws://127.0.0.1:$port/", [
+            'reconnect' => true, 'reconnect_min' => '10ms', 'max_offline_bytes' => '64K', 'close_timeout' => '1h',
+        ]);
+        $client->connect(10);
+        $client->send('close 1012 deploy');
+        self::waitUntil(fn (): bool => !$client->isOpen());
+        for ($i = 0; $i < 60; ++$i) {
+            $client->send("message $i");
+        }
+        for ($i = 0; $i < 60; ++$i) {
+            self::assertSame("message $i", (string) $client->receive(10));
+        }
+    }
+
+    public function testAScriptThatOnlySendsIsToldThatTheServerHasClosed(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $client = new PushClient("ws://127.0.0.1:$port/", ['close_timeout' => '1h']);
+        $client->connect(10);
+        $client->send('close 4001 enough');
+        self::waitUntil(fn (): bool => !$client->isOpen());
+        self::assertFalse($client->push('late'));
+        $this->expectException(ClosedException::class);
+        $client->send('late');
+    }
+
+    /** Without taking events: as a script that does other things. */
+    private static function waitUntil(\Closure $isSo): void
+    {
+        for ($deadline = hrtime(true) + 10e9; !$isSo(); usleep(1000)) {
+            self::assertLessThan($deadline, hrtime(true), 'it did not happen');
+        }
+    }
+
     public function testAScriptWaitsOverALostConnection(): void
     {
         $port = Programs::freePort();

@@ -100,6 +100,15 @@ impl Loop {
         self.running()?.poll(limit, read)
     }
 
+    /// Says that the host is done with the events that it has taken; see
+    /// [`EventQueue::finish`](crate::engine::events::EventQueue::finish).
+    ///
+    /// # Errors
+    /// As [`Loop::poll`].
+    pub fn finish(&self) -> Result<()> {
+        self.running()?.finish()
+    }
+
     /// A descriptor that is readable while events wait.
     ///
     /// # Errors

@@ -33,6 +33,17 @@ const BATCH_COST: usize = 16 * 1024;
 /// The place of a batch among those of its writer, from 1.
 pub type BatchNumber = u64;
 
+/// How far the host has come with the batches of a writer.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// The last that it has taken.
+    pub(super) taken: AtomicU64,
+    /// The last that it has said to have handled before it called for another.
+    pub(super) handled: AtomicU64,
+    /// The last that it is done with: it has called for another.
+    pub(super) done: AtomicU64,
+}
+
 /// Something that happened, on a connection or to the whole. Payloads are [`Span`]s of the batch.
 #[derive(Debug)]
 pub enum Event {
@@ -77,8 +88,8 @@ pub struct Batch {
     used: Pool,
     bytes: usize,
     number: BatchNumber,
-    /// Where the writer looks for the number of the last batch that the host is done with.
-    done: Arc<AtomicU64>,
+    /// Where the writer looks how far the host has come.
+    progress: Arc<Progress>,
 }
 
 impl Batch {
@@ -91,7 +102,7 @@ impl Batch {
             used: Pool::default(),
             bytes: 0,
             number: 0,
-            done: Arc::default(),
+            progress: Arc::default(),
         }
     }
 
@@ -122,18 +133,29 @@ impl Batch {
     }
 
     /// Ends the writing: counts what it costs and gives it its number.
-    pub(super) fn seal(&mut self, number: BatchNumber, done: &Arc<AtomicU64>) {
+    pub(super) fn seal(&mut self, number: BatchNumber, progress: &Arc<Progress>) {
         self.bytes += BATCH_COST
             + self.arena.len()
             + self.own.iter().map(Message::capacity).sum::<usize>()
             + self.events.len() * EVENT_COST;
         self.number = number;
-        self.done = Arc::clone(done);
+        self.progress = Arc::clone(progress);
+    }
+
+    /// Tells the writer that the host has it.
+    #[inline]
+    pub(super) fn tell_taken(&self) {
+        self.progress.taken.store(self.number, Ordering::Release);
+    }
+
+    /// Tells the writer that the host has handled it, and does not call for another yet.
+    pub(super) fn tell_handled(&self) {
+        self.progress.handled.store(self.number, Ordering::SeqCst);
     }
 
     /// Tells the writer that the host is done with it.
     pub(super) fn tell_done(&self) {
-        self.done.store(self.number, Ordering::SeqCst);
+        self.progress.done.store(self.number, Ordering::SeqCst);
     }
 
     /// Buffers of messages that the host is done with.

@@ -162,6 +162,8 @@ pub struct Flags {
     pub pending: bool,
     /// What it owes was put off, since we were held up when it was due.
     pub excused: bool,
+    /// It has sent a message, which the host may answer.
+    pub asked: bool,
 }
 
 impl Connection {

@@ -217,7 +217,16 @@ impl Delivery {
     pub fn is_handled(&self, mark: BatchNumber) -> bool {
         match self {
             Self::Callbacks(_) | Self::Each(_) => true,
-            Self::Batches(writer) => writer.is_done(mark),
+            Self::Batches(writer) => writer.is_handled(mark),
+        }
+    }
+
+    /// Whether the host has taken what was delivered up to this mark; asked behind [`Delivery::begin_leaving`].
+    #[must_use]
+    pub fn is_taken(&self, mark: BatchNumber) -> bool {
+        match self {
+            Self::Callbacks(_) | Self::Each(_) => true,
+            Self::Batches(writer) => writer.is_taken(mark),
         }
     }
 

@@ -5,7 +5,7 @@
 //! allocation, no lock and no wake-up of its own. A message that the decoder has assembled moves into the batch with
 //! its buffer.
 
-use super::batch::{Batch, BatchNumber};
+use super::batch::{Batch, BatchNumber, Progress};
 use super::pool::Pool;
 use crate::error::{Error, Result, Status};
 use crate::sys::eventfd::EventFd;
@@ -58,6 +58,10 @@ pub trait Reactors {
     fn take_pushes(&self);
     /// Has whoever runs them take a turn: the queue is no longer full, or a connection waits for the host to be done.
     fn go_on(&self);
+    /// Has them take a turn, even if no thread runs them: the host has handled its batch, and does not come to wait.
+    fn look(&self);
+    /// The host has taken this batch: what came on connections that their peers have closed may be answered from now on.
+    fn reopen(&self, batch: &Batch);
 }
 
 /// Who has run the reactor.
@@ -176,12 +180,33 @@ impl EventQueue {
         }
         let Some(batch) = self.wait_for_batch(limit, reactors, leaving)? else { return Ok(None) };
         let bytes = batch.bytes() as u64;
-        let before = self.waiting.fetch_sub(bytes, Ordering::AcqRel);
+        batch.tell_taken();
+        // Between this and the look at `leaving` nothing passes: a reactor that adds to that looks here behind it.
+        let before = self.waiting.fetch_sub(bytes, Ordering::SeqCst);
+        if self.leaving.load(Ordering::SeqCst) > 0 {
+            reactors.reopen(&batch);
+        }
         if before >= self.max_waiting && before - bytes < self.max_waiting {
             reactors.go_on();
         }
         self.worker.store(this_thread(), Ordering::Relaxed);
         Ok(Some(read(taken.insert(batch))))
+    }
+
+    /// Says that the host has handled the batch that it has taken, and goes about other things before it calls for the next: nothing
+    /// that it pushes until then is an answer. The batch stays where it is, and what is pushed is sent as before.
+    ///
+    /// # Errors
+    /// `WS_ERR_WRONG_THREAD` while another thread polls.
+    pub fn finish(&self, reactors: &impl Reactors) -> Result<()> {
+        let taken = self.right_to_poll()?;
+        if let Some(batch) = taken.as_ref() {
+            batch.tell_handled();
+            if self.leaving.load(Ordering::SeqCst) > 0 {
+                reactors.look();
+            }
+        }
+        Ok(())
     }
 
     fn right_to_poll(&self) -> Result<MutexGuard<'_, Option<Box<Batch>>>> {
@@ -305,14 +330,14 @@ pub struct BatchWriter {
     queue: Arc<EventQueue>,
     batch: Box<Batch>,
     number: BatchNumber,
-    done: Arc<AtomicU64>,
+    progress: Arc<Progress>,
 }
 
 impl BatchWriter {
     /// A writer into `queue`.
     #[must_use]
     pub fn new(queue: Arc<EventQueue>) -> Self {
-        Self { batch: queue.spare(), queue, number: 1, done: Arc::default() }
+        Self { batch: queue.spare(), queue, number: 1, progress: Arc::default() }
     }
 
     /// The number of the batch that is being written.
@@ -322,10 +347,25 @@ impl BatchWriter {
         self.number
     }
 
+    /// Whether the host has handled the batch of this number: it has called for the next, or said so.
+    #[must_use]
+    pub fn is_handled(&self, number: BatchNumber) -> bool {
+        self.progress.handled.load(Ordering::SeqCst) >= number || self.is_done(number)
+    }
+
     /// Whether the host is done with the batch of this number: it has called for the next.
     #[must_use]
     pub fn is_done(&self, number: BatchNumber) -> bool {
-        self.done.load(Ordering::SeqCst) >= number
+        self.progress.done.load(Ordering::SeqCst) >= number
+    }
+
+    /// Whether the host has taken the batch of this number. Asked behind [`BatchWriter::begin_leaving`], `false` means that the
+    /// host finds the connection among those that leave when it takes the batch.
+    #[must_use]
+    pub fn is_taken(&self, number: BatchNumber) -> bool {
+        // What the host has done before it last changed this is seen from here on.
+        self.queue.waiting.load(Ordering::SeqCst);
+        self.progress.taken.load(Ordering::Acquire) >= number
     }
 
     /// Says that a connection begins to wait for the host to be done with a batch.
@@ -365,7 +405,7 @@ impl BatchWriter {
     fn send(&mut self) {
         let next = self.queue.spare();
         let mut batch = std::mem::replace(&mut self.batch, next);
-        batch.seal(self.number, &self.done);
+        batch.seal(self.number, &self.progress);
         self.number += 1;
         self.queue.send(batch);
     }

@@ -102,7 +102,8 @@ impl FactTable {
     /// What is known of a connection that the host knows as open, or has begun to close.
     pub fn get(&self, registry: &Registry, conn: ConnId) -> Option<Facts> {
         let table = self.lock();
-        let standing = registry.standing(conn).filter(|s| matches!(s.phase, Phase::Open | Phase::Closing))?;
+        let standing =
+            registry.standing(conn).filter(|s| matches!(s.phase, Phase::Open | Phase::Closing | Phase::Leaving))?;
         let (opened, heard) = registry.times(conn)?;
         let (remote, place) = table.get(registry.slot_of(conn))?;
         Some(Facts { remote, place, opened, heard, queued: standing.queued })

@@ -37,6 +37,8 @@ pub enum Phase {
     Deciding = 5,
     /// An upgrade was accepted or a response begun, and the reactor is not bound yet to see that first.
     Claimed = 6,
+    /// The peer has closed it, and the host has not taken yet what came before that. It is open again when the host takes it.
+    Leaving = 7,
 }
 
 const PHASE_SHIFT: u32 = 60;
@@ -90,6 +92,7 @@ impl Standing {
             4 => Phase::Streaming,
             5 => Phase::Deciding,
             6 => Phase::Claimed,
+            7 => Phase::Leaving,
             _ => Phase::Shut,
         };
         Self { phase, queued: bits & QUEUED }

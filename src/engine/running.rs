@@ -1,11 +1,11 @@
 //! Reactors on their threads, from their start to their stop: what a server is while it runs, and what clients share.
 
-use super::batch::Batch;
+use super::batch::{Batch, Event};
 use super::commands::Command;
 use super::events::{EventQueue, Reactors, Served};
 use super::link::Link;
 use super::reactor::Reactor;
-use super::registry::ConnId;
+use super::registry::{ConnId, Phase, reactor_of};
 use super::seat::Seat;
 use super::turn::Host;
 use super::worker;
@@ -135,6 +135,14 @@ impl Running {
         self.events()?.poll(limit, self, read)
     }
 
+    /// Says that the host is done with the batch that it has taken; see [`EventQueue::finish`].
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE` if callbacks are set, `WS_ERR_WRONG_THREAD` while another thread polls.
+    pub fn finish(&self) -> Result<()> {
+        self.events()?.finish(self)
+    }
+
     /// The descriptor that is readable while events wait. A host that waits for it does not wait in a poll, so that the
     /// reactors are left to their keepers.
     ///
@@ -236,6 +244,20 @@ impl Reactors for Running {
 
     fn go_on(&self) {
         self.links.iter().for_each(|link| link.commands.nudge());
+    }
+
+    fn look(&self) {
+        self.links.iter().for_each(|link| link.commands.call_once());
+    }
+
+    fn reopen(&self, batch: &Batch) {
+        let reactors = self.links.len() as u64;
+        for event in batch.events() {
+            if let Event::Message(conn, ..) | Event::Open(conn, _) = event {
+                let link = &self.links[reactor_of(*conn, reactors)];
+                link.registry.change_phase(*conn, Phase::Leaving, Phase::Open);
+            }
+        }
     }
 }
 

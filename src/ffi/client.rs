@@ -137,6 +137,16 @@ pub unsafe extern "C" fn ws_client_poll_packed(
     })
 }
 
+/// Says that the host has handled the events that it has taken, and does not call for the next ones yet, as `ws_server_done`.
+/// A host that sends for long without a poll should say so: what it pushes once the server has closed the connection is then
+/// refused, or kept for the next connection, rather than taken for an answer.
+///
+/// Errors: those of `ws_server_done`; `WS_ERR_STATE` in a loop, too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_done(client: *mut ws_client) -> c_int {
+    guard(|| handle::with(client, |hosted: &HostedClient| hosted.client.finish()).map(|()| OK))
+}
+
 /// A file descriptor that is readable while events wait, as `ws_server_event_fd`. It lives as long as the client.
 ///
 /// Errors: those of `ws_client_poll`.
@@ -149,7 +159,8 @@ pub unsafe extern "C" fn ws_client_event_fd(client: *mut ws_client) -> c_int {
 ///
 /// `WS_OK` means that the message is in the queue of the connection, behind all that this thread has pushed before. While
 /// there is no connection it is kept for the next one, up to the option `max_offline_bytes`, which is 0 at first: then it is
-/// refused with `WS_ERR_CLOSED`. What was in the queue of a connection that is lost is lost with it.
+/// refused with `WS_ERR_CLOSED`. What was in the queue of a connection that is lost is lost with it. A connection that the
+/// server has closed takes answers to its last messages and nothing else, as with `ws_server_poll`.
 ///
 /// Any thread, and any callback. Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for the connection, which
 /// is followed by a drain event or by the close event, or `max_offline_bytes` for the next; `WS_ERR_UTF8` for text that is not

@@ -174,7 +174,9 @@ impl View {
 /// next call for this server, or until it is freed. Events of one connection come in their order.
 ///
 /// A connection that its peer closes gets its Close answer when the host calls again, so that the answers to the last
-/// messages go before it; `close_timeout` bounds the wait.
+/// messages go before it; `close_timeout` bounds the wait, counted from the last message as well. Meanwhile `ws_push` takes what
+/// is pushed to it only while the host has a batch with a message of it; otherwise it gives `WS_ERR_CLOSED`. A host that goes
+/// about other things before it calls again says so by `ws_server_done`.
 ///
 /// 0 means that the time was up. One thread at a time may poll a server; pushing from others meanwhile is fine.
 ///
@@ -198,6 +200,17 @@ pub unsafe extern "C" fn ws_server_poll(
         // SAFETY: the caller's pointer is not NULL and leads to room for a pointer.
         Ok(unsafe { give(taken, events) })
     })
+}
+
+/// Says that the host has handled the events that it has taken, and does not call for the next ones yet: connections that their
+/// peers have closed, or will close, do not wait for answers to them any longer. Without this the next poll says so. The events
+/// stay as they are until then.
+///
+/// One thread at a time, as with `ws_server_poll`. Errors: `WS_ERR_STATE` before the start or if callbacks are set,
+/// `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_server_done(server: *mut ws_server) -> c_int {
+    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.finish()).map(|()| 0))
 }
 
 /// Gives a host the events that were taken: the first of them, and their number.

@@ -118,6 +118,14 @@ pub unsafe extern "C" fn ws_loop_poll_packed(looping: *mut ws_loop, batch: *mut 
     })
 }
 
+/// Says that the host has handled the events that it has taken, and does not call for the next ones yet, as `ws_server_done`.
+///
+/// Errors: those of `ws_server_done`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_loop_done(looping: *mut ws_loop) -> c_int {
+    guard(|| handle::with(looping, |hosted: &HostedLoop| hosted.shared.finish()).map(|()| OK))
+}
+
 /// A file descriptor that is readable while events wait, as `ws_server_event_fd`.
 ///
 /// Errors: those of `ws_loop_poll`.

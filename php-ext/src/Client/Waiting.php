@@ -205,10 +205,14 @@ trait Waiting
         }
         $this->collects = true;
         try {
-            return $this->takeOne($wait) > 0 || $deadline === null || \hrtime(true) < $deadline;
+            $count = $this->takeOne($wait);
         } finally {
             $this->collects = false;
         }
+        // A script may be long in coming back. If it has no message to answer, the server's Close need not wait for it.
+        $count > 0 && $this->running && $this->inbox->isEmpty() && $this->engineDone();
+
+        return $count > 0 || $deadline === null || \hrtime(true) < $deadline;
     }
 
     /** The URL, fit to be told: without a password. */

@@ -345,6 +345,12 @@ abstract class Client extends Native
         return $count;
     }
 
+    /** Says that the handlers are done with what was taken, and that it may be long until the next is. */
+    protected function engineDone(): void
+    {
+        $this->ffi->ws_client_done($this->handle);
+    }
+
     private function response(\FFI\CData $response): UpgradeResponse
     {
         $ffi = $this->ffi;

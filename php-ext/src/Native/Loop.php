@@ -110,6 +110,12 @@ abstract class Loop extends Native
         return $count;
     }
 
+    /** Says that the handlers are done with what was taken, and that it may be long until the next is. */
+    protected function engineDone(): void
+    {
+        $this->ffi->ws_loop_done($this->handle);
+    }
+
     /** Any event but a message that is told in numbers: keeps the tables, and hands it to its client. */
     private function happened(\FFI\CData $event, int $conn): void
     {

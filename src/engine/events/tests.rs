@@ -22,6 +22,8 @@ impl Reactors for Apart {
     fn go_on(&self) {
         self.told_to_go_on.store(true, Ordering::Relaxed);
     }
+    fn look(&self) {}
+    fn reopen(&self, _: &Batch) {}
 }
 
 fn texts(queue: &EventQueue) -> Vec<Vec<u8>> {

@@ -4,11 +4,12 @@ use super::super::connection::{State, Wire};
 use super::super::log::Level;
 use super::super::registry::{ConnId, Phase};
 use super::super::request::Request;
+use super::super::timers::ticks_in;
 use super::super::turn;
 use super::logging::named;
 use super::{Fate, Reactor};
 use crate::protocol::frame::{self, ControlFrame, Opcode};
-use crate::protocol::{Violation, close};
+use crate::protocol::{Role, Violation, close};
 use std::sync::Arc;
 
 impl Reactor {
@@ -71,9 +72,31 @@ impl Reactor {
         if wire.mark != 0 || self.link.commands.is_waiting() {
             self.delivery.begin_leaving();
             self.leaving.push(wire.id);
+            self.limit_answers(wire);
             self.enter(wire, State::Leaving(Box::new(close.to_vec())));
         } else {
             self.part(wire, close);
+        }
+    }
+
+    /// Has a connection whose peer has closed it take answers of the host and nothing else. What a host pushes that holds no
+    /// message of it, or does not poll, would be lost: it is refused, so that a client keeps it for the next connection.
+    fn limit_answers(&self, wire: &mut Wire) {
+        if wire.mark == 0 {
+            // The host is called, and all that it has to say lies in the queue.
+            return;
+        }
+        let age = self.now.wrapping_sub(wire.message_at);
+        let is_due = age <= ticks_in(self.link.options.close_timeout);
+        // A host that has opened it may push before it is asked. A server's knows of no connection that it has not taken.
+        self.link.registry.change_phase(wire.id, Phase::Open, Phase::Leaving);
+        let is_taken = self.delivery.is_taken(wire.mark);
+        let may_answer = wire.flags.asked || self.link.role == Role::Server && !is_taken;
+        if !is_due || !may_answer {
+            self.link.registry.shut(wire.id);
+            wire.mark = 0;
+        } else if is_taken {
+            self.link.registry.change_phase(wire.id, Phase::Leaving, Phase::Open);
         }
     }
 

@@ -394,5 +394,6 @@ impl Reactor {
     fn note_message(&self, wire: &mut Wire) {
         wire.message_at = self.now;
         wire.mark = self.delivery.mark();
+        wire.flags.asked = true;
     }
 }
