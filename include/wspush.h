@@ -241,6 +241,10 @@ typedef enum {
    * ends.
    */
   WS_EVENT_END = 10,
+  /**
+   * A pong arrived, with the payload of the ping that it answers in `data`; only with the client's option `pong_events`.
+   */
+  WS_EVENT_PONG = 11,
 } ws_event_type;
 
 /**
@@ -430,7 +434,7 @@ typedef struct {
    */
   ws_client *client;
   /**
-   * MESSAGE: the payload; CLOSE: the reason; LOG, ERROR: the message; otherwise NULL. Not NUL-terminated.
+   * MESSAGE, PONG: the payload; CLOSE: the reason; LOG, ERROR: the message; otherwise NULL. Not NUL-terminated.
    */
   const void *data;
   /**

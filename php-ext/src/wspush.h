@@ -58,6 +58,7 @@ typedef enum {
   WS_EVENT_ERROR = 8,
   WS_EVENT_RETRY = 9,
   WS_EVENT_END = 10,
+  WS_EVENT_PONG = 11,
 } ws_event_type;
 
 typedef enum {

@@ -53,6 +53,8 @@ pub enum Event {
     Message(ConnId, Kind, Span),
     /// What waits to be sent to it has fallen.
     Drain(ConnId),
+    /// A pong arrived, with this payload.
+    Pong(ConnId, Span),
     /// It closed, with this code and reason.
     Close(ConnId, u16, Span),
     /// A plain HTTP request wants an answer.
@@ -223,6 +225,11 @@ impl Batch {
 
     pub(super) fn push_drain(&mut self, conn: ConnId) {
         self.events.push(Event::Drain(conn));
+    }
+
+    pub(super) fn push_pong(&mut self, conn: ConnId, payload: &[u8]) {
+        let span = self.put(payload);
+        self.events.push(Event::Pong(conn, span));
     }
 
     pub(super) fn push_close(&mut self, conn: ConnId, code: u16, reason: &str) {

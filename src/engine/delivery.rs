@@ -137,6 +137,13 @@ impl Delivery {
         }
     }
 
+    /// A pong arrived. Callbacks have none for it.
+    pub fn pong(&mut self, conn: ConnId, payload: &[u8]) {
+        if let Self::Batches(writer) = self {
+            writer.batch(payload.len()).push_pong(conn, payload);
+        }
+    }
+
     /// Something is to be told to the log. Callbacks have one of their own for that.
     pub fn log(&mut self, level: Level, message: &str) {
         if let Self::Batches(writer) = self {

@@ -44,6 +44,8 @@ pub enum ws_event_type {
     /// it. The answer to a Close frame may be on its way yet: free the client, or poll on until `WS_ERR_STOPPED`, before the process
     /// ends.
     WS_EVENT_END = 10,
+    /// A pong arrived, with the payload of the ping that it answers in `data`; only with the client's option `pong_events`.
+    WS_EVENT_PONG = 11,
 }
 
 /// Something that happened, most often on a connection.
@@ -54,7 +56,7 @@ pub struct ws_event {
     pub conn: ws_conn,
     /// Which client; NULL in the events of a server.
     pub client: *mut ws_client,
-    /// MESSAGE: the payload; CLOSE: the reason; LOG, ERROR: the message; otherwise NULL. Not NUL-terminated.
+    /// MESSAGE, PONG: the payload; CLOSE: the reason; LOG, ERROR: the message; otherwise NULL. Not NUL-terminated.
     pub data: *const c_void,
     /// Bytes at `data`.
     pub length: usize,
@@ -89,6 +91,7 @@ impl ws_event {
             Event::Log(level, span) => {
                 bare(0, ws_event_type::WS_EVENT_LOG).with(batch.payload(*span), ws_log_level::from(*level) as i32)
             }
+            Event::Pong(conn, span) => bare(*conn, ws_event_type::WS_EVENT_PONG).with(batch.payload(*span), 0),
             Event::Drain(conn) => bare(*conn, ws_event_type::WS_EVENT_DRAIN),
             Event::Open(conn, request) => {
                 Self { request: ws_request::lend(request), ..bare(*conn, ws_event_type::WS_EVENT_OPEN) }
@@ -287,6 +290,7 @@ fn client_of(event: &Event, whose: &mut impl Whose) -> Option<*mut ws_client> {
     match event {
         Event::Message(conn, ..)
         | Event::Drain(conn)
+        | Event::Pong(conn, _)
         | Event::Open(conn, _)
         | Event::Request(conn, _)
         | Event::Handshake(conn, _) => whose.of(*conn),

@@ -356,6 +356,13 @@ pub const CLIENT_TABLE: &[Row<ClientOptions>] = &[
          or not. 0: never.",
     ),
     same("idle_counts_all"),
+    Row {
+        name: "pong_events",
+        default: "off",
+        meaning: "Poll mode: each pong comes as an event `WS_EVENT_PONG` with its payload, that of the ping which it answers: so \
+                  the time between the two is known.",
+        field: Field::Switch(|o| &mut o.engine.pong_events),
+    },
     same("max_control_frames"),
     same("close_timeout"),
 ];

@@ -1,7 +1,7 @@
 //! `wspush connect`: what is sent, and what is printed.
 
 use crate::program::{Program, TempFile, run, run_with, serve, text, url};
-use crate::raw::{BINARY, CLOSE, PING, Raw, TEXT, listener};
+use crate::raw::{BINARY, CLOSE, PING, PONG, Raw, TEXT, listener};
 use std::process::Command;
 
 #[test]
@@ -101,12 +101,37 @@ fn pings_are_sent_as_often_as_wanted() {
     let mut client = Program::start(&[&[url(port).as_str(), "--wait", "0"], &arguments[..]].concat());
     let mut peer = Raw::accept(&listener);
     for _ in 0..3 {
-        assert_eq!(peer.receive(), (PING, Vec::new()));
+        assert_eq!(peer.receive().0, PING);
     }
     client.end_input();
     peer.be_closed(1000);
     let end = client.end();
     assert_eq!((end.code, end.errors.matches("* ping").count()), (Some(0), 3), "{end:?}");
+}
+
+#[test]
+fn the_time_to_each_pong_is_told() {
+    let (listener, port) = listener();
+    let arguments =
+        ["--ping", "10ms", "--ping-count", "2", "--wait", "forever", "--json", "--option", "ping_interval=0"];
+    let mut client = Program::start(&[&[url(port).as_str()], &arguments[..]].concat());
+    client.end_input();
+    let mut peer = Raw::accept(&listener);
+    let pings = [peer.receive(), peer.receive()];
+    // Nobody has asked for this one.
+    peer.send(PONG, b"x");
+    pings.iter().for_each(|(_, payload)| peer.send(PONG, payload));
+    let told = [client.line(), client.line(), client.line()];
+    for line in &told[1..] {
+        let ms = line.strip_prefix(r#"{"event":"pong","ms":"#).and_then(|rest| rest.strip_suffix('}'));
+        let ms: f64 = ms.and_then(|ms| ms.parse().ok()).unwrap_or_else(|| panic!("{told:?}"));
+        assert!(ms > 0.0 && ms < 180_000.0, "{told:?}");
+    }
+    drop(peer);
+    client.end();
+    let (_server, port) = serve(&[]);
+    let end = run_with(b"", &[&url(port), "--ping", "10ms", "--ping-count", "3", "--wait", "0.5"]);
+    assert!(end.code == Some(0) && end.errors.matches("* pong after ").count() == 3, "{end:?}");
 }
 
 #[test]

@@ -369,6 +369,9 @@ impl Reactor {
                 let pong = ControlFrame::new(Opcode::Pong, payload, self.link.mask());
                 self.sender.reply(wire, pong.bytes());
             }
+            Event::Pong(payload) if self.link.options.pong_events && matches!(wire.state, State::Open) => {
+                self.delivery.pong(wire.id, payload);
+            }
             Event::Close(code, reason) => self.on_close_frame(wire, code, reason),
             Event::Message(..) | Event::Framed(..) | Event::Assembled(..) | Event::Ping(_) | Event::Pong(_) => {}
         }

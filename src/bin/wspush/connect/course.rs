@@ -54,6 +54,7 @@ pub struct Course {
     began: Option<Instant>,
     input_ended: Option<Instant>,
     next_ping: Option<Instant>,
+    last_ping: Option<Instant>,
     /// That it was told to close, and the exit code if that is settled with it.
     closing: Option<Option<u8>>,
     signal: Option<i32>,
@@ -72,6 +73,7 @@ impl Course {
             began: None,
             input_ended: None,
             next_ping: None,
+            last_ping: None,
             closing: None,
             signal: None,
             outcome: exit::DONE,
@@ -152,7 +154,11 @@ impl Course {
         if self.closing.is_some() {
             return None;
         }
-        let last = self.began?.max(self.input_ended?);
+        // As many pings as were asked for are sent, as long as there is a connection.
+        if self.next_ping.is_some() && self.pings.is_some_and(|pings| pings.count.is_some()) {
+            return None;
+        }
+        let last = self.began?.max(self.input_ended?).max(self.last_ping.unwrap_or(self.began?));
         heard.map_or(last, |heard| heard.max(last)).checked_add(self.wait?)
     }
 
@@ -160,6 +166,9 @@ impl Course {
         let Some(pings) = &mut self.pings else { return Act::Nothing };
         if let Some(left) = &mut pings.count {
             *left = left.saturating_sub(1);
+        }
+        if pings.count.is_some() {
+            self.last_ping = Some(now);
         }
         self.next_ping = now.checked_add(pings.interval).filter(|_| pings.count != Some(0));
         Act::Ping

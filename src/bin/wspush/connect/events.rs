@@ -6,6 +6,7 @@ use super::course::News;
 use super::output::Output;
 use std::io;
 use std::sync::mpsc::Sender;
+use std::time::Instant;
 use wspush::engine::batch::{Batch, Event};
 use wspush::error::Status;
 
@@ -84,6 +85,10 @@ impl<'a> Printer<'a> {
                 self.shared.gate.drained();
                 Ok(())
             }
+            Event::Pong(_, span) => match self.shared.pings.end(batch.payload(*span), Instant::now()) {
+                Some(time) => self.print(|output| output.pong(time)),
+                None => Ok(()),
+            },
             Event::Close(_, code, span) => {
                 self.tell(News::Closed(*code));
                 self.shared.gate.set_open(false);

@@ -6,6 +6,7 @@ mod events;
 mod heard;
 mod json;
 mod output;
+mod pings;
 
 use crate::arguments::Connect;
 use crate::arguments::connect::Loudness;
@@ -17,6 +18,7 @@ use course::{Act, Course, News};
 use events::Printer;
 use heard::Heard;
 use output::Output;
+use pings::Pings;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -33,6 +35,7 @@ struct Shared {
     client: Client,
     gate: Gate,
     heard: Heard,
+    pings: Pings,
 }
 
 /// Connects, and stays until it is over.
@@ -62,7 +65,7 @@ fn begin(arguments: &Connect) -> Result<(Arc<Shared>, Receiver<News>), Error> {
     signals::watch(move |signal| hear.send(News::Signal(signal)).unwrap_or_default()).map_err(no_thread)?;
     client.start()?;
 
-    let shared = Arc::new(Shared { client, gate: Gate::default(), heard: Heard::new() });
+    let shared = Arc::new(Shared { client, gate: Gate::default(), heard: Heard::new(), pings: Pings::default() });
     let (output, wanted) = (Output::new(arguments), arguments.count);
     let (printing, listener) = (Arc::clone(&shared), tell.clone());
     let print = move || Printer::new(&printing, output, listener, wanted).run();
@@ -82,6 +85,9 @@ fn set_up(arguments: &Connect) -> Result<Client, Error> {
     let client = Client::new(&arguments.url);
     for (name, value) in DEFAULTS {
         client.set(name, value)?;
+    }
+    if arguments.pings.is_some() {
+        client.set("pong_events", "on")?;
     }
     for (name, value) in &arguments.settings {
         client.set(name, value)?;
@@ -127,7 +133,7 @@ fn stay(arguments: &Connect, shared: &Shared, news: &Receiver<News>) -> u8 {
             Act::Ping => {
                 say(arguments, Loudness::Verbose, "* ping");
                 // Between two connections there is nobody to ping.
-                let _ = shared.client.ping(b"");
+                let _ = shared.client.ping(shared.pings.begin(Instant::now()).as_bytes());
             }
             Act::Close => {
                 // It may have ended by itself.

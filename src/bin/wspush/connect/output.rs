@@ -57,6 +57,18 @@ impl Output {
         }
     }
 
+    /// A pong, so long after its ping.
+    pub fn pong(&mut self, time: Duration) -> io::Result<()> {
+        let ms = format!("{:.3}", time.as_secs_f64() * 1000.0);
+        if self.complains() {
+            note(&format!("* pong after {ms} ms"));
+        }
+        if self.form == Form::Json {
+            self.out.write_all(Line::of("pong").raw("ms", &ms).end())?;
+        }
+        Ok(())
+    }
+
     pub fn close(&mut self, code: u16, reason: &str) -> io::Result<()> {
         let told = format!("closed with {code} {}", harmless(reason, false));
         let expected = matches!(code, 1000 | 1001 | 1005) || code == self.close_code;

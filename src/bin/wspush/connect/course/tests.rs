@@ -158,6 +158,26 @@ fn pings_come_in_time_and_number() {
 }
 
 #[test]
+fn the_wait_begins_behind_the_last_ping_that_was_asked_for() {
+    let (mut some, at) = course("--ping 2 --ping-count 2 --wait 1");
+    some.hear(&News::InputEnded, at(0));
+    some.hear(&News::Opened, at(0));
+    assert_eq!(some.deadline(None), Some(at(2000)));
+    assert_eq!((some.tick(None, at(2000)), some.tick(None, at(4000))), (Act::Ping, Act::Ping));
+    assert_eq!(some.deadline(None), Some(at(5000)));
+    // Any number of pings is no reason to stay, nor is a connection that is lost.
+    let (mut many, at) = course("--ping 2 --wait 1");
+    many.hear(&News::InputEnded, at(0));
+    many.hear(&News::Opened, at(0));
+    assert_eq!(many.tick(None, at(1000)), Act::Close);
+    let (mut lost, at) = course("--ping 2 --ping-count 2 --wait 1 --reconnect");
+    lost.hear(&News::InputEnded, at(0));
+    lost.hear(&News::Opened, at(0));
+    lost.hear(&News::Closed(1006), at(10));
+    assert_eq!(lost.tick(None, at(1000)), Act::Close);
+}
+
+#[test]
 fn what_is_broken_or_unread_ends_it() {
     let (mut broken, at) = course("");
     broken.hear(&News::Opened, at(0));
