@@ -149,6 +149,50 @@ static void given_up(const struct listener *listener)
     EXPECT_CUT(fd);
 }
 
+/* Pongs are told if that is asked for, each in its place; and only then. */
+static void pongs(const struct listener *listener)
+{
+    for (int wanted = 0; wanted <= 1; wanted++) {
+        struct client_poller poller = polled(listener->url);
+        CHECK_OK(ws_client_set(poller.client, "pong_events", wanted ? "on" : "off"));
+        CHECK_OK(ws_client_start(poller.client));
+        int fd = OPEN_NEXT(listener);
+        ws_conn conn = EXPECT_CLIENT_EVENT(&poller, WS_EVENT_OPEN)->conn;
+        CHECK_OK(ws_client_ping(poller.client, "7", 1));
+        EXPECT_MASKED(fd, FIN | PING, "7", 1);
+        send_unmasked(fd, FIN | PONG, "7", 1);
+        send_to_client(fd, "behind");
+        if (wanted) {
+            const ws_event *event = EXPECT_CLIENT_EVENT(&poller, WS_EVENT_PONG);
+            CHECK(event->conn == conn && event->length == 1 && memcmp(event->data, "7", 1) == 0);
+            CHECK(event->client == poller.client);
+        }
+        CHECK_INT(6, EXPECT_CLIENT_EVENT(&poller, WS_EVENT_MESSAGE)->length);
+        CHECK_OK(ws_client_free(poller.client));
+        EXPECT_CUT(fd);
+        close(fd);
+    }
+}
+
+/* The name leads nowhere, and the Host is another one still. */
+static void an_address_of_its_own(const struct listener *listener)
+{
+    char url[64], address[64], head[2048];
+    snprintf(url, sizeof url, "ws://app.invalid:%d/", listener->port);
+    snprintf(address, sizeof address, "app.invalid:%d:127.0.0.1", listener->port);
+    struct client_poller poller = polled(url);
+    CHECK_OK(ws_client_set(poller.client, "resolve", address));
+    CHECK_OK(ws_client_set(poller.client, "host", "other.example"));
+    CHECK_STATUS(WS_ERR_VALUE, ws_client_set(poller.client, "resolve", "app.invalid:127.0.0.1"));
+    CHECK_OK(ws_client_start(poller.client));
+    int fd = ACCEPT(listener);
+    receive_request_head(fd, head, sizeof head);
+    CHECK(strstr(head, "\r\nHost: other.example\r\n") != NULL);
+    CHECK_OK(ws_client_free(poller.client));
+    EXPECT_CUT(fd);
+    close(fd);
+}
+
 /* The host does not take its events: the client stops reading, and the server sees it. */
 static void a_host_that_is_slow(const struct listener *listener)
 {
@@ -182,6 +226,8 @@ int main(void)
     an_answer_to_the_last_message(&listener, "\x81\x05" "hello" "\x88\x02\x03\xe8", 11, 1000);
     an_answer_to_the_last_message(&listener, "\x81\x05" "hello" "\xc1\x01x", 10, 1002);
     given_up(&listener);
+    pongs(&listener);
+    an_address_of_its_own(&listener);
     a_host_that_is_slow(&listener);
     close(listener.fd);
     return 0;
