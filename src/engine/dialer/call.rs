@@ -193,12 +193,26 @@ impl Call {
             Stage::Delayed { .. } => self.begin(desk),
             Stage::Resolving { host, .. } => Err(self.place().lookup_took_too_long(host, connect_timeout)),
             Stage::Queued { .. } => Ok(None),
-            Stage::Connecting { race, deadline, .. } if *deadline <= desk.now => {
-                Err(self.place().connecting_took_too_long(race, connect_timeout))
+            Stage::Connecting { deadline, .. } if *deadline <= desk.now => {
+                // The connection may be there, if we were held up.
+                let progress = self.race(desk, |race, now, track| race.look(now, track))?;
+                match &self.stage {
+                    Stage::Connecting { race, .. } if progress.is_none() => {
+                        Err(self.place().connecting_took_too_long(race, connect_timeout))
+                    }
+                    _ => Ok(progress),
+                }
             }
             Stage::Connecting { .. } => self.race(desk, Race::go_on),
             Stage::Talking { talk, .. } if talk.deadline <= desk.now => {
-                Err(self.place().answer_took_too_long(talk, connect_timeout, handshake_timeout))
+                // And so may the answer.
+                let progress = self.talk(desk)?;
+                match &self.stage {
+                    Stage::Talking { talk, .. } if progress.is_none() && talk.deadline <= desk.now => {
+                        Err(self.place().answer_took_too_long(talk, connect_timeout, handshake_timeout))
+                    }
+                    _ => Ok(progress),
+                }
             }
             Stage::Talking { .. } => {
                 self.leave_place();

@@ -144,6 +144,17 @@ impl Race {
         self.go_on(now, track)
     }
 
+    /// Looks whether anybody has answered of whom that was not told yet.
+    pub fn look(&mut self, now: Instant, track: &mut Track<'_>) -> Standing {
+        let answered = self.under_way.iter().find(|runner| runner.socket.is_writable()).map(|runner| runner.token);
+        match answered {
+            Some(token) => {
+                self.ready(Ready { token, readable: false, writable: true, hangup: false, gone: false }, now, track)
+            }
+            None => Standing::Open,
+        }
+    }
+
     fn win(&mut self, winner: Winner, epoll: &Epoll) -> Standing {
         self.hang_up(epoll);
         Standing::Won(winner)

@@ -88,7 +88,8 @@ impl Operator {
                     token => self.with(call_of(token), |call, desk| call.ready(ready, desk)),
                 }
             }
-            if rings {
+            // What was held up hears what has come meanwhile before it gives anybody up: names too.
+            if rings || self.deadlines.next().is_some_and(|time| time <= self.desk.now) {
                 self.mailbox.take(&mut orders);
                 orders.drain(..).for_each(|order| self.obey(order));
             }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod crowds;
+mod held_up;
 mod lives;
 mod ways;
 

@@ -40,6 +40,14 @@ impl Socket {
         self.count(libc::TIOCOUTQ)
     }
 
+    /// Whether there is room to send, or an error to be told: for one that connects, whether that has come to an end.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        let mut polled = libc::pollfd { fd: self.as_fd().as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+        // SAFETY: the kernel reads and writes one structure, which outlives the call; it does not wait.
+        unsafe { libc::poll(&raw mut polled, 1, 0) == 1 }
+    }
+
     fn count(&self, request: libc::c_ulong) -> usize {
         let mut count: libc::c_int = 0;
         // SAFETY: both requests write one integer, which outlives the call.
