@@ -223,6 +223,16 @@ class Server extends Native\Server implements EventSource
         }
     }
 
+    protected function handlers(): Handlers
+    {
+        return $this->on;
+    }
+
+    protected function isTaking(): bool
+    {
+        return $this->taking;
+    }
+
     /** From start() until the last event was taken after stop(). */
     public function isRunning(): bool
     {

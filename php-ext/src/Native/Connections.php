@@ -31,7 +31,8 @@ trait Connections
     }
 
     /**
-     * Begins the close handshake. The 'close' event follows when it is done, or after close_timeout.
+     * Begins the close handshake. The 'close' event follows when it is done, or after close_timeout. No message of the
+     * connection is delivered any more, even if it has been received.
      *
      * @param int $code 1000..1014 as RFC 6455 7.4 lets an endpoint send, 3000..4999, or 0 for none
      * @param string $reason UTF-8, at most 123 bytes
@@ -43,14 +44,18 @@ trait Connections
     public function close(int $conn, int $code = 1000, string $reason = ''): bool
     {
         $status = $this->ffi->ws_close($this->handle, $conn, $code, $reason, \strlen($reason));
+        if ($status === 0 || isset($this->withheld->events[$conn])) {
+            $this->withheld->close($conn);
+            $this->goOn();
+        }
 
         return $status === 0 || $this->refused($status);
     }
 
     /**
      * Reads nothing more from a connection until resume(): what its client sends waits in the kernel, and then with the
-     * client. Messages that were received before may still come. It is not timed out for silence meanwhile; pushing and
-     * closing work as ever.
+     * client. Messages that were received before wait, too, and if there are any, so does the 'close' event behind them. It is
+     * not timed out for silence meanwhile; pushing and closing work as ever.
      *
      * @return bool false when the connection is closed or closing
      *
@@ -59,12 +64,16 @@ trait Connections
     public function pause(int $conn): bool
     {
         $status = $this->ffi->ws_conn_pause($this->handle, $conn);
+        if ($status === 0) {
+            $this->withheld->pause($conn);
+        }
 
         return $status === 0 || $this->refused($status);
     }
 
     /**
-     * Reads on after pause().
+     * Reads on after pause(). What was received before comes first: once the handler that calls this has returned, or right here
+     * outside of handlers.
      *
      * @return bool false when the connection is closed or closing
      *
@@ -73,8 +82,10 @@ trait Connections
     public function resume(int $conn): bool
     {
         $status = $this->ffi->ws_conn_resume($this->handle, $conn);
+        $resumed = $this->withheld->resume($conn);
+        $this->goOn();
 
-        return $status === 0 || $this->refused($status);
+        return $status === 0 || $resumed || $this->refused($status);
     }
 
     /**
@@ -101,7 +112,13 @@ trait Connections
      */
     public function disconnect(int $conn): bool
     {
+        // Of one that is not a WebSocket no close is told, which would end this.
+        $isOpen = isset($this->withheld->events[$conn]) || $this->isOpen($conn);
         $status = $this->ffi->ws_disconnect($this->handle, $conn);
+        if ($isOpen) {
+            $this->withheld->close($conn);
+            $this->goOn();
+        }
 
         return $status === 0 || $this->refused($status);
     }

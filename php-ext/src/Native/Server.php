@@ -27,6 +27,8 @@ abstract class Server extends Native
     private const LEVELS = [3 => 'error', 4 => 'warning', 5 => 'notice', 6 => 'info', 7 => 'debug'];
 
     private \FFI\CData $handle;
+    private readonly Withheld $withheld;
+    private bool $handsOut = false;
     /** ws_push_arguments: those of the last push() */
     private \FFI\CData $arguments;
     /** ws_push_arguments *: the address of the above, made once */
@@ -45,6 +47,7 @@ abstract class Server extends Native
             throw $this->failure(Exception::MEMORY);
         }
         $this->handle = $handle;
+        $this->withheld = new Withheld();
         $this->arguments = $this->ffi->new('ws_push_arguments');
         $this->arguments->server = $handle;
         $this->argumentsIn = \FFI::addr($this->arguments);
@@ -175,6 +178,8 @@ abstract class Server extends Native
     {
         $count = $this->ffi->ws_server_poll_packed($this->handle, $this->batchOut, $timeoutMs);
         if ($count <= 0) {
+            $this->withheld->events === [] || $this->tidy($on, $count === Exception::STOPPED);
+
             return match ($count) {
                 0, Exception::INTERRUPTED => 0,
                 Exception::STOPPED => -1,
@@ -187,6 +192,8 @@ abstract class Server extends Native
         $size = $batch->payloads_length;
         $all = $size <= $count * self::CUT_MAX ? \FFI::string($payloads, $size) : null;
         $message = $on->message;
+        // By reference: a handler may close or pause a connection of which more is in this batch.
+        $withheld = &$this->withheld->events;
         for ($i = 0, $end = 4 * $count; $i < $end;) {
             $conn = $numbers[$i++];
             $opcode = $numbers[$i++];
@@ -195,6 +202,10 @@ abstract class Server extends Native
             if ($opcode === 0) {
                 $this->takeOther($batch->others[$at], $on);
             } elseif ($message !== null) {
+                if ($withheld !== [] && \array_key_exists($conn, $withheld)) {
+                    $this->withheld->takes($conn, $all !== null ? \substr($all, $at, $length) : \FFI::string($payloads + $at, $length), $opcode);
+                    continue;
+                }
                 try {
                     // Made right here, so that the handler alone holds it and can change it in place.
                     $message(
@@ -208,8 +219,56 @@ abstract class Server extends Native
                 }
             }
         }
+        $withheld === [] || $this->handOut($on);
 
         return $count;
+    }
+
+    /** The handlers that are set now. */
+    abstract protected function handlers(): Handlers;
+
+    /** Whether events are being handed out. */
+    abstract protected function isTaking(): bool;
+
+    /** Goes on with what a connection has sent while it was paused, unless that follows at the end of the batch. */
+    private function goOn(): void
+    {
+        if (!$this->isTaking()) {
+            $this->handOut($this->handlers());
+        }
+    }
+
+    /** Events of connections that were resumed. */
+    private function handOut(Handlers $on): void
+    {
+        if ($this->handsOut) {
+            return; // a handler has resumed another one: that follows
+        }
+        $this->handsOut = true;
+        try {
+            while (($event = $this->withheld->next()) !== null) {
+                [$conn, $data, $code, $isEnd] = $event;
+                if ($isEnd) {
+                    $on->close !== null && $this->call('close', $conn, $on->close, $this, $conn, $code, $data);
+                    $this->withheld->forget($conn);
+                } elseif ($on->message !== null) {
+                    $this->call('message', $conn, $on->message, $this, $conn, $data, $code);
+                }
+            }
+        } finally {
+            $this->handsOut = false;
+        }
+    }
+
+    /** There are no events: what was withheld of connections that are gone will never come. */
+    private function tidy(Handlers $on, bool $hasStopped): void
+    {
+        if ($hasStopped) {
+            $this->withheld->resumeAll();
+            $this->handOut($on);
+        } else {
+            $this->withheld->forgetClosed(fn (int $conn): bool => $this->ffi->ws_conn_queued_bytes($this->handle, $conn) < 0);
+        }
     }
 
     /** Any event but a small message. */
@@ -218,12 +277,16 @@ abstract class Server extends Native
         $conn = $event->conn;
         if ($event->type === self::EVENT_MESSAGE) {
             if ($on->message !== null) {
-                $this->call('message', $conn, $on->message, $this, $conn, \FFI::string($event->data, $event->length), $event->code);
+                $data = \FFI::string($event->data, $event->length);
+                if (!$this->withheld->takes($conn, $data, $event->code)) {
+                    $this->call('message', $conn, $on->message, $this, $conn, $data, $event->code);
+                }
             }
         } elseif ($event->type === self::EVENT_CLOSE) {
-            if ($on->close !== null) {
-                $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
-                $this->call('close', $conn, $on->close, $this, $conn, $event->code, $reason);
+            $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
+            if (!$this->withheld->takesEnd($conn, $event->code, $reason)) {
+                $on->close !== null && $this->call('close', $conn, $on->close, $this, $conn, $event->code, $reason);
+                $this->withheld->forget($conn); // if the handler has closed it once more
             }
         } elseif ($event->type === self::EVENT_OPEN) {
             if ($on->open !== null) {

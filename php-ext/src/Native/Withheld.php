@@ -1,0 +1,136 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WsPush\Native;
+
+/**
+ * Connections whose events are not delivered as they come. Of one that the program has closed no message is delivered any more,
+ * though a batch may have some yet; what a paused one has sent waits here until it is resumed, and its end behind that. It is no
+ * more than the engine had received when it heard of the pause: at most about max_event_bytes at a time.
+ *
+ * @internal a part of WsPush\Native\Server
+ */
+final class Withheld
+{
+    /** @var array<int, list<array{string, int, bool}>|null> by connection: null: closed. Payload or reason, opcode or code, and
+     *                                                        whether it is the close event. Most of the time it is empty */
+    public array $events = [];
+    /** @var array<int, true> connections that were resumed and have events here yet */
+    private array $resumed = [];
+
+    /** The program has closed it. That is told all the same. */
+    public function close(int $conn): void
+    {
+        $end = $this->end($conn);
+        $this->events[$conn] = $end === null ? null : [$end];
+        unset($this->resumed[$conn]);
+        if ($end !== null) {
+            $this->resumed[$conn] = true;
+        }
+    }
+
+    public function pause(int $conn): void
+    {
+        if (!\array_key_exists($conn, $this->events)) {
+            $this->events[$conn] = [];
+        }
+        unset($this->resumed[$conn]);
+    }
+
+    /** Whether there is anything to be resumed. */
+    public function resume(int $conn): bool
+    {
+        if (!isset($this->events[$conn])) {
+            return false;
+        }
+        if ($this->events[$conn] === []) {
+            unset($this->events[$conn]);
+        } else {
+            $this->resumed[$conn] = true;
+        }
+
+        return true;
+    }
+
+    /** Whether a message is not to be delivered now. */
+    public function takes(int $conn, string $data, int $opcode): bool
+    {
+        if (!\array_key_exists($conn, $this->events)) {
+            return false;
+        }
+        if ($this->events[$conn] !== null) {
+            $this->events[$conn][] = [$data, $opcode, false];
+        }
+
+        return true;
+    }
+
+    /** Whether the end of a connection waits behind its messages. If not, nothing is known of it any more. */
+    public function takesEnd(int $conn, int $code, string $reason): bool
+    {
+        if (($this->events[$conn] ?? []) === []) {
+            unset($this->events[$conn], $this->resumed[$conn]);
+
+            return false;
+        }
+        $this->events[$conn][] = [$reason, $code, true];
+
+        return true;
+    }
+
+    /** All that are paused go on. */
+    public function resumeAll(): void
+    {
+        \array_map($this->resume(...), \array_keys($this->events));
+    }
+
+    /** The end of a connection was told. */
+    public function forget(int $conn): void
+    {
+        unset($this->events[$conn], $this->resumed[$conn]);
+    }
+
+    /**
+     * Forgets closed ones of which nothing more can come.
+     *
+     * @param \Closure(int): bool $isGone
+     */
+    public function forgetClosed(\Closure $isGone): void
+    {
+        foreach ($this->events as $conn => $events) {
+            if ($events === null && $isGone($conn)) {
+                unset($this->events[$conn]);
+            }
+        }
+    }
+
+    /**
+     * The next event of those that were resumed: its connection, payload or reason, opcode or code, whether it is the end.
+     *
+     * @return array{int, string, int, bool}|null
+     */
+    public function next(): ?array
+    {
+        foreach ($this->resumed as $conn => $_) {
+            $event = isset($this->events[$conn]) ? \array_shift($this->events[$conn]) : null;
+            if (($this->events[$conn] ?? []) === []) {
+                unset($this->events[$conn], $this->resumed[$conn]);
+            }
+            if ($event !== null) {
+                return [$conn, ...$event];
+            }
+        }
+
+        return null;
+    }
+
+    /** @return array{string, int, bool}|null the close event, if it waits */
+    private function end(int $conn): ?array
+    {
+        $events = $this->events[$conn] ?? [];
+        $last = $events === [] ? null : $events[\count($events) - 1];
+
+        return $last !== null && $last[2] ? $last : null;
+    }
+}
