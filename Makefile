@@ -51,7 +51,7 @@ test: ## install what is missing, then run every test
 lint: build ## formatting, warnings, documentation, headers, exported symbols
 	scripts/lint
 
-.PHONY: test-rust test-c test-php test-bench test-clients test-browser test-relay test-autobahn
+.PHONY: test-rust test-c test-php test-bench test-clients test-browser test-relay test-autobahn test-fuzz
 test-rust: ## unit and property tests of the crate
 	scripts/rust-tests
 test-c: build ## the C API, plainly and under valgrind
@@ -68,6 +68,12 @@ test-relay: build ## the relay of examples/relay, its page in headless Chromium
 	scripts/relay-tests
 test-autobahn: examples ## Autobahn's test suite against both echo examples and our clients
 	scripts/autobahn-tests
+test-fuzz: ## the fuzz targets, half a minute each
+	scripts/fuzz-tests
+
+.PHONY: fuzz
+fuzz: ## the fuzz targets, ten minutes each (FUZZ_SECONDS=600)
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} scripts/fuzz-tests
 
 .PHONY: bench
 bench: ## install what is missing, then print the speed table, in a few minutes

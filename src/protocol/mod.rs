@@ -11,6 +11,8 @@ pub mod decoder;
 pub mod files;
 pub mod forwarded;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod handshake;
 pub mod http;
 pub mod mask;

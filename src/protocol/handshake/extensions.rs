@@ -12,7 +12,7 @@ use crate::protocol::http::tokens::{self, is_token_byte};
 /// extension       = token *( ";" extension-param )
 /// extension-param = token [ "=" ( token / quoted-string ) ]
 /// ```
-pub(super) fn count(value: &[u8]) -> Option<usize> {
+pub(in crate::protocol) fn count(value: &[u8]) -> Option<usize> {
     let mut cursor = Cursor { rest: value };
     let mut count = 0;
     loop {

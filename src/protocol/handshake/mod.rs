@@ -8,7 +8,7 @@
 
 mod admission;
 mod client;
-mod extensions;
+pub(in crate::protocol) mod extensions;
 mod judge;
 mod key;
 pub mod negotiation;
