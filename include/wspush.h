@@ -1201,7 +1201,8 @@ int ws_conn_topics(ws_server *server, ws_conn conn);
  * is pushed to it only while the host has a batch with a message of it; otherwise it gives `WS_ERR_CLOSED`. A host that goes
  * about other things before it calls again says so by `ws_server_done`.
  *
- * 0 means that the time was up. One thread at a time may poll a server; pushing from others meanwhile is fine.
+ * 0 means that the time was up. One thread at a time may poll a server, another one each time if that is convenient;
+ * pushing from others meanwhile is fine. The same thread all the time is a little cheaper.
  *
  * Errors: `WS_ERR_INTERRUPTED` if a signal handler ran on this thread or the process was stopped and continued (call
  * again), `WS_ERR_STOPPED` once the server has stopped and every event was taken, `WS_ERR_STATE` before the start or if

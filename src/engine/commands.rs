@@ -6,7 +6,9 @@
 //!
 //! A host that works on a batch of events pushes one answer after the other. Called for each, the reactor would send
 //! them one by one. So these pushes are quiet: they are taken when the host is done with the batch, the reactor is called
-//! when enough has come together, and while the host is at work somebody looks once a millisecond.
+//! when enough has come together, and while the host is at work the thread that runs the reactor looks once a millisecond.
+//! When that has seen nothing of the host for a while it looks no more, and says so ([`CommandQueue::stop_looking`]); each
+//! quiet push is followed by a look whether it was one of the last ([`CommandQueue::looks`]).
 
 use super::outbox::GATHER_MAX;
 use super::owner::{Done, Failed, Next, Owner};
@@ -18,12 +20,16 @@ use super::worker::{self, QUIET_MAX};
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::http::ResponseHead;
 use crate::protocol::mask;
+use crate::sys::barrier;
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::Bell;
+use crate::sys::lease::{self, Holder, Lessor};
+use crate::sys::ownership::{Found, Standing};
 use crate::sys::ring::{Consumer, Producer, ring};
+use crate::sys::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// What a reactor is asked to do.
@@ -144,12 +150,39 @@ pub enum Call {
     Later,
 }
 
-/// What becomes of a reactor between two looks at its queue. `Running` looks before it turns to anything else.
-const RUNNING: u8 = 0;
-/// It waits for its sockets, and is woken through its descriptor.
-const WAITING: u8 = 1;
-/// No thread runs it, and the one that keeps it is called.
-const VACANT: u8 = 2;
+/// Who has the writing end of the ring.
+#[derive(Default)]
+enum RingEnd {
+    /// There is no ring.
+    #[default]
+    None,
+    /// Nobody.
+    Free(Producer),
+    /// A thread, from which it can be taken.
+    Lent(Lessor<Producer>),
+}
+
+/// In place of the name of a thread: there is no ring.
+const NO_RING: usize = 0;
+/// In place of the name of a thread: the one that had it has ended, or there was none.
+const NO_HOLDER: usize = 1;
+
+/// What has become of the ring.
+pub struct Passed {
+    /// The end that writes, for the thread that wanted it.
+    pub holder: Option<Holder<Producer>>,
+    /// It was another thread's until now.
+    pub was_lent: bool,
+}
+
+/// What was taken from a queue.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    /// How far the ring was written then.
+    pub ring_end: usize,
+    /// There were quiet commands.
+    pub quiet: bool,
+}
 
 /// The queue of one reactor.
 pub struct CommandQueue {
@@ -160,13 +193,16 @@ pub struct CommandQueue {
     waiting: AtomicBool,
     /// Whether there are commands that it was not called for; changed under the lock alone.
     quiet: AtomicBool,
-    /// What the reactor does: one of the three above.
-    reactor: AtomicU8,
+    /// Whether the reactor looks for what was pushed quietly, at least once a millisecond. Its owner alone changes it.
+    looks: AtomicBool,
+    /// Who runs the reactor.
+    standing: Arc<Standing>,
     wake: EventFd,
     bell: Bell,
-    /// The worker's end of its ring, until there is a worker.
-    ring: Mutex<Option<Producer>>,
-    ring_is_free: AtomicBool,
+    /// The worker's end of its ring.
+    ring: Mutex<RingEnd>,
+    /// The thread that has it, or one of the two names that are none.
+    ring_holder: AtomicUsize,
     max_bytes: usize,
 }
 
@@ -181,11 +217,12 @@ impl CommandQueue {
             filled: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
-            reactor: AtomicU8::new(RUNNING),
+            looks: AtomicBool::new(true),
+            standing: Arc::default(),
             wake: EventFd::new()?,
             bell: Bell::default(),
             ring: Mutex::default(),
-            ring_is_free: AtomicBool::new(false),
+            ring_holder: AtomicUsize::new(NO_RING),
             max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
         })
     }
@@ -193,19 +230,49 @@ impl CommandQueue {
     /// Makes the ring of a worker, and returns the reactor's end of it.
     pub fn make_ring(&self) -> Consumer {
         let (producer, consumer) = ring(RING);
-        *self.ring.lock().unwrap_or_else(PoisonError::into_inner) = Some(producer);
-        self.ring_is_free.store(true, Ordering::Release);
+        *self.ring() = RingEnd::Free(producer);
+        self.ring_holder.store(NO_HOLDER, Ordering::Relaxed);
         consumer
     }
 
-    /// Offers the ring to the calling thread, which begins to work on batches, if no other has it.
+    /// Gives the ring to the calling thread, which begins to poll and is called `thread`, if it has not got it: takes it from
+    /// the one before, which pushes as any thread does from then on, and lends it if this one `wants` it. `None` if all
+    /// is as it was.
     #[inline]
-    pub fn give_ring(&self, take: impl FnOnce(&mut Option<Producer>)) {
-        if self.ring_is_free.load(Ordering::Acquire) {
-            let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-            take(&mut ring);
-            self.ring_is_free.store(ring.is_some(), Ordering::Release);
+    pub fn pass_ring(&self, thread: usize, wants: impl FnOnce() -> bool) -> Option<Passed> {
+        let holder = self.ring_holder.load(Ordering::Relaxed);
+        (holder != thread && holder != NO_RING).then(|| self.pass_ring_to(thread, wants()))
+    }
+
+    #[cold]
+    fn pass_ring_to(&self, thread: usize, wants: bool) -> Passed {
+        let mut ring = self.ring();
+        let (producer, was_lent) = match std::mem::take(&mut *ring) {
+            RingEnd::None => (None, false),
+            RingEnd::Free(producer) => (Some(producer), false),
+            RingEnd::Lent(lessor) => (lessor.take(), true),
+        };
+        let mut holder = None;
+        if let Some(producer) = producer {
+            *ring = if wants {
+                let (new, lessor) = lease::lend(producer);
+                holder = Some(new);
+                RingEnd::Lent(lessor)
+            } else {
+                RingEnd::Free(producer)
+            };
         }
+        self.ring_holder.store(if holder.is_some() { thread } else { NO_HOLDER }, Ordering::Relaxed);
+        Passed { holder, was_lent }
+    }
+
+    /// Says that the thread that had the ring is about to end, or wants no more of it: another may have its name.
+    pub fn leave_ring(&self, thread: usize) {
+        let _ = self.ring_holder.compare_exchange(thread, NO_HOLDER, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    fn ring(&self) -> MutexGuard<'_, RingEnd> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether its worker may push past the queue: not while there is something in it, which it would overtake.
@@ -326,47 +393,78 @@ impl CommandQueue {
     /// Takes all commands, leaving `empty` in their place, if the reactor is called or if there are quiet ones and they
     /// are wanted. Returns how far the ring of the worker was written then, as `ring_end` tells: what is before that is
     /// to go before the commands, as all that their authors could know of is, and what is behind it after them.
-    pub fn take(&self, empty: &mut Commands, with_quiet: bool, ring_end: impl FnOnce() -> usize) -> Option<usize> {
+    pub fn take(&self, empty: &mut Commands, with_quiet: bool, ring_end: impl FnOnce() -> usize) -> Option<Taken> {
         let wanted = self.is_waiting() || with_quiet && self.quiet.load(Ordering::Acquire);
         if !wanted {
             return None;
         }
         let mut commands = self.lock();
         // While the queue is filled its worker writes nothing into the ring that it has pushed after a command of its own.
-        let end = ring_end();
+        let ring_end = ring_end();
+        let quiet = self.quiet.load(Ordering::Relaxed);
         self.waiting.store(false, Ordering::Release);
         self.quiet.store(false, Ordering::Release);
         self.filled.store(false, Ordering::Release);
         std::mem::swap(&mut *commands, empty);
-        Some(end)
+        Some(Taken { ring_end, quiet })
     }
 
-    /// Says that the reactor is about to wait for its sockets. `false` if it is called, so that it must not.
+    // ---- who runs the reactor --------------------------------------------------------------------------------------
+
+    /// Who runs the reactor.
+    #[must_use]
+    pub const fn standing(&self) -> &Arc<Standing> {
+        &self.standing
+    }
+
+    /// Says that the reactor is about to wait for its sockets. `false` if it must not, for it is called, or wanted by
+    /// another thread.
     #[must_use]
     pub fn begin_wait(&self) -> bool {
-        self.reactor.store(WAITING, Ordering::SeqCst);
-        if self.waiting.load(Ordering::SeqCst) {
+        let may_wait = self.standing.begin_sleep() && !self.waiting.load(Ordering::SeqCst);
+        if !may_wait {
             self.begin_run();
-            return false;
         }
-        true
+        may_wait
     }
 
     /// Says that the reactor runs.
     pub fn begin_run(&self) {
-        self.reactor.store(RUNNING, Ordering::Relaxed);
+        self.standing.end_sleep();
     }
 
-    /// Says that no thread runs the reactor any more. `false` if it is called, so that one must.
+    /// Whether the reactor, which nobody runs any more, is called, so that somebody must.
     #[must_use]
-    pub fn begin_vacancy(&self) -> bool {
-        self.reactor.store(VACANT, Ordering::SeqCst);
-        !self.waiting.load(Ordering::SeqCst)
+    pub fn is_called(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Whether the reactor will look within a millisecond for what was pushed quietly before this call; if not, it is to be
+    /// called.
+    #[inline]
+    #[must_use]
+    pub fn looks(&self) -> bool {
+        barrier::light();
+        self.looks.load(Ordering::Relaxed)
+    }
+
+    /// Says that nobody will look any more for what is pushed quietly. What was pushed before, without knowing, is to be looked
+    /// for once more behind this.
+    pub fn stop_looking(&self) {
+        self.looks.store(false, Ordering::Relaxed);
+        barrier::heavy();
+    }
+
+    /// Says that the reactor looks once a millisecond from now on.
+    pub fn look_again(&self) {
+        if !self.looks.load(Ordering::Relaxed) {
+            self.looks.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Has the reactor take a turn, though there may be no command for it, unless no thread runs it.
     pub fn nudge(&self) {
-        if self.reactor.load(Ordering::SeqCst) != VACANT {
+        if self.standing.is_owned() {
             self.announce(self.lock(), Call::Now);
         }
     }
@@ -381,13 +479,15 @@ impl CommandQueue {
 
     /// Wakes the reactor if it waits, and calls for a thread to run it if there is none.
     fn wake(&self) {
-        if self.reactor.load(Ordering::SeqCst) == RUNNING {
-            return;
-        }
-        match self.reactor.swap(RUNNING, Ordering::SeqCst) {
-            WAITING => self.wake.signal(),
-            VACANT => self.bell.ring(),
-            _ => {}
+        self.wake_found(self.standing.find());
+    }
+
+    /// The same with what was found.
+    pub fn wake_found(&self, found: Found) {
+        match found {
+            Found::Nobody => self.bell.ring(),
+            Found::Asleep => self.wake.signal(),
+            Found::Awake => {}
         }
     }
 

@@ -46,14 +46,16 @@ pub struct EventQueue {
 
 /// The reactors of a queue, as its host needs them.
 pub trait Reactors {
-    /// The host comes to wait for events.
-    fn enter(&self);
+    /// The host comes to wait for events; on another thread than the last time, if that is `changed`. Whether that one may have
+    /// pushed something that nobody was called for.
+    fn enter(&self, changed: bool) -> bool;
     /// The host has what it came for, and is off to its own work.
     fn leave(&self);
     /// Runs the reactor on the calling thread, if it is free, until there is something in the queue or until `deadline`.
-    fn serve(&self, deadline: Option<Instant>) -> Served;
-    /// Asks whoever runs it to leave the reactor to the calling thread, which is about to wait.
-    fn ask_to_serve(&self);
+    /// If it is not and the calling thread `asks`, whoever runs it is to leave it, and announces the queue then.
+    fn serve(&self, deadline: Option<Instant>, asks: bool) -> Served;
+    /// Takes back what was asked.
+    fn give_way(&self);
     /// Has whoever runs them take the pushes that they were not called for: there will be no more of them soon.
     fn take_pushes(&self);
     /// Has whoever runs them take a turn: the queue is no longer full, or a connection waits for the host to be done.
@@ -169,16 +171,16 @@ impl EventQueue {
         read: impl FnOnce(&Batch) -> T,
     ) -> Result<Option<T>> {
         let mut taken = self.right_to_poll()?;
-        let _visit = Visit::begin(reactors);
-        let mut leaving = false;
+        let before = self.worker();
+        self.worker.store(0, Ordering::Relaxed);
+        let mut visit = Visit::begin(reactors, before != 0 && before != this_thread());
         if let Some(mut batch) = taken.take() {
-            self.worker.store(0, Ordering::Relaxed);
             batch.tell_done();
-            leaving = self.leaving.load(Ordering::SeqCst) > 0;
+            visit.go_on |= self.leaving.load(Ordering::SeqCst) > 0;
             batch.clear();
             self.keep(batch);
         }
-        let Some(batch) = self.wait_for_batch(limit, reactors, leaving)? else { return Ok(None) };
+        let Some(batch) = self.wait_for_batch(limit, &mut visit)? else { return Ok(None) };
         let bytes = batch.bytes() as u64;
         batch.tell_taken();
         // Between this and the look at `leaving` nothing passes: a reactor that adds to that looks here behind it.
@@ -219,19 +221,19 @@ impl EventQueue {
         }
     }
 
-    fn wait_for_batch(
+    fn wait_for_batch<R: Reactors>(
         &self,
         limit: Option<Duration>,
-        reactors: &impl Reactors,
-        leaving: bool,
+        visit: &mut Visit<'_, R>,
     ) -> Result<Option<Box<Batch>>> {
+        let reactors = visit.reactors;
         let deadline = match limit {
             Some(Duration::ZERO) | None => limit.map(|_| Instant::now()),
             Some(limit) => Instant::now().checked_add(limit),
         };
-        match reactors.serve(deadline) {
+        match reactors.serve(deadline, false) {
             Served::Here => {}
-            Served::Elsewhere if leaving => reactors.go_on(),
+            Served::Elsewhere if visit.go_on => reactors.go_on(),
             Served::Elsewhere => reactors.take_pushes(),
             Served::Interrupted => return Err(interrupted()),
         }
@@ -257,9 +259,9 @@ impl EventQueue {
             if left == Some(Duration::ZERO) {
                 return Ok(None);
             }
-            reactors.ask_to_serve();
-            let served = reactors.serve(deadline);
+            let served = reactors.serve(deadline, true);
             let waits = served == Served::Elsewhere;
+            visit.asks = waits;
             if served == Served::Interrupted || waits && self.changes.wait(heard, left) == Waited::Interrupted {
                 return Err(interrupted());
             }
@@ -305,18 +307,26 @@ impl EventQueue {
 }
 
 /// The time of the host in a poll.
-struct Visit<'a, R: Reactors>(&'a R);
+struct Visit<'a, R: Reactors> {
+    reactors: &'a R,
+    /// Whoever runs the reactor is to take a turn: there is something that it was not called for.
+    go_on: bool,
+    /// The host has asked for the reactor.
+    asks: bool,
+}
 
 impl<'a, R: Reactors> Visit<'a, R> {
-    fn begin(reactors: &'a R) -> Self {
-        reactors.enter();
-        Self(reactors)
+    fn begin(reactors: &'a R, changed: bool) -> Self {
+        Self { reactors, go_on: reactors.enter(changed), asks: false }
     }
 }
 
 impl<R: Reactors> Drop for Visit<'_, R> {
     fn drop(&mut self) {
-        self.0.leave();
+        if self.asks {
+            self.reactors.give_way();
+        }
+        self.reactors.leave();
     }
 }
 

@@ -191,7 +191,7 @@ impl Link {
         let call = self.when_to_call();
         if call == Call::Later && self.commands.may_be_passed() {
             if let Some(waiting) = worker::push(&self.commands, to, opcode, payload) {
-                if waiting.is_much() {
+                if waiting.is_much() || !self.commands.looks() {
                     self.commands.call_once();
                 }
                 return Ok(());
@@ -202,6 +202,7 @@ impl Link {
             self.owe_drain(to);
             return Err(self.not_taken(refused));
         }
+        self.look_behind(call);
         self.divert();
         Ok(())
     }
@@ -312,6 +313,7 @@ impl Link {
         let is_message = matches!(command, Command::Broadcast(_) | Command::Publish { .. });
         let call = if is_message { self.when_to_call() } else { Call::Now };
         self.commands.push(command, call).map_err(|refused| self.not_taken(refused))?;
+        self.look_behind(call);
         self.divert();
         Ok(())
     }
@@ -323,6 +325,16 @@ impl Link {
         match &self.events {
             Some(events) if self.options.reactors == 1 && events.is_worker() => Call::Later,
             _ => Call::Now,
+        }
+    }
+
+    /// Looks behind a push that has not called the reactor whether that looks by itself, and whether this thread is still the
+    /// one that may push so: both may have changed since [`Link::when_to_call`].
+    #[inline]
+    fn look_behind(&self, call: Call) {
+        let is_seen = || self.commands.looks() && self.when_to_call() == Call::Later;
+        if call == Call::Later && !is_seen() {
+            self.commands.call_once();
         }
     }
 
@@ -390,7 +402,9 @@ impl Link {
     /// Sees to it that a drain follows a push that was refused: the reactor, which sends, does not know of it.
     fn owe_drain(&self, to: ConnId) {
         if let Some(to) = self.registry.note_refused(to) {
-            let _ = self.commands.push(Command::OweDrain(to), self.when_to_call());
+            let call = self.when_to_call();
+            let _ = self.commands.push(Command::OweDrain(to), call);
+            self.look_behind(call);
         }
     }
 }

@@ -26,6 +26,7 @@ pub use self::adopting::Newcomer;
 pub use self::files::Rest;
 use self::logging::named;
 pub use self::proxies::Introduction;
+use super::batch::BatchNumber;
 use super::commands::Commands;
 use super::connection::{Connection, Sender, State};
 use super::delivery::Delivery;
@@ -56,8 +57,11 @@ use std::time::Duration;
 /// Descriptors that one wait reports.
 const EVENTS: usize = 512;
 
-/// How long to sleep at most while the host is at work, in milliseconds.
+/// How long to sleep at most while the host is at work and pushes quietly, in milliseconds.
 const LOOK_MS: i32 = 1;
+
+/// For how long to look for what the host pushes quietly when nothing comes of it, in milliseconds. After that it has to call.
+const PATIENCE_MS: u64 = 2;
 
 const WAKE: u64 = u64::MAX;
 const LISTENER: u64 = 1 << 63;
@@ -87,6 +91,11 @@ pub struct Reactor {
     before: Tick,
     /// When it last looked for quiet commands.
     looked_ms: u64,
+    /// When something last came of the host at work, or it was given something to do; and the batch that it was given last.
+    host_ms: u64,
+    host_has: BatchNumber,
+    /// It looks for what the host pushes quietly.
+    looks: bool,
     /// When reading last began again after the host had been behind.
     awake: Tick,
     host_behind: bool,
@@ -177,6 +186,9 @@ impl Reactor {
             now_ms: 0,
             before: now,
             looked_ms: 0,
+            host_ms: 0,
+            host_has: 0,
+            looks: true,
             awake: now,
             host_behind: false,
             behind_since_ms: 0,
@@ -215,6 +227,7 @@ impl Reactor {
     /// # Errors
     /// `Interrupted` if the wait was ended by a signal handler. The turn was taken all the same.
     pub fn turn(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        self.look_for_host();
         let waited = self.wait(limit);
         self.go_on_reading();
         for index in 0..self.ready.len() {
@@ -228,6 +241,38 @@ impl Reactor {
         self.tell_drained();
         self.delivery.flush(&mut self.pool);
         waited
+    }
+
+    /// Says that the turns to come are taken beside the host, which is at work, and sends what that has pushed.
+    pub fn begin_keeping(&mut self) {
+        self.now_ms = clock::now_ms();
+        self.note_host();
+        self.send_pushed(true);
+    }
+
+    /// Notes that something came of the host, so that more may follow.
+    fn note_host(&mut self) {
+        self.host_ms = self.now_ms;
+        self.looks = true;
+        self.link.commands.look_again();
+    }
+
+    /// Ends the looking for what the host pushes quietly when nothing has come of it for a while, so that a host which sits elsewhere
+    /// with its batch costs nothing.
+    fn look_for_host(&mut self) {
+        if self.for_host || self.ring.is_none() || !self.delivery.awaits_host() {
+            return;
+        }
+        let given = self.delivery.mark();
+        if given != self.host_has {
+            self.host_has = given;
+            self.note_host();
+        } else if self.looks && self.now_ms.saturating_sub(self.host_ms) >= PATIENCE_MS {
+            self.looks = false;
+            self.link.commands.stop_looking();
+            // What it has pushed without knowing.
+            self.send_pushed(true);
+        }
     }
 
     /// Says whether the turns to come are taken by a host that waits for events, and not beside it.
@@ -256,7 +301,7 @@ impl Reactor {
         if let Some(limit) = limit {
             timeout = shorter(timeout, i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
         }
-        if timeout != 0 && self.delivery.awaits_host() {
+        if timeout != 0 && self.looks && self.ring.is_some() && self.delivery.awaits_host() {
             timeout = shorter(timeout, LOOK_MS);
         }
         if timeout != 0 && !self.link.commands.begin_wait() {

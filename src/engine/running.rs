@@ -11,7 +11,7 @@ use super::turn::Host;
 use super::worker;
 use crate::error::{Error, Result, Status};
 use crate::protocol::frame::Opcode;
-use crate::sys::{clock, process};
+use crate::sys::{barrier, clock, process};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -56,6 +56,7 @@ impl Running {
     /// When the system does not allow another thread. Nothing runs then.
     pub fn start(crew: Crew) -> Result<Self> {
         let Crew { name, reactors, events, host } = crew;
+        barrier::prepare();
         let count = reactors.len();
         let mut links = Vec::new();
         let mut seats = Vec::new();
@@ -217,25 +218,29 @@ impl Running {
 }
 
 impl Reactors for Running {
-    fn enter(&self) {
-        self.seats.iter().for_each(|seat| seat.enter());
+    fn enter(&self, changed: bool) -> bool {
+        // Where there are several reactors, every push calls the one that it is for.
+        let changed = changed && self.seats.len() == 1;
+        let mut pushed = false;
+        self.seats.iter().for_each(|seat| pushed |= seat.enter(changed));
+        pushed
     }
 
     fn leave(&self) {
         self.seats.iter().for_each(|seat| seat.leave());
     }
 
-    fn serve(&self, deadline: Option<Instant>) -> Served {
+    fn serve(&self, deadline: Option<Instant>, asks: bool) -> Served {
         let ([seat], Some(events)) = (&self.seats[..], &self.events) else { return Served::Elsewhere };
-        match seat.serve(events, deadline) {
+        match seat.serve(events, deadline, asks) {
             Ok(true) => Served::Here,
             Ok(false) => Served::Elsewhere,
             Err(_) => Served::Interrupted,
         }
     }
 
-    fn ask_to_serve(&self) {
-        self.seats.iter().for_each(|seat| seat.ask());
+    fn give_way(&self) {
+        self.seats.iter().for_each(|seat| seat.give_way());
     }
 
     fn take_pushes(&self) {

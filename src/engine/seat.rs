@@ -8,7 +8,11 @@
 //! looks once a millisecond while the host comes and goes. If the host has been away for a whole one, or somebody calls,
 //! the keeper sits down and serves, and the two threads work side by side: what arrives gathers in the queue of events,
 //! and the host takes it from there. Once the host has emptied the queue and wants to wait, it asks for the seat. While
-//! the host does nothing but wait, the keeper sleeps.
+//! the host does nothing but wait, the keeper sleeps. While it does nothing at all, too: see
+//! [`CommandQueue::stop_looking`](super::commands::CommandQueue::stop_looking).
+//!
+//! Who leaves the seat says so to whoever has asked for it (see [`ownership`](crate::sys::ownership)). The threads that poll may
+//! change: the one that comes sees to it that the pushes of the one before are not forgotten.
 //!
 //! The keeper alone has the seat where callbacks run on its thread, where there are several reactors, where the host waits
 //! elsewhere, for the descriptor of the queue, or in a callback of another server, and from a stop on.
@@ -21,10 +25,12 @@ use super::turn::{self, Host};
 use super::worker;
 use crate::error::Result;
 use crate::protocol::frame::Opcode;
+use crate::sys::barrier;
 use crate::sys::futex::Waited;
+use crate::sys::ownership::{Found, Owned, Ownership};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// How often the keeper looks while the host comes and goes.
@@ -33,14 +39,12 @@ const LOOK: Duration = Duration::from_millis(1);
 /// The seat of one reactor.
 pub struct Seat {
     /// `None` when the reactor has stopped.
-    reactor: Mutex<Option<Reactor>>,
+    reactor: Ownership<Option<Reactor>>,
     link: Arc<Link>,
     /// What the host goes by.
     host: Host,
     /// Counts each coming and each going of the host: odd while it is in a poll.
     visits: AtomicU32,
-    /// The host is in a poll and asks for the seat.
-    wanted: AtomicBool,
     /// The seat is the keeper's alone.
     kept: AtomicBool,
     /// The keeper sleeps until it is called.
@@ -53,10 +57,9 @@ impl Seat {
     pub fn new(link: &Arc<Link>, reactor: Reactor, shared: bool, host: Host) -> Self {
         Self {
             host,
-            reactor: Mutex::new(Some(reactor)),
+            reactor: Ownership::new(Arc::clone(link.commands.standing()), Some(reactor)),
             link: Arc::clone(link),
             visits: AtomicU32::new(0),
-            wanted: AtomicBool::new(false),
             kept: AtomicBool::new(!shared),
             asleep: AtomicBool::new(false),
         }
@@ -67,12 +70,30 @@ impl Seat {
     /// What the keeper does: serves whenever the host does not, until the reactor has stopped.
     pub fn keep(&self) {
         self.link.begin_thread(self.host);
+        let (standing, bell) = (self.link.commands.standing(), self.link.commands.bell());
         loop {
-            let mut place = self.reactor.lock().unwrap_or_else(PoisonError::into_inner);
+            let heard = bell.heard();
+            let mut place = match self.reactor.own_or_want() {
+                Ok(place) => place,
+                Err(found) => {
+                    // The host has come back meanwhile, or does not know yet that it has nothing more to do here. It rings when it
+                    // leaves.
+                    self.link.commands.wake_found(found);
+                    let is_kept = self.kept.load(Ordering::SeqCst);
+                    bell.wait(heard, (!is_kept).then_some(LOOK));
+                    self.stand_by();
+                    continue;
+                }
+            };
             let Some(reactor) = place.as_mut() else { return };
-            self.link.commands.begin_run();
-            reactor.send_pushed(true);
-            while !reactor.is_done() && (reactor.is_stopping() || !self.is_wanted()) {
+            reactor.begin_keeping();
+            while !reactor.is_done() {
+                if standing.is_wanted() {
+                    if !reactor.is_stopping() && !self.kept.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    standing.forget_wanted();
+                }
                 // The keeper receives no signals.
                 let _ = reactor.turn(None);
             }
@@ -82,15 +103,8 @@ impl Seat {
                 return;
             }
             self.vacate(place);
-            if let Some(events) = &self.link.events {
-                events.announce();
-            }
             self.stand_by();
         }
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.wanted.load(Ordering::SeqCst) && !self.kept.load(Ordering::SeqCst)
     }
 
     /// Waits until the seat needs the keeper.
@@ -99,7 +113,7 @@ impl Seat {
         loop {
             let heard = bell.heard();
             let visits = self.visits.load(Ordering::SeqCst);
-            if self.kept.load(Ordering::SeqCst) || is_away(visits) && self.link.commands.is_waiting() {
+            if self.kept.load(Ordering::SeqCst) || is_away(visits) && self.link.commands.is_called() {
                 return;
             }
             let waited = bell.wait(heard, Some(LOOK));
@@ -119,42 +133,43 @@ impl Seat {
         }
     }
 
-    /// Leaves the seat free.
-    fn vacate(&self, place: MutexGuard<'_, Option<Reactor>>) {
-        // Said while nobody else can sit down and say otherwise.
-        let free = self.link.commands.begin_vacancy();
-        drop(place);
-        if !free {
+    /// Leaves the seat free, and tells whoever waits for that.
+    fn vacate(&self, place: Owned<'_, Option<Reactor>>) {
+        // Nobody but the keeper, which sits down when the host has been away for long enough, looks for what is pushed quietly.
+        self.link.commands.look_again();
+        let is_wanted = place.give_up();
+        if is_wanted {
+            if let Some(events) = &self.link.events {
+                events.announce();
+            }
+        }
+        if is_wanted || self.link.commands.is_called() {
             self.link.commands.bell().ring();
         }
     }
 
     // ---- the host --------------------------------------------------------------------------------------------------
 
-    /// The host comes to wait for events. In a callback of another server it cannot serve meanwhile: its thread runs that
-    /// one's reactor, and is in the middle of a turn.
-    pub fn enter(&self) {
+    /// The host comes to wait for events. `changed`: another of its threads did so the last time, and may be in the middle of a
+    /// push. In a callback of another server it cannot serve meanwhile: its thread runs that one's reactor, and is in the middle
+    /// of a turn. Whether what the thread before has pushed is to be looked for.
+    pub fn enter(&self, changed: bool) -> bool {
         if turn::is_in_use() {
             self.keep_alone();
         }
-        self.link.commands.give_ring(|ring| worker::own(self.host, &self.link, ring));
+        let taken = worker::own(self.host, &self.link);
+        if changed && !taken {
+            barrier::heavy();
+        }
         self.visits.fetch_add(1, Ordering::SeqCst);
+        changed || taken
     }
 
     /// The host is off to its own work.
     pub fn leave(&self) {
-        self.wanted.store(false, Ordering::SeqCst);
         self.visits.fetch_add(1, Ordering::SeqCst);
-        if self.asleep.load(Ordering::SeqCst) || self.link.commands.is_waiting() {
+        if self.asleep.load(Ordering::SeqCst) || self.link.commands.is_called() {
             self.link.commands.bell().ring();
-        }
-    }
-
-    /// Asks the keeper for the seat. If it was taken up to now, the queue of events is announced once it is free.
-    pub fn ask(&self) {
-        if !self.kept.load(Ordering::SeqCst) {
-            self.wanted.store(true, Ordering::SeqCst);
-            self.link.commands.nudge();
         }
     }
 
@@ -165,32 +180,49 @@ impl Seat {
     }
 
     /// Serves on the thread of the host, if the seat is free, until there is something in `events` or until `deadline`.
-    /// Whether it was free.
+    /// Whether it was free. If it was not and the host `asks` for it, the queue of events is announced once it is.
     ///
     /// # Errors
     /// `Interrupted` after a signal handler ran.
-    pub fn serve(&self, events: &EventQueue, deadline: Option<Instant>) -> io::Result<bool> {
-        self.sit(|reactor| serve(reactor, events, deadline)).map_or(Ok(false), |served| served.map(|()| true))
+    pub fn serve(&self, events: &EventQueue, deadline: Option<Instant>, asks: bool) -> io::Result<bool> {
+        let is_called_off = || {
+            let standing = self.link.commands.standing();
+            // The keeper wants it, which may have had another reason than this, by now gone.
+            standing.is_wanted()
+                && (self.kept.load(Ordering::SeqCst) || {
+                    standing.forget_wanted();
+                    false
+                })
+        };
+        let served = self.sit(asks, |reactor| serve(reactor, events, deadline, is_called_off));
+        served.map_or(Ok(false), |served| served.map(|()| true))
+    }
+
+    /// Asks for the seat no longer.
+    pub fn give_way(&self) {
+        self.link.commands.standing().forget_wanted();
     }
 
     /// Sends a large message of a host at work at once, if the seat is free. `None` if it is not.
     pub fn send(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Result<()>> {
-        let result = self.sit(|reactor| reactor.send_directly(to, opcode, payload))?;
+        let result = self.sit(false, |reactor| reactor.send_directly(to, opcode, payload))?;
         Some(result.or_else(|standing| self.link.not_sent(to, standing)))
     }
 
     /// Does something with the reactor, if the seat is free.
-    fn sit<T>(&self, action: impl FnOnce(&mut Reactor) -> T) -> Option<T> {
+    fn sit<T>(&self, asks: bool, action: impl FnOnce(&mut Reactor) -> T) -> Option<T> {
         if self.kept.load(Ordering::SeqCst) {
             return None;
         }
-        let mut place = match self.reactor.try_lock() {
+        let owned = if asks { self.reactor.own_or_want() } else { self.reactor.try_own().ok_or(Found::Awake) };
+        let mut place = match owned {
             Ok(place) => place,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
+            Err(found) => {
+                self.link.commands.wake_found(found);
+                return None;
+            }
         };
         let reactor = place.as_mut()?;
-        self.link.commands.begin_run();
         let result = action(reactor);
         if reactor.is_stopping() {
             self.keep_alone();
@@ -200,11 +232,16 @@ impl Seat {
     }
 }
 
-fn serve(reactor: &mut Reactor, events: &EventQueue, deadline: Option<Instant>) -> io::Result<()> {
+fn serve(
+    reactor: &mut Reactor,
+    events: &EventQueue,
+    deadline: Option<Instant>,
+    is_called_off: impl Fn() -> bool,
+) -> io::Result<()> {
     reactor.send_pushed(true);
     reactor.serve_host(true);
     let mut result = Ok(());
-    while result.is_ok() && !events.has_news() && !reactor.is_stopping() {
+    while result.is_ok() && !events.has_news() && !reactor.is_stopping() && !is_called_off() {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         result = reactor.turn(left);
         if left == Some(Duration::ZERO) {

@@ -4,10 +4,9 @@
 //! is done with the batch, when enough has come together, or when somebody looks. Only what does not fit in there takes
 //! the queue that other threads use.
 //!
-//! The writing end of the ring lives with the thread, which has it from its first poll on and keeps it until it parts with
-//! the server or finds it gone: to poll one server from changing threads works, but all of them but the first then use
-//! the queue; and what a thread is pushing in the very moment in which another begins to poll may stay there until that one
-//! is done or something happens.
+//! The thread that polls has the writing end of the ring. Another one that begins to poll takes it from there (see
+//! [`lease`](crate::sys::lease)), so that the one before pushes as any thread does, however far it was with a push. A thread has
+//! one ring at a time: who polls several servers uses their queues, for all but the first.
 //!
 //! With the ring, the thread has all that a push needs to know at hand, so that [`push_of`] is one look at what is the
 //! thread's own.
@@ -21,6 +20,7 @@ use super::turn::{DIRECT_MIN, Host};
 use crate::protocol::decoder::Kind;
 use crate::protocol::frame::{self, Header, Opcode};
 use crate::protocol::{Role, utf8};
+use crate::sys::lease::Holder;
 use crate::sys::process;
 use crate::sys::ring::Producer;
 use std::cell::RefCell;
@@ -44,7 +44,7 @@ struct Own {
     /// How often the process had forked: a child has no reactor, though it has this memory.
     forks: u32,
     link: Arc<Link>,
-    producer: Producer,
+    producer: Holder<Producer>,
     waiting: Waiting,
     /// Where a client masks what it writes into the ring.
     masked: Vec<u8>,
@@ -59,18 +59,28 @@ pub struct Waiting {
     pub bytes: usize,
 }
 
-/// Has this thread own the ring to the reactor of `link`, if it has no other that is in use.
-pub fn own(host: Host, link: &Arc<Link>, producer: &mut Option<Producer>) {
-    let forks = process::fork_generation();
-    let _ = OWN.try_with(|own| {
-        let mut own = own.borrow_mut();
-        if own.as_ref().is_none_or(|own| own.producer.is_abandoned() || own.forks != forks) {
-            let (thread, link) = (this_thread(), Arc::clone(link));
-            let with =
-                |producer| Own { host, thread, forks, link, producer, waiting: Waiting::default(), masked: Vec::new() };
-            *own = producer.take().map(with);
-        }
-    });
+/// Has this thread own the ring to the reactor of `link`, if it has no other that is in use. Whether another thread had it.
+pub fn own(host: Host, link: &Arc<Link>) -> bool {
+    let (thread, forks) = (this_thread(), process::fork_generation());
+    let is_free = || {
+        let is_free = |own: &RefCell<Option<Own>>| own.borrow_mut().as_mut().is_none_or(|own| own.is_over(forks));
+        OWN.try_with(is_free).unwrap_or(false)
+    };
+    let Some(passed) = link.commands.pass_ring(thread, is_free) else { return false };
+    if let Some(producer) = passed.holder {
+        let own = Own {
+            host,
+            thread,
+            forks,
+            link: Arc::clone(link),
+            producer,
+            waiting: Waiting::default(),
+            masked: Vec::new(),
+        };
+        let before = OWN.try_with(|place| place.replace(Some(own)));
+        drop(before);
+    }
+    passed.was_lent
 }
 
 /// Has this thread let go of the ring beside `queue`, if it owns that.
@@ -88,7 +98,8 @@ pub fn push_of(host: NonZeroUsize, to: ConnId, kind: Kind, payload: &[u8]) -> bo
         let mut own = own.borrow_mut();
         let own = own.as_mut().filter(|own| own.host == Some(host))?;
         let waiting = own.push_message(to, kind, payload)?;
-        Some(waiting.is_much().then(|| Arc::clone(&own.link)))
+        let calls = waiting.is_much() || !own.link.commands.looks();
+        Some(calls.then(|| Arc::clone(&own.link)))
     });
     let pushed = pushed.ok().flatten();
     if let Some(Some(link)) = &pushed {
@@ -106,7 +117,7 @@ pub fn push(queue: &CommandQueue, to: ConnId, opcode: Opcode, payload: &[u8]) ->
 
 /// Whether this thread has written anything into the ring that was not taken.
 pub fn has_pushed(queue: &CommandQueue) -> bool {
-    with(queue, |own| !own.producer.is_empty()).unwrap_or(false)
+    with(queue, |own| own.producer.with(|producer| !producer.is_empty())).flatten().unwrap_or(false)
 }
 
 /// The receiver and the frame of a record.
@@ -123,6 +134,11 @@ fn with<T>(queue: &CommandQueue, action: impl FnOnce(&mut Own) -> T) -> Option<T
 }
 
 impl Own {
+    /// Whether the ring is no longer of use: nobody reads it, or another thread has it.
+    fn is_over(&mut self, forks: u32) -> bool {
+        self.forks != forks || self.producer.with(|producer| producer.is_abandoned()).unwrap_or(true)
+    }
+
     fn is_beside(&self, queue: &CommandQueue) -> bool {
         std::ptr::eq(&self.link.commands, queue)
     }
@@ -147,27 +163,41 @@ impl Own {
 
     #[inline]
     fn write(&mut self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Waiting> {
-        let Waiting { messages, bytes } = if self.producer.is_empty() { Waiting::default() } else { self.waiting };
-        self.waiting = Waiting { messages: messages + 1, bytes: bytes + payload.len() };
-        if self.link.role == Role::Client {
-            return self.write_masked(to, opcode, payload);
-        }
-        let mut buffer = [0; frame::MAX_HEADER];
-        let length = Header { fin: true, opcode, mask: None, length: payload.len() as u64 }.write(&mut buffer);
-        self.producer.push([&to.to_ne_bytes(), &buffer[..length], payload]).then_some(self.waiting)
+        let link = &*self.link;
+        let mut header = [0; frame::MAX_HEADER];
+        let (head, body) = if link.role == Role::Client {
+            if payload.len() > GATHER_MAX {
+                // It is masked once, into a buffer of its own, which the queue passes on.
+                return None;
+            }
+            (mask_into(&mut self.masked, link, opcode, payload), &[][..])
+        } else {
+            let length = Header { fin: true, opcode, mask: None, length: payload.len() as u64 }.write(&mut header);
+            (&header[..length], payload)
+        };
+        let waiting = &mut self.waiting;
+        self.producer.with(|producer| {
+            let Waiting { messages, bytes } = if producer.is_empty() { Waiting::default() } else { *waiting };
+            *waiting = Waiting { messages: messages + 1, bytes: bytes + payload.len() };
+            producer.push([&to.to_ne_bytes(), head, body]).then_some(*waiting)
+        })?
     }
+}
 
-    /// The same for a client, whose payload is masked before it goes into the ring.
-    #[inline(never)]
-    fn write_masked(&mut self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Waiting> {
-        if payload.len() > GATHER_MAX {
-            // It is masked once, into a buffer of its own, which the queue passes on.
-            return None;
+impl Drop for Own {
+    fn drop(&mut self) {
+        if self.forks == process::fork_generation() {
+            self.link.commands.leave_ring(self.thread);
         }
-        self.masked.clear();
-        frame::write(&mut self.masked, opcode, true, self.link.mask(), payload);
-        self.producer.push([&to.to_ne_bytes(), &self.masked, &[]]).then_some(self.waiting)
     }
+}
+
+/// The frame of a client, which is masked before it goes into the ring.
+#[inline(never)]
+fn mask_into<'a>(masked: &'a mut Vec<u8>, link: &Link, opcode: Opcode, payload: &[u8]) -> &'a [u8] {
+    masked.clear();
+    frame::write(masked, opcode, true, link.mask(), payload);
+    masked
 }
 
 impl Waiting {

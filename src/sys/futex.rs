@@ -3,7 +3,8 @@
 //! A scripting language runs its signal handlers between its own steps; a wait that swallowed `EINTR` would keep
 //! Ctrl-C waiting with it.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use super::sync::{AtomicBool, AtomicU32};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How a wait ended.
@@ -23,6 +24,8 @@ pub enum Waited {
 pub struct Bell {
     rings: AtomicU32,
     sleeping: AtomicBool,
+    #[cfg(loom)]
+    kernel: model::Kernel,
 }
 
 impl Bell {
@@ -35,7 +38,10 @@ impl Bell {
     /// Sleeps until it has rung since `heard`, for at most `limit`.
     pub fn wait(&self, heard: u32, limit: Option<Duration>) -> Waited {
         self.sleeping.store(true, Ordering::SeqCst);
+        #[cfg(not(loom))]
         let waited = wait(&self.rings, heard, limit);
+        #[cfg(loom)]
+        let waited = self.kernel.wait(&self.rings, heard, limit);
         self.sleeping.store(false, Ordering::Relaxed);
         waited
     }
@@ -44,16 +50,54 @@ impl Bell {
     pub fn ring(&self) {
         self.rings.fetch_add(1, Ordering::SeqCst);
         if self.sleeping.load(Ordering::SeqCst) {
+            #[cfg(not(loom))]
             wake_all(&self.rings);
+            #[cfg(loom)]
+            self.kernel.wake_all();
+        }
+    }
+}
+
+/// The kernel's part of it, as a model: to look at the word and to fall asleep is one step for whoever wakes.
+#[cfg(loom)]
+mod model {
+    use super::{AtomicU32, Duration, Ordering, Waited};
+    use loom::sync::{Condvar, Mutex};
+
+    #[derive(Debug, Default)]
+    pub struct Kernel {
+        queue: Mutex<()>,
+        wakes: Condvar,
+    }
+
+    impl Kernel {
+        pub fn wait(&self, word: &AtomicU32, expected: u32, limit: Option<Duration>) -> Waited {
+            let mut queue = self.queue.lock().unwrap();
+            if word.load(Ordering::SeqCst) == expected {
+                if limit.is_some() {
+                    // Time passes in no model: a wait with an end has come to it.
+                    return Waited::TimedOut;
+                }
+                queue = self.wakes.wait(queue).unwrap();
+            }
+            drop(queue);
+            Waited::Woken
+        }
+
+        pub fn wake_all(&self) {
+            drop(self.queue.lock().unwrap());
+            self.wakes.notify_all();
         }
     }
 }
 
 /// The longest that one wait lasts. A wait without a time limit would be restarted by the kernel after a handler that
 /// was installed with `SA_RESTART`, as most are.
+#[cfg(not(loom))]
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Sleeps while `word` holds `expected`, for at most `limit` (`None`: an hour, after which it reads as woken).
+#[cfg(not(loom))]
 fn wait(word: &AtomicU32, expected: u32, limit: Option<Duration>) -> Waited {
     let span = limit.map_or(LONGEST, |limit| limit.min(LONGEST));
     let timeout = libc::timespec { tv_sec: span.as_secs() as libc::time_t, tv_nsec: span.subsec_nanos().into() };
@@ -72,6 +116,7 @@ fn wait(word: &AtomicU32, expected: u32, limit: Option<Duration>) -> Waited {
 }
 
 /// Wakes every thread that waits on `word`.
+#[cfg(not(loom))]
 fn wake_all(word: &AtomicU32) {
     let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: the kernel uses the address of the word as a name and does not write to it.

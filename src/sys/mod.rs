@@ -3,6 +3,7 @@
 //! Everything here is a thin, safe face: errors are `io::Error`, descriptors close themselves and do not survive an
 //! `exec`, and no call raises `SIGPIPE`. The floors above hold no `unsafe` for the sake of the kernel.
 
+pub mod barrier;
 pub mod clock;
 pub mod copy;
 pub mod epoll;
@@ -10,10 +11,13 @@ pub mod eventfd;
 pub mod files;
 pub mod futex;
 pub mod inherit;
+pub mod lease;
+pub mod ownership;
 pub mod process;
 pub mod random;
 pub mod ring;
 pub mod socket;
+pub mod sync;
 pub mod users;
 
 use std::io;

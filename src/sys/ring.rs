@@ -9,9 +9,10 @@
 //! the memory begins at its start again, and so does one that finds the ring empty and its first half used up: as long as
 //! little waits at a time, little of the memory is used, and that stays in the processor's cache.
 
+use super::sync::AtomicUsize;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 const ALIGN: usize = 8;
 const LENGTH: usize = size_of::<u32>();
@@ -161,6 +162,12 @@ impl Consumer {
         self.memory.written.0.load(Ordering::Acquire)
     }
 
+    /// Whether there are records before the position `end` that were not read, if it is one of [`Consumer::end`].
+    #[must_use]
+    pub const fn has_more(&self, end: usize) -> bool {
+        end != self.read
+    }
+
     /// Reads the records before the position `end`, which must be one of [`Consumer::end`]. When
     /// `action` returns, they are given back.
     #[inline]
@@ -218,7 +225,7 @@ impl Records<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -25,7 +25,7 @@ enum { CALLBACKS_TURN = 1, CALLBACKS_MESSAGE = 0 };
 
 /* In poll mode, for each turn: the way of the batch to the host and back, and the seat of the reactor. For each push: what
  * waits for the connection. */
-enum { POLL_TURN = 31, POLL_MESSAGE = 1 };
+enum { POLL_TURN = 29, POLL_MESSAGE = 1 };
 
 /* The channel that batches cross by takes a block of memory for every 31 of them: in that turn there may be so many more. */
 enum { NEW_BLOCK = 8 };

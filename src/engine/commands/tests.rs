@@ -44,13 +44,13 @@ fn what_a_worker_pushes_through_ring_and_queue_stays_in_order() {
     let queue = &link.commands;
     let mut ring = queue.make_ring();
     assert!(worker::push(queue, 1, Opcode::Text, b"nobody is the worker yet").is_none());
-    queue.give_ring(|ring| worker::own(None, &link, ring));
+    assert!(!worker::own(None, &link));
     assert!(worker::push(queue, 1, Opcode::Text, b"a").is_some());
     assert!(worker::push(queue, 1, Opcode::Text, &[b'b'; RING]).is_none() && queue.may_be_passed());
     queue.push_frame(1, Opcode::Text, None, b"b", Call::Later).unwrap();
     assert!(!queue.may_be_passed());
     let mut taken = Commands::default();
-    let older = queue.take(&mut taken, true, || ring.end()).unwrap();
+    let older = queue.take(&mut taken, true, || ring.end()).unwrap().ring_end;
     assert!(queue.may_be_passed());
     assert!(worker::push(queue, 1, Opcode::Text, b"c").is_some());
     assert!(ring.read(older, |records| records.filter_map(worker::read).eq([(1, &b"\x81\x01a"[..])])));
@@ -64,7 +64,7 @@ fn a_ring_that_was_written_to_calls_the_reactor_when_its_worker_is_done() {
     let link = link();
     let queue = &link.commands;
     let _ring = queue.make_ring();
-    queue.give_ring(|ring| worker::own(None, &link, ring));
+    assert!(!worker::own(None, &link));
     queue.call();
     assert!(!queue.is_waiting());
     assert!(worker::push(queue, 1, Opcode::Binary, b"a").is_some_and(|waiting| !waiting.is_much()));
@@ -78,7 +78,7 @@ fn a_ring_that_was_written_to_calls_the_reactor_when_its_worker_is_done() {
 fn a_worker_counts_what_waits_in_its_ring() {
     let link = link();
     let mut ring = link.commands.make_ring();
-    link.commands.give_ring(|ring| worker::own(None, &link, ring));
+    assert!(!worker::own(None, &link));
     for length in [0, 1000] {
         let payload = vec![0; length];
         while !worker::push(&link.commands, 1, Opcode::Binary, &payload).unwrap().is_much() {}
@@ -98,21 +98,51 @@ fn a_closed_queue_takes_nothing_and_keeps_nothing() {
 }
 
 #[test]
+fn the_ring_goes_to_the_thread_that_polls_last() {
+    let link = link();
+    let queue = &link.commands;
+    let mut ring = queue.make_ring();
+    assert!(!worker::own(None, &link));
+    assert!(worker::push(queue, 1, Opcode::Text, b"a").is_some());
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| (worker::own(None, &link), worker::push(queue, 1, Opcode::Text, b"b").is_some()));
+        assert_eq!(other.join().unwrap(), (true, true));
+    });
+    assert!(worker::push(queue, 1, Opcode::Text, b"not mine").is_none());
+    // The thread that had it has ended.
+    assert!(worker::own(None, &link));
+    assert!(worker::push(queue, 1, Opcode::Text, b"c").is_some());
+    let frames = [(1, &b"\x81\x01a"[..]), (1, b"\x81\x01b"), (1, b"\x81\x01c")];
+    assert!(ring.read(ring.end(), |records| records.filter_map(worker::read).eq(frames)));
+}
+
+#[test]
+fn a_thread_has_one_ring_at_a_time() {
+    let (one, other) = (link(), link());
+    let rings = (one.commands.make_ring(), other.commands.make_ring());
+    worker::own(None, &one);
+    worker::own(None, &other);
+    assert!(worker::push(&one.commands, 1, Opcode::Text, b"a").is_some());
+    assert!(worker::push(&other.commands, 1, Opcode::Text, b"a").is_none());
+    drop(rings.0);
+    worker::own(None, &other);
+    assert!(worker::push(&other.commands, 1, Opcode::Text, b"a").is_some());
+}
+
+#[test]
 fn a_reactor_with_commands_neither_waits_nor_leaves() {
     let queue = CommandQueue::new(10).unwrap();
     assert!(queue.begin_wait());
     queue.begin_run();
-    assert!(queue.begin_vacancy());
-    queue.begin_run();
+    assert!(!queue.is_called());
     queue.push(Command::Disconnect(1), Call::Now).unwrap();
     assert!(!queue.begin_wait());
-    assert!(!queue.begin_vacancy());
+    assert!(queue.is_called());
 }
 
 #[test]
 fn a_reactor_that_nobody_runs_is_called_for_by_the_bell() {
     let queue = CommandQueue::new(1000).unwrap();
-    assert!(queue.begin_vacancy());
     let heard = queue.bell().heard();
     queue.push_frame(1, Opcode::Text, None, b"a", Call::Later).unwrap();
     assert_eq!(queue.bell().heard(), heard);

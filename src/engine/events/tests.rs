@@ -12,12 +12,14 @@ struct Apart {
 }
 
 impl Reactors for Apart {
-    fn enter(&self) {}
+    fn enter(&self, _: bool) -> bool {
+        false
+    }
     fn leave(&self) {}
-    fn serve(&self, _: Option<Instant>) -> Served {
+    fn serve(&self, _: Option<Instant>, _: bool) -> Served {
         Served::Elsewhere
     }
-    fn ask_to_serve(&self) {}
+    fn give_way(&self) {}
     fn take_pushes(&self) {}
     fn go_on(&self) {
         self.told_to_go_on.store(true, Ordering::Relaxed);

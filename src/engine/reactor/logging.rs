@@ -6,6 +6,7 @@ use super::super::log::Level;
 use super::Reactor;
 use super::proxies::Introduction;
 use crate::protocol::proxy::Source;
+use crate::sys::barrier;
 use std::sync::Arc;
 
 impl Reactor {
@@ -34,6 +35,10 @@ impl Reactor {
         for index in 0..self.listeners.len() {
             let listener = Arc::clone(&self.listeners[index].listener);
             self.log(Level::Notice, |_| format!("listening on {}", listener.address()));
+        }
+        if self.ring.is_some() && !barrier::is_cheap() {
+            let why = "the system does not permit membarrier(2): each push of a host that polls takes a little longer";
+            self.log(Level::Notice, |_| why.to_owned());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the host and other threads want done: their messages, and their commands.
 
-use super::super::commands::Command;
+use super::super::commands::{Command, Taken};
 use super::super::connection::{Connection, State, Wire};
 use super::super::link::SLOW_CLIENT;
 use super::super::log::Level;
@@ -25,9 +25,12 @@ impl Reactor {
         }
         let mut commands = std::mem::take(&mut self.commands);
         let ring_end = || self.ring.as_ref().map_or(0, Consumer::end);
-        let older = self.link.commands.take(&mut commands, with_quiet, ring_end);
-        if older.is_some() {
-            self.take_ring(older);
+        let taken = self.link.commands.take(&mut commands, with_quiet, ring_end);
+        if let Some(Taken { ring_end, quiet }) = taken {
+            if quiet {
+                self.note_host();
+            }
+            self.take_ring(Some(ring_end));
             let mut at = 0;
             for command in commands.list.drain(..) {
                 if let Command::Send { length, .. } = &command {
@@ -41,7 +44,7 @@ impl Reactor {
             commands.clear();
         }
         self.commands = commands;
-        if older.is_some() || with_quiet {
+        if taken.is_some() || with_quiet {
             self.take_ring(None);
         }
     }
@@ -50,6 +53,9 @@ impl Reactor {
     fn take_ring(&mut self, end: Option<usize>) {
         let Some(mut ring) = self.ring.take() else { return };
         let end = end.unwrap_or_else(|| ring.end());
+        if ring.has_more(end) {
+            self.note_host();
+        }
         ring.read(end, |records| {
             let frames = records.filter_map(worker::read);
             for (to, _) in frames.clone() {
