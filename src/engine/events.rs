@@ -109,7 +109,7 @@ impl EventQueue {
     #[inline]
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) >= self.max_waiting
+        self.waiting.load(Ordering::SeqCst) >= self.max_waiting
     }
 
     /// How much waits in it, in bytes.

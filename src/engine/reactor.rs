@@ -228,6 +228,10 @@ impl Reactor {
     /// `Interrupted` if the wait was ended by a signal handler. The turn was taken all the same.
     pub fn turn(&mut self, limit: Option<Duration>) -> io::Result<()> {
         self.look_for_host();
+        if !self.leaving.is_empty() {
+            // They may have begun to wait for the host behind the last look, and nobody calls for one that is done already.
+            self.send_pushed(false);
+        }
         let waited = self.wait(limit);
         self.go_on_reading();
         for index in 0..self.ready.len() {
