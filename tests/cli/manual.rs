@@ -105,3 +105,31 @@ fn fish_completes_options_and_their_values() {
     let words: Vec<&str> = text(&replied.stdout).lines().filter_map(|line| line.split('\t').next()).collect();
     assert_eq!(words, ["--keep-ends", "--broadcast", "serve", "reconnect_attempts="], "{replied:?}");
 }
+
+#[test]
+fn zsh_completes_options_and_their_values() {
+    // It completes for a terminal alone, so it gets one: its own module for that.
+    let script = r#"
+        zmodload zsh/zpty || exit 3
+        zpty z zsh -f -i
+        zpty -w z 'PS1= TERM=dumb; autoload -U compinit; compinit -D; source <('$1' completions zsh)'
+        zpty -w z 'null-line() { zle -I; print -r -- "<$BUFFER>"; BUFFER= }; zle -N null-line; bindkey ^X null-line; print re''ady'
+        zpty -r z line '*ready*'
+        for typed in 'wspush --keep' 'wspush serve --br' 'wspush ws://a --option reconnect_a'; do
+            zpty -n -w z "$typed"$'\t\x18'
+            zpty -r z line '*<*>*'
+            print -r -- ${${line##*<}%%>*}
+        done
+        zpty -d z
+    "#;
+    let mut zsh = Command::new("zsh");
+    let Ok(replied) = zsh.args(["-f", "-c", script, "zsh", PATH]).output() else {
+        return eprintln!("SKIPPED: zsh is not there");
+    };
+    let lines: Vec<&str> = text(&replied.stdout).lines().map(str::trim).collect();
+    assert_eq!(
+        lines,
+        ["wspush --keep-ends", "wspush serve --broadcast", "wspush ws://a --option reconnect_attempts="],
+        "{replied:?}"
+    );
+}

@@ -38,7 +38,10 @@ pub const TABLE: Table<Serve> = Table {
         Section { title: "The server", options: SERVER },
         Section { title: "What is told", options: TOLD },
     ],
-    argument: |_, argument| Err(lexopt::Error::UnexpectedArgument(argument)),
+    argument: |g, argument| {
+        g.addresses.push(address(&Value::new("listen", argument))?);
+        Ok(())
+    },
     exclusive: &[&["echo", "broadcast", "chat"], &["null", "keep-ends"]],
     needs: &[("binary", "chat"), ("null", "chat"), ("keep-ends", "chat")],
 };
@@ -86,7 +89,7 @@ const SERVER: &[Opt<Serve>] = &[
         Some('l'),
         "listen",
         Takes::Often(Kind::of("HOST:PORT"), |g, v| address(v).map(|value| g.addresses.push(value))),
-        "where to listen: a name or an address and a port, a port alone (of 127.0.0.1), or unix:PATH. Port 0 is any free \
+        "where to listen; --listen may be left out. It takes a name or an address and a port, a port alone (of 127.0.0.1), or unix:PATH. Port 0 is any free \
          one. [127.0.0.1:0]",
     ),
     option(
@@ -178,6 +181,7 @@ mod tests {
             ("unix:/run/a:b.sock", "unix:/run/a:b.sock", 0),
         ];
         for (text, host, port) in known {
+            assert_eq!(read(&[text]), read(&["-l", text]), "{text}");
             assert_eq!(read(&["-l", text]).map(|serve| serve.addresses), Ok(vec![(host.to_owned(), port)]), "{text}");
         }
         for text in ["", "localhost", ":80", "::1", "[::1]", "localhost:", "localhost:65536", "localhost:-1"] {

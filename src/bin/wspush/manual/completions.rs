@@ -103,7 +103,8 @@ fn zsh(chapters: &[Chapter]) -> String {
                 out.push_str(&format!("        '{}' \\\n", zsh_option(option, &name)));
             }
         }
-        out.push_str(if chapter.name == "connect" { "        '*:URL:'\n}\n" } else { "        '*: :'\n}\n" });
+        // Nothing is said of the URL: a message beside it keeps zsh from inserting a match.
+        out.push_str("        '*:URL:{false}'\n}\n");
     }
     out.push_str(&format!(
         "_wspush() {{\n    local command=${{words[2]}}\n    if (( CURRENT == 2 )); then\n        compadd {}\n        \

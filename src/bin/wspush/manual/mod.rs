@@ -67,7 +67,7 @@ fn serve_chapter() -> Chapter {
     Chapter {
         name: "serve",
         about: "a WebSocket server to test against, or to talk through",
-        synopsis: "serve [--echo | --broadcast | --chat] [OPTIONS]",
+        synopsis: "serve [HOST:PORT] [--echo | --broadcast | --chat] [OPTIONS]",
         does: texts::SERVE,
         options: show(serve::TABLE.sections),
         notes: texts::SERVE_NOTES,

@@ -6,8 +6,8 @@ pub const WHOLE: &str = "\
 wspush: a WebSocket client and a test server
 
     wspush [connect] URL [OPTIONS]    print what comes, send what is typed
-    wspush serve [OPTIONS]            the quickest server: it echoes
-    wspush serve --chat [OPTIONS]     one that you talk through
+    wspush serve [HOST:PORT]          the quickest server: it echoes
+    wspush serve --chat [HOST:PORT]   one that you talk through
 
     wspush completions SHELL          completions of bash, zsh or fish
     wspush man                        the man page
