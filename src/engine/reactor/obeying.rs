@@ -156,7 +156,9 @@ impl Reactor {
                 self.link.stats.messages_out.add(1);
             }
             Command::Broadcast(frame) => {
-                let open: Vec<ConnId> = self.link.registry.open().collect();
+                // Those, too, that the host has begun to close since: their Close frame comes behind it.
+                let takes = self.connections.iter().flatten().filter(|conn| takes_messages(&conn.wire));
+                let open: Vec<ConnId> = takes.map(|conn| conn.wire.id).collect();
                 for id in open {
                     self.with(id, |reactor, conn| reactor.share(&mut conn.wire, &frame));
                 }

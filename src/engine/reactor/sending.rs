@@ -166,3 +166,6 @@ pub(super) fn mark_dirty(wire: &mut Wire, dirty: &mut Vec<ConnId>) {
         dirty.push(wire.id);
     }
 }
+
+#[cfg(test)]
+mod tests;
