@@ -75,6 +75,10 @@ test-fuzz: ## the fuzz targets, half a minute each
 fuzz: ## the fuzz targets, ten minutes each (FUZZ_SECONDS=600)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} scripts/fuzz-tests
 
+.PHONY: soak
+soak: build ## everything at once for an hour (SOAK_SECONDS=3600), every frame on the wire looked at
+	scripts/soak $(SOAK_SECONDS)
+
 .PHONY: bench
 bench: ## install what is missing, then print the speed table, in a few minutes
 	scripts/setup bench
