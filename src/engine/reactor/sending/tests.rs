@@ -201,12 +201,14 @@ impl Owner for Arc<Host> {
 struct Scripted(Arc<Link>);
 
 impl Reactors for Scripted {
-    fn enter(&self) {}
+    fn enter(&self, _: bool) -> bool {
+        false
+    }
     fn leave(&self) {}
-    fn serve(&self, _: Option<Instant>) -> Served {
+    fn serve(&self, _: Option<Instant>, _: bool) -> Served {
         Served::Elsewhere
     }
-    fn ask_to_serve(&self) {}
+    fn give_way(&self) {}
     fn take_pushes(&self) {}
     fn go_on(&self) {}
     fn look(&self) {}
@@ -265,7 +267,7 @@ impl World {
         let mut reactor = Reactor::new(Arc::clone(&link), site, Vec::new(), delivery).unwrap();
         if polled {
             reactor.open_ring();
-            link.commands.give_ring(|ring| worker::own(None, &link, ring));
+            assert!(!worker::own(None, &link));
         } else {
             link.begin_thread(None);
         }
