@@ -832,9 +832,38 @@ const char *ws_error_name(int status);
 
 /**
  * What went wrong in the last call of this thread that failed: what was tried, on what, and often what to do. Empty
- * if none has failed. Never NULL; valid until the next call of this thread that fails.
+ * if none has failed. Never NULL; valid until the next call of this thread that fails. For hosts that do not choose the thread
+ * of a call, `ws_server_error`, `ws_client_error` and `ws_loop_error` tell the same by the handle.
  */
 const char *ws_last_error(void);
+
+/**
+ * Copies what went wrong in the last call with this server that failed, on whichever thread, into `buffer`, NUL-terminated: the
+ * words of `ws_last_error`, for hosts that do not choose the thread of a call. At most `size` bytes are written, the NUL among them, and
+ * no character is cut; NULL is fine if `size` is 0. Of longer words the first 1,023 bytes are kept. Another thread's call may fail in
+ * between: the words are whole then, but that one's.
+ *
+ * Returns the length of the words without the NUL, whatever fits; 0 if no call has failed.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`.
+ */
+int ws_server_error(ws_server *server,
+                    char *buffer,
+                    size_t size);
+
+/**
+ * The same for a client. Why an attempt to connect failed is told by its error event.
+ *
+ * Any thread, and any callback. Errors: those of `ws_server_error`.
+ */
+int ws_client_error(ws_client *client, char *buffer, size_t size);
+
+/**
+ * The same for a loop.
+ *
+ * Any thread, and any callback. Errors: those of `ws_server_error`.
+ */
+int ws_loop_error(ws_loop *looping, char *buffer, size_t size);
 
 /**
  * Makes a server with the default options. It is freed with `ws_server_free`.
@@ -885,12 +914,19 @@ int ws_server_port(ws_server *server, int listener);
  *
  * If at least one callback is set at the start, the server is in callback mode: callbacks run on the reactor threads,
  * with `user_data` as it was given, and must not block. With more than one reactor they run at the same time, though
- * never two for one connection. From inside a callback everything may be called but `ws_server_wait`,
- * `ws_server_run` and `ws_server_free`. If no callback is set, the server is in poll mode: see `ws_server_poll`.
+ * never two for one connection. From inside a callback, of whatever server or client, everything may be called but
+ * `ws_server_wait`, `ws_server_run` and `ws_client_wait`, and `ws_server_free` for the server itself. If no callback is set,
+ * the server is in poll mode: see `ws_server_poll`.
+ *
+ * A callback returns: it must not throw a C++ exception, which ends the process (`std::terminate`), nor `longjmp` out. One that ends its
+ * thread (`pthread_exit`, as CPython does at its exit) ends what the thread serves: the server stops without a word, its connections
+ * stay until the process ends, and calls that wait for it return.
  *
  * Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
  */
-int ws_server_on_open(ws_server *server, ws_open_fn callback, void *user_data);
+int ws_server_on_open(ws_server *server,
+                      ws_open_fn callback,
+                      void *user_data);
 
 /**
  * Sets the function to be called for each message. See `ws_server_on_open`.
@@ -939,7 +975,7 @@ int ws_server_start(ws_server *server);
 /**
  * Waits until the server has stopped.
  *
- * Errors: `WS_ERR_IN_CALLBACK` inside a callback of this server, `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
+ * Errors: `WS_ERR_IN_CALLBACK` inside a callback, of whatever server or client; `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
  * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
  */
 int ws_server_wait(ws_server *server);
@@ -963,7 +999,7 @@ int ws_server_run(ws_server *server);
  * just come to it, more rarely if the sysctl `net.ipv4.tcp_migrate_req` is on; with a socket that is inherited, see
  * `ws_server_listen`, that cannot happen.
  *
- * Waits until that is done; inside a callback it only begins it. In poll mode the last events can be taken afterwards.
+ * Waits until that is done; inside a callback, of this server or of another server or client, it only begins it. In poll mode the last events can be taken afterwards.
  * To stop again does no harm, and shortens the time if it is less. Any thread, and any callback; not from a signal
  * handler.
  *
@@ -974,7 +1010,11 @@ int ws_server_stop(ws_server *server,
 
 /**
  * Frees a server, and stops it at once if it runs. NULL is fine. The handle, and all events and requests of the server,
- * are invalid from now on; calls of other threads that wait for it end.
+ * are invalid from now on; calls of other threads that wait for it end. When this returns, none of its callbacks runs, and none will.
+ *
+ * Inside a callback, of whatever other server or client, it does not wait, so that callbacks may free one another's servers: its
+ * connections and listening sockets close a moment later, and none of the server's callbacks begins after that, but one that
+ * its threads are in, or about to enter, may still be running. What that one uses must live on until it returns.
  *
  * Errors: `WS_ERR_IN_CALLBACK` inside a callback of this server, which is not freed then; `WS_ERR_HANDLE` if it was
  * freed already.
@@ -1486,7 +1526,7 @@ int ws_client_start(ws_client *client);
 /**
  * Waits until the client has ended: it was closed, or has no connection and will not try for another.
  *
- * Errors: `WS_ERR_IN_CALLBACK` inside a callback of a client of its thread, `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
+ * Errors: `WS_ERR_IN_CALLBACK` inside a callback, of whatever client or server; `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
  * `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
  */
 int ws_client_wait(ws_client *client);
@@ -1602,8 +1642,11 @@ int64_t ws_client_queued_bytes(ws_client *client);
 /**
  * Frees a client, and ends it at once if it runs, with a Close frame 1001 if there is room for one. NULL is fine. The handle,
  * and all events and responses of the client, are invalid from now on. When this returns, none of its callbacks runs, and none
- * will; calls of other threads that wait for it end, and a callback that is running finds the handle gone. Callbacks of different threads that free each other's clients would wait
- * for each other without end.
+ * will; calls of other threads that wait for it end, and a callback that is running finds the handle gone.
+ *
+ * Inside a callback, of whatever server or client, it does not wait, so that callbacks may free one another's clients: none of
+ * the client's callbacks begins after that, but one that its thread is in, or about to enter, may still be running. What that one
+ * uses must live on until it returns.
  *
  * Errors: `WS_ERR_IN_CALLBACK` inside a callback of a client of its thread, and then it is not freed; `WS_ERR_HANDLE` if it was
  * freed already.
@@ -1615,8 +1658,9 @@ int ws_client_free(ws_client *client);
  *
  * If at least one callback is set at the start, the client is in callback mode: its callbacks run on a thread that all clients
  * in callback mode share whose options are the same, but for those of connecting; with `user_data` as it was given, and must
- * not block. From inside a callback everything may be called but `ws_client_wait` and `ws_client_free`, for any client of that
- * thread. If no callback is set, the client is in poll mode: see `ws_client_poll`.
+ * not block, throw or end their thread: see `ws_server_on_open`. From inside a callback, of whatever server or client, everything may
+ * be called but `ws_client_wait`, `ws_server_wait` and `ws_server_run`, and `ws_client_free` for clients of that thread. If no
+ * callback is set, the client is in poll mode: see `ws_client_poll`.
  *
  * Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
  */
@@ -1710,7 +1754,8 @@ int ws_loop_event_fd(ws_loop *looping);
 
 /**
  * Frees a loop, and ends the connections of its clients at once. NULL is fine. The clients are freed for themselves, before or
- * afterwards. Calls of other threads that wait for its events end.
+ * afterwards. Calls of other threads that wait for its events end. Inside a callback, of whatever server or client, it does not wait
+ * for its thread to end.
  *
  * Errors: `WS_ERR_HANDLE` if it was freed already.
  */

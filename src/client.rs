@@ -19,6 +19,7 @@ use crate::engine::batch::Batch;
 use crate::engine::dialer::{Dialer, Plan};
 use crate::engine::facts::Facts;
 use crate::engine::owner::{ClientHandler, Tag};
+use crate::engine::running::check_may_wait;
 use crate::engine::stats::Stats;
 use crate::error::{Error, Result, Status};
 use crate::options::ClientOptions;
@@ -26,6 +27,7 @@ use crate::protocol::decoder::Kind;
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::url::{Scheme, Url};
 use crate::protocol::{close, utf8};
+use crate::sys::lock::Lock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -35,7 +37,7 @@ pub struct Client {
     url: String,
     tag: Tag,
     /// Until the start: who has many clients does not pay for it afterwards.
-    setup: Mutex<Option<Box<Setup>>>,
+    setup: Lock<Option<Box<Setup>>>,
     running: OnceLock<Running>,
 }
 
@@ -68,7 +70,7 @@ impl Client {
     /// The same with a name of the host's, by which it is known in the events of a loop.
     #[must_use]
     pub fn tagged(url: &str, tag: Tag) -> Self {
-        Self { url: url.to_owned(), tag, setup: Mutex::new(Some(Box::default())), running: OnceLock::new() }
+        Self { url: url.to_owned(), tag, setup: Lock::new(Some(Box::default())), running: OnceLock::new() }
     }
 
     /// Its name in the events of a loop.
@@ -121,7 +123,7 @@ impl Client {
     }
 
     fn set_up<T>(&self, what: &str, change: impl FnOnce(&mut Setup) -> Result<T>) -> Result<T> {
-        lock(&self.setup).as_deref_mut().map_or_else(|| Err(started(what)), change)
+        self.setup.write().as_deref_mut().map_or_else(|| Err(started(what)), change)
     }
 
     /// Begins to connect. How that ends is an event: open, or error.
@@ -130,7 +132,7 @@ impl Client {
     /// `WS_ERR_URL`, `WS_ERR_UNSUPPORTED` for `wss://`, `WS_ERR_VALUE` for options that do not go together or with those of the
     /// loop, `WS_ERR_STATE` if it was started already, `WS_ERR_SYSTEM`.
     pub fn start(&self) -> Result<()> {
-        let mut place = lock(&self.setup);
+        let mut place = self.setup.write();
         let Some(setup) = place.as_deref() else { return Err(started("start")) };
         let mut options = setup.options.clone();
         options.settle()?;
@@ -289,9 +291,7 @@ impl Client {
     /// # Errors
     /// `WS_ERR_IN_CALLBACK`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
     pub fn wait(&self, limit: Option<Duration>) -> Result<bool> {
-        if self.is_in_callback() {
-            return Err(Error::new(Status::WS_ERR_IN_CALLBACK, "wait: the loop cannot wait for itself"));
-        }
+        check_may_wait()?;
         Ok(self.core()?.wait(limit))
     }
 
@@ -335,7 +335,8 @@ impl Client {
         self.running.get().is_some_and(|running| running.home.is_in_callback())
     }
 
-    /// Ends it at once. When this returns, no callback runs, and none will; calls of [`Client::poll`] have ended.
+    /// Ends it at once. When this returns, no callback runs, and none will; calls of [`Client::poll`] have ended. Inside a callback,
+    /// of whatever server or client, it does not wait for that.
     pub fn retire(&self) {
         let Some(Running { core, home, alone, .. }) = self.running.get() else { return };
         if home.running().is_err() {

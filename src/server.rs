@@ -22,18 +22,19 @@ use crate::protocol::decoder::Kind;
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::{close, utf8};
 use crate::sys::inherit;
+use crate::sys::lock::{Lock, Writing};
 use crate::sys::process;
 use crate::sys::socket::Address;
 use std::net::ToSocketAddrs;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A WebSocket server.
 #[derive(Default)]
 pub struct Server {
-    setup: Mutex<Setup>,
+    setup: Lock<Setup>,
     running: OnceLock<Running>,
     ports: OnceLock<Vec<u16>>,
 }
@@ -116,8 +117,8 @@ impl Server {
         Ok(())
     }
 
-    fn setup(&self, what: &str) -> Result<MutexGuard<'_, Setup>> {
-        let setup = lock(&self.setup);
+    fn setup(&self, what: &str) -> Result<Writing<'_, Setup>> {
+        let setup = self.setup.write();
         if self.running.get().is_some() {
             return Err(Error::new(Status::WS_ERR_STATE, format!("{what}: the server was started already")));
         }
@@ -338,7 +339,7 @@ impl Server {
     }
 
     /// Stops: nothing new is accepted, every connection is sent Close 1001 behind what waits for it, and what is not
-    /// gone after `time` is cut. Waits until it is done, except inside a callback. To stop again does no harm, and
+    /// gone after `time` is cut. Waits until it is done, except inside a callback, of this server or another. To stop again does no harm, and
     /// shortens the time if it is less.
     ///
     /// # Errors
@@ -358,7 +359,7 @@ impl Server {
     /// Waits until the server has stopped.
     ///
     /// # Errors
-    /// `WS_ERR_IN_CALLBACK`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    /// `WS_ERR_IN_CALLBACK` inside a callback of whatever server or client, `WS_ERR_STATE`, `WS_ERR_FORKED`.
     pub fn wait(&self) -> Result<()> {
         self.running()?.wait()
     }
@@ -401,8 +402,4 @@ fn encode(kind: Kind, payload: &[u8]) -> Arc<[u8]> {
     let mut frame = Vec::with_capacity(frame::length(payload.len(), false));
     frame::write(&mut frame, kind.into(), true, None, payload);
     frame.into()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

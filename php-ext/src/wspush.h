@@ -238,6 +238,12 @@ const char *ws_error_name(int status);
 
 const char *ws_last_error(void);
 
+int ws_server_error(ws_server *server, char *buffer, size_t size);
+
+int ws_client_error(ws_client *client, char *buffer, size_t size);
+
+int ws_loop_error(ws_loop *looping, char *buffer, size_t size);
+
 ws_server *ws_server_new(void);
 
 int ws_server_set(ws_server *server, const char *name, const char *value);

@@ -17,7 +17,7 @@ use crate::error::{Error, Result, Status};
 use crate::options::ClientOptions;
 use crate::protocol::decoder::Kind;
 use crate::protocol::frame;
-use crate::sys::random;
+use crate::sys::{process, random};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -255,6 +255,8 @@ impl Core {
 
     pub(super) fn wait(&self, limit: Option<Duration>) -> bool {
         const AGES: Duration = Duration::from_secs(u32::MAX as u64);
+        let myself: Weak<Self> = Weak::clone(&self.myself);
+        self.link.await_end(myself);
         let is_under_way = |state: &mut State| state.stage != Stage::Told;
         let waited = self.ended.wait_timeout_while(lock(&self.state), limit.unwrap_or(AGES), is_under_way);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
@@ -273,7 +275,8 @@ impl Core {
         self.conn.swap(0, Ordering::AcqRel)
     }
 
-    /// The same where others share the reactor. Waits until no callback of it can be running.
+    /// The same where others share the reactor. Waits until no callback of it can be running, except inside a callback, of whatever
+    /// client or server: no thread of ours waits for another, which may wait for it.
     pub(super) fn release(&self) {
         let conn = self.abandon();
         if let Some(members) = &self.members {
@@ -282,8 +285,7 @@ impl Core {
         let (released, done) = Signal::new();
         // A loop that takes no more commands calls nobody, and drops what it was to say.
         let _ = self.link.enqueue(Command::Release(conn, done));
-        // The loop cannot wait for itself: a host in Rust may let go of a client in a callback.
-        if self.handler.is_some() && !self.link.is_this_thread() {
+        if self.handler.is_some() && !process::is_our_thread() {
             released.wait();
         }
     }

@@ -1,6 +1,5 @@
 //! A loop: the thread on which the connections of clients live, and the queue of their events if they are polled.
 
-use super::lock;
 use super::members::Members;
 use crate::engine::batch::Batch;
 use crate::engine::delivery::{Delivery, Handlers};
@@ -12,19 +11,19 @@ use crate::engine::site::Site;
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::Role;
+use crate::sys::lock::Lock;
 use crate::sys::process;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-/// Loops that are shared by clients with callbacks, each by those whose options for the engine are the same. A list for each
-/// process, by the number of forks before it: a lock that somebody held during a fork is locked for good in the child.
-static OF_CALLBACKS: [Mutex<Vec<Weak<Loop>>>; 8] = [const { Mutex::new(Vec::new()) }; 8];
+/// Loops that are shared by clients with callbacks, each by those whose options for the engine are the same.
+static OF_CALLBACKS: Lock<Vec<Weak<Loop>>> = Lock::new(Vec::new());
 
 /// What clients share. It starts with the first of them.
 #[derive(Default)]
 pub struct Loop {
-    starting: Mutex<()>,
+    starting: Lock<()>,
     /// Nobody takes its events any more.
     retired: AtomicBool,
     running: OnceLock<Running>,
@@ -41,13 +40,12 @@ impl Loop {
     /// The loop of all clients with callbacks that have these options.
     pub(super) fn of_callbacks(options: &Options) -> Result<Arc<Self>> {
         process::watch_forks();
-        let list = &OF_CALLBACKS[process::fork_generation() as usize % OF_CALLBACKS.len()];
         // Declared before the lock: a loop that others let go of meanwhile ends here, and must not end under it.
         let mut there: Vec<Arc<Self>> = Vec::new();
-        let mut loops = lock(list);
+        let mut loops = OF_CALLBACKS.write();
         loops.retain(|shared| shared.strong_count() > 0);
         there.extend(loops.iter().filter_map(Weak::upgrade));
-        let is_it = |shared: &&Arc<Self>| shared.running().is_ok() && shared.link(options, false).is_ok();
+        let is_it = |shared: &&Arc<Self>| shared.is_running() && shared.link(options, false).is_ok();
         if let Some(found) = there.iter().find(is_it) {
             return Ok(Arc::clone(found));
         }
@@ -62,7 +60,7 @@ impl Loop {
     /// # Errors
     /// `WS_ERR_VALUE` if it runs with others, `WS_ERR_FORKED`, `WS_ERR_SYSTEM`.
     pub(super) fn link(&self, options: &Options, polled: bool) -> Result<Arc<Link>> {
-        let _starting = lock(&self.starting);
+        let _starting = self.starting.write();
         if self.retired.load(Ordering::Acquire) {
             return Err(Error::new(Status::WS_ERR_STATE, "start: the loop of the client was freed"));
         }
@@ -82,6 +80,11 @@ impl Loop {
     pub(super) fn running(&self) -> Result<&Running> {
         let not_started = || Error::new(Status::WS_ERR_STATE, "no client of the loop was started");
         self.running.get().ok_or_else(not_started)?.here()
+    }
+
+    /// Whether it runs in this process, and takes what it is asked to do.
+    fn is_running(&self) -> bool {
+        self.running().is_ok_and(|running| !running.links[0].commands.is_closed())
     }
 
     /// Its clients, and which connection is whose.

@@ -377,6 +377,12 @@ impl CommandQueue {
         dropped.list.into_iter().filter_map(bytes).collect()
     }
 
+    /// Whether it takes no more commands.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// How much waits in it, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -7,6 +7,7 @@ use super::commands::{Call, Command, CommandQueue, Refused};
 use super::events::EventQueue;
 use super::facts::{FactTable, Facts};
 use super::http::Undecided;
+use super::owner::Owner;
 use super::registry::{ConnId, Phase, Registry, Standing};
 use super::stats::Stats;
 use super::topics::{NotSubscribed, Recipients, Topics};
@@ -21,7 +22,7 @@ use crate::sys::socket::Socket;
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Connections beyond `max_connections` that a reactor keeps until they have read that there are too many. Any more are
 /// dropped without a word.
@@ -50,6 +51,8 @@ pub struct Link {
     pub options: Arc<Options>,
     /// Upgrades that the host decides about.
     undecided: Mutex<HashMap<ConnId, Undecided>>,
+    /// Clients whose end somebody waits for. They hear of it from the reactor, unless that ends before.
+    awaited: Mutex<Vec<Weak<dyn Owner>>>,
     /// The queue to the host, in poll mode.
     pub events: Option<Arc<EventQueue>>,
     /// The connection of this turn was open when the turn began, and no callback has used the queue since. Only the
@@ -79,6 +82,7 @@ impl Link {
             census: Arc::clone(census),
             options: Arc::clone(options),
             undecided: Mutex::default(),
+            awaited: Mutex::default(),
             events: events.map(Arc::clone),
             steady: AtomicBool::new(false),
         })
@@ -168,6 +172,27 @@ impl Link {
     #[must_use]
     pub fn is_this_thread(&self) -> bool {
         turn::is_thread_of(self.name())
+    }
+
+    /// Has a client know it if the reactor ends without having told its end.
+    pub fn await_end(&self, owner: Weak<dyn Owner>) {
+        let mut awaited = self.awaited();
+        awaited.retain(|other| other.strong_count() > 0 && !Weak::ptr_eq(other, &owner));
+        awaited.push(owner);
+        drop(awaited);
+        if self.commands.is_closed() {
+            self.tell_end();
+        }
+    }
+
+    /// Says that the reactor has ended, and takes no more commands.
+    pub fn tell_end(&self) {
+        let awaited = std::mem::take(&mut *self.awaited());
+        awaited.iter().filter_map(Weak::upgrade).for_each(|owner| owner.ended());
+    }
+
+    fn awaited(&self) -> MutexGuard<'_, Vec<Weak<dyn Owner>>> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a frame to an open connection.

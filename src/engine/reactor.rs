@@ -45,12 +45,12 @@ use crate::protocol::decoder::Limits;
 use crate::protocol::http::HeadLimits;
 use crate::sys::clock;
 use crate::sys::epoll::{Epoll, Events, Ready};
+use crate::sys::fault;
 use crate::sys::ring::Consumer;
 use crate::sys::socket::Listener;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -374,8 +374,8 @@ impl Reactor {
         let slot = self.link.registry.slot_of(id);
         let Some(entry) = self.connections.get_mut(slot) else { return };
         let Some(mut conn) = entry.take_if(|conn| conn.wire.id == id) else { return };
-        let result = catch_unwind(AssertUnwindSafe(|| action(self, &mut conn)));
-        let fate = result.unwrap_or_else(|_| self.after_panic(&mut conn));
+        let result = fault::caught(|| action(self, &mut conn));
+        let fate = result.unwrap_or_else(|fault| self.after_panic(&mut conn, &fault));
         if fate == Fate::Lives && !conn.wire.flags.broken {
             self.connections[slot] = Some(conn);
         } else {
@@ -384,11 +384,11 @@ impl Reactor {
     }
 
     /// A fault of ours costs the connection that met it, and no other.
-    fn after_panic(&mut self, conn: &mut Connection) -> Fate {
+    fn after_panic(&mut self, conn: &mut Connection, fault: &str) -> Fate {
         self.link.stats.panics.add(1);
         // A part of what it was answered may be out already.
         self.sender.end_turn(&mut conn.wire);
-        self.log(Level::Error, |link| format!("{}: a fault inside wspush; please report it", named(link, &conn.wire)));
+        self.log(Level::Error, |link| format!("{}: {fault}", named(link, &conn.wire)));
         if matches!(conn.wire.state, State::Open) {
             self.fail(&mut conn.wire, close::INTERNAL_ERROR, "internal error");
             return self.flush(&mut conn.wire);

@@ -11,10 +11,10 @@ use super::turn::Host;
 use super::worker;
 use crate::error::{Error, Result, Status};
 use crate::protocol::frame::Opcode;
-use crate::sys::{barrier, clock, process};
+use crate::sys::process::{self, Thread};
+use crate::sys::{barrier, clock};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What is to run.
@@ -35,7 +35,7 @@ pub struct Running {
     pub links: Vec<Arc<Link>>,
     seats: Vec<Arc<Seat>>,
     events: Option<Arc<EventQueue>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<Thread>>,
     alive: Arc<Alive>,
     forks: u32,
     /// When the clock that the reactors go by was 0, in milliseconds of Unix time.
@@ -93,11 +93,17 @@ impl Running {
     fn spawn(&self, name: String, seat: Arc<Seat>) -> std::io::Result<()> {
         let alive = Arc::clone(&self.alive);
         let events = self.events.clone();
-        let thread = process::spawn(name, move || {
-            // Dropped last, and also if the reactor comes to its end by a panic.
-            let _leaving = Leaving { alive, events };
-            seat.keep();
-        })?;
+        let own = Arc::clone(&seat);
+        let keep = move || seat.keep();
+        let at_end = move || {
+            own.end();
+            if alive.leave(1) {
+                if let Some(events) = &events {
+                    events.stop();
+                }
+            }
+        };
+        let thread = process::spawn_with_end(name, keep, at_end)?;
         lock(&self.threads).push(thread);
         Ok(())
     }
@@ -161,10 +167,11 @@ impl Running {
         self.links.iter().for_each(|link| drop(link.enqueue(Command::Stop(time))));
     }
 
-    /// The same, and waits until it is done, except inside a callback.
+    /// The same, and waits until it is done, except inside a callback, of whatever reactor: no thread of ours waits for another,
+    /// which may wait for it.
     pub fn stop(&self, time: Duration) {
         self.begin_stop(time);
-        if !self.is_in_callback() {
+        if !process::is_our_thread() {
             self.join();
         }
     }
@@ -177,7 +184,7 @@ impl Running {
                 events.close();
             }
             self.stop(Duration::ZERO);
-            if let Some(events) = &self.events {
+            if let Some(events) = self.events.as_ref().filter(|_| !process::is_our_thread()) {
                 events.wait_for_poll();
             }
         }
@@ -189,9 +196,7 @@ impl Running {
     /// # Errors
     /// `WS_ERR_IN_CALLBACK`.
     pub fn wait(&self) -> Result<()> {
-        if self.is_in_callback() {
-            return Err(Error::new(Status::WS_ERR_IN_CALLBACK, "wait: the reactor cannot wait for itself"));
-        }
+        check_may_wait()?;
         self.alive.wait();
         Ok(())
     }
@@ -211,9 +216,7 @@ impl Running {
     fn join(&self) {
         self.alive.wait();
         let threads = std::mem::take(&mut *lock(&self.threads));
-        for thread in threads {
-            let _ = thread.join();
-        }
+        threads.into_iter().for_each(Thread::join);
     }
 }
 
@@ -266,22 +269,6 @@ impl Reactors for Running {
     }
 }
 
-/// Takes a reactor off when its thread ends, however that ends.
-struct Leaving {
-    alive: Arc<Alive>,
-    events: Option<Arc<EventQueue>>,
-}
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        if self.alive.leave(1) {
-            if let Some(events) = &self.events {
-                events.stop();
-            }
-        }
-    }
-}
-
 impl Alive {
     fn new(count: usize) -> Self {
         Self { count: AtomicUsize::new(count), lock: Mutex::new(()), none: Condvar::new() }
@@ -301,6 +288,18 @@ impl Alive {
             guard = self.none.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
+
+/// Whether the calling thread may wait for reactors: not inside a callback, of whatever server or client.
+///
+/// # Errors
+/// `WS_ERR_IN_CALLBACK`.
+pub fn check_may_wait() -> Result<()> {
+    if process::is_our_thread() {
+        let detail = "wait: a callback cannot wait for a server or a client, for that may wait for it";
+        return Err(Error::new(Status::WS_ERR_IN_CALLBACK, detail));
+    }
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

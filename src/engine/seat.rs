@@ -107,6 +107,16 @@ impl Seat {
         }
     }
 
+    /// What is done when the keeper's thread has ended, however that came about: nobody waits for the reactor any more. One that was
+    /// not told to stop has ended by a fault of ours, and goes with its connections, or within a callback of a host that has ended
+    /// the thread. Then it stays as it was at that moment, for what the host was told of may be in use by it.
+    pub fn end(&self) {
+        drop(self.link.commands.close());
+        let left = self.reactor.try_own().and_then(|mut place| place.take());
+        drop(left);
+        self.link.tell_end();
+    }
+
     /// Waits until the seat needs the keeper.
     fn stand_by(&self) {
         let bell = self.link.commands.bell();

@@ -4,20 +4,23 @@ mod callbacks;
 
 use self::callbacks::Callbacks;
 use super::connection::kind;
+use super::error::LastError;
 use super::event::{Alone, View, give, give_packed, ws_batch, ws_event};
 use super::handle::{self, ws_client};
-use super::{bytes, check_structure, close_code, guard, limit, null, text};
+use super::{bytes, check_structure, close_code, guard_of, limit, null, text};
 use crate::client::Client;
 use crate::error::{Error, Result, Status};
+use crate::sys::lock::Lock;
+use crate::sys::process;
 use std::ffi::{c_char, c_int, c_void};
-use std::sync::Mutex;
 
 /// What a `ws_client *` leads to.
 pub(super) struct HostedClient {
     pub(super) client: Client,
-    callbacks: Mutex<Callbacks>,
+    callbacks: Lock<Callbacks>,
     /// The batch that the host reads, if it polls this client alone.
     view: View,
+    pub(super) last_error: LastError,
 }
 
 const OK: c_int = Status::WS_OK as c_int;
@@ -37,8 +40,9 @@ pub unsafe extern "C" fn ws_client_new(url: *const c_char) -> *mut ws_client {
         let url = unsafe { text(url, "url")? };
         handle::insert(|handle| HostedClient {
             client: Client::tagged(url, handle as u64),
-            callbacks: Mutex::default(),
+            callbacks: Lock::default(),
             view: View::default(),
+            last_error: LastError::default(),
         })
     })
 }
@@ -49,7 +53,7 @@ pub unsafe extern "C" fn ws_client_new(url: *const c_char) -> *mut ws_client {
 /// Errors: `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_set(client: *mut ws_client, name: *const c_char, value: *const c_char) -> c_int {
-    guard(|| {
+    guard_of(client, || {
         // SAFETY: the contract of this function: both are NUL-terminated.
         let (name, value) = unsafe { (text(name, "name")?, text(value, "value")?) };
         handle::with(client, |hosted: &HostedClient| hosted.client.set(name, value)).map(|()| OK)
@@ -66,7 +70,7 @@ pub unsafe extern "C" fn ws_client_add_header(
     name: *const c_char,
     value: *const c_char,
 ) -> c_int {
-    guard(|| {
+    guard_of(client, || {
         // SAFETY: the contract of this function: both are NUL-terminated.
         let (name, value) = unsafe { (text(name, "name")?, text(value, "value")?) };
         handle::with(client, |hosted: &HostedClient| hosted.client.add_header(name, value)).map(|()| OK)
@@ -81,16 +85,16 @@ pub unsafe extern "C" fn ws_client_add_header(
 /// `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_start(client: *mut ws_client) -> c_int {
-    guard(|| handle::get::<HostedClient>(client)?.client.start().map(|()| OK))
+    guard_of(client, || handle::get::<HostedClient>(client)?.client.start().map(|()| OK))
 }
 
 /// Waits until the client has ended: it was closed, or has no connection and will not try for another.
 ///
-/// Errors: `WS_ERR_IN_CALLBACK` inside a callback of a client of its thread, `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
+/// Errors: `WS_ERR_IN_CALLBACK` inside a callback, of whatever client or server; `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
 /// `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_wait(client: *mut ws_client) -> c_int {
-    guard(|| handle::get::<HostedClient>(client)?.client.wait(None).map(|_| OK))
+    guard_of(client, || handle::get::<HostedClient>(client)?.client.wait(None).map(|_| OK))
 }
 
 /// Takes events of a client in poll mode that is in no loop, as `ws_server_poll` takes those of a server.
@@ -103,7 +107,7 @@ pub unsafe extern "C" fn ws_client_poll(
     events: *mut *const ws_event,
     timeout_ms: c_int,
 ) -> c_int {
-    guard(|| {
+    guard_of(client, || {
         if events.is_null() {
             return Err(null("events"));
         }
@@ -125,7 +129,7 @@ pub unsafe extern "C" fn ws_client_poll_packed(
     batch: *mut ws_batch,
     timeout_ms: c_int,
 ) -> c_int {
-    guard(|| {
+    guard_of(client, || {
         // SAFETY: the caller's pointer leads to at least the size, which is its first field.
         unsafe { check_structure(batch, "batch", "ws_batch")? };
         let hosted = handle::get::<HostedClient>(client)?;
@@ -144,7 +148,7 @@ pub unsafe extern "C" fn ws_client_poll_packed(
 /// Errors: those of `ws_server_done`; `WS_ERR_STATE` in a loop, too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_done(client: *mut ws_client) -> c_int {
-    guard(|| handle::with(client, |hosted: &HostedClient| hosted.client.finish()).map(|()| OK))
+    guard_of(client, || handle::with(client, |hosted: &HostedClient| hosted.client.finish()).map(|()| OK))
 }
 
 /// A file descriptor that is readable while events wait, as `ws_server_event_fd`. It lives as long as the client.
@@ -152,7 +156,7 @@ pub unsafe extern "C" fn ws_client_done(client: *mut ws_client) -> c_int {
 /// Errors: those of `ws_client_poll`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_event_fd(client: *mut ws_client) -> c_int {
-    guard(|| handle::with(client, |hosted: &HostedClient| hosted.client.event_fd()))
+    guard_of(client, || handle::with(client, |hosted: &HostedClient| hosted.client.event_fd()))
 }
 
 /// Sends a message. `data` is copied before the call returns; NULL is fine if `length` is 0. Masking is done here.
@@ -172,7 +176,7 @@ pub unsafe extern "C" fn ws_client_push(
     length: usize,
     opcode: c_int,
 ) -> c_int {
-    guard(|| {
+    guard_of(client, || {
         // SAFETY: the contract of this function: `data` leads to `length` bytes.
         let payload = unsafe { bytes(data, length, "data")? };
         let kind = kind(opcode)?;
@@ -186,7 +190,7 @@ pub unsafe extern "C" fn ws_client_push(
 /// Any thread, and any callback. Errors: `WS_ERR_TOO_LARGE`, and those of `ws_client_push`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_ping(client: *mut ws_client, data: *const c_void, length: usize) -> c_int {
-    guard(|| {
+    guard_of(client, || {
         // SAFETY: the contract of this function: `data` leads to `length` bytes.
         let payload = unsafe { bytes(data, length, "data")? };
         handle::with(client, |hosted: &HostedClient| hosted.client.ping(payload)).map(|()| OK)
@@ -206,7 +210,7 @@ pub unsafe extern "C" fn ws_client_close(
     reason: *const c_void,
     length: usize,
 ) -> c_int {
-    guard(|| {
+    guard_of(client, || {
         // SAFETY: the contract of this function: `reason` leads to `length` bytes.
         let (code, reason) = unsafe { close_code(code, reason, length)? };
         handle::with(client, |hosted: &HostedClient| hosted.client.close(code, reason)).map(|()| OK)
@@ -219,7 +223,7 @@ pub unsafe extern "C" fn ws_client_close(
 /// Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_reconnect(client: *mut ws_client) -> c_int {
-    guard(|| handle::with(client, |hosted: &HostedClient| hosted.client.reconnect()).map(|()| OK))
+    guard_of(client, || handle::with(client, |hosted: &HostedClient| hosted.client.reconnect()).map(|()| OK))
 }
 
 /// Reads nothing more from the connection until `ws_client_resume`, as `ws_conn_pause`. The next connection is read from again.
@@ -228,7 +232,7 @@ pub unsafe extern "C" fn ws_client_reconnect(client: *mut ws_client) -> c_int {
 /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_pause(client: *mut ws_client) -> c_int {
-    guard(|| handle::with(client, |hosted: &HostedClient| hosted.client.pause()).map(|()| OK))
+    guard_of(client, || handle::with(client, |hosted: &HostedClient| hosted.client.pause()).map(|()| OK))
 }
 
 /// Reads on after `ws_client_pause`.
@@ -236,7 +240,7 @@ pub unsafe extern "C" fn ws_client_pause(client: *mut ws_client) -> c_int {
 /// Any thread, and any callback. Errors: those of `ws_client_pause`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_resume(client: *mut ws_client) -> c_int {
-    guard(|| handle::with(client, |hosted: &HostedClient| hosted.client.resume()).map(|()| OK))
+    guard_of(client, || handle::with(client, |hosted: &HostedClient| hosted.client.resume()).map(|()| OK))
 }
 
 /// 1 if the client has an open connection, 0 if it has none.
@@ -244,7 +248,7 @@ pub unsafe extern "C" fn ws_client_resume(client: *mut ws_client) -> c_int {
 /// Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_is_open(client: *mut ws_client) -> c_int {
-    guard(|| handle::with(client, |hosted: &HostedClient| hosted.client.is_open()).map(c_int::from))
+    guard_of(client, || handle::with(client, |hosted: &HostedClient| hosted.client.is_open()).map(c_int::from))
 }
 
 /// Bytes that wait to be sent, frame headers included, and those that are kept for the next connection.
@@ -252,7 +256,7 @@ pub unsafe extern "C" fn ws_client_is_open(client: *mut ws_client) -> c_int {
 /// Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_queued_bytes(client: *mut ws_client) -> i64 {
-    guard(|| {
+    guard_of(client, || {
         let queued = handle::with(client, |hosted: &HostedClient| hosted.client.queued_bytes())?;
         Ok(i64::try_from(queued).unwrap_or(i64::MAX))
     })
@@ -260,19 +264,26 @@ pub unsafe extern "C" fn ws_client_queued_bytes(client: *mut ws_client) -> i64 {
 
 /// Frees a client, and ends it at once if it runs, with a Close frame 1001 if there is room for one. NULL is fine. The handle,
 /// and all events and responses of the client, are invalid from now on. When this returns, none of its callbacks runs, and none
-/// will; calls of other threads that wait for it end, and a callback that is running finds the handle gone. Callbacks of different threads that free each other's clients would wait
-/// for each other without end.
+/// will; calls of other threads that wait for it end, and a callback that is running finds the handle gone.
+///
+/// Inside a callback, of whatever server or client, it does not wait, so that callbacks may free one another's clients: none of
+/// the client's callbacks begins after that, but one that its thread is in, or about to enter, may still be running. What that one
+/// uses must live on until it returns.
 ///
 /// Errors: `WS_ERR_IN_CALLBACK` inside a callback of a client of its thread, and then it is not freed; `WS_ERR_HANDLE` if it was
 /// freed already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_free(client: *mut ws_client) -> c_int {
-    guard(|| {
+    guard_of(client, || {
         if client.is_null() {
             return Ok(OK);
         }
         check_outside_callback(client)?;
-        handle::remove::<HostedClient>(client)?.client.retire();
+        let hosted = handle::remove::<HostedClient>(client)?;
+        if process::is_our_thread() {
+            hosted.callbacks.read().silence();
+        }
+        hosted.client.retire();
         Ok(OK)
     })
 }

@@ -3,7 +3,7 @@
 use super::event::ws_conn;
 use super::handle::{self, ws_server};
 use super::server::HostedServer;
-use super::{bytes, close_code, guard, lent, null};
+use super::{bytes, close_code, guard, guard_of, lent, null};
 use crate::engine::{turn, worker};
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Kind;
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn ws_push(
 /// [`ws_push`] for all but answers, which shall not pay for what they do not need: hence a function of its own.
 #[inline(never)]
 unsafe fn push(server: *mut ws_server, conn: ws_conn, data: *const c_void, length: usize, opcode: c_int) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: `data` leads to `length` bytes.
         let payload = unsafe { bytes(data, length, "data")? };
         let kind = kind(opcode)?;
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn ws_broadcast(
     length: usize,
     opcode: c_int,
 ) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: `data` leads to `length` bytes.
         let payload = unsafe { bytes(data, length, "data")? };
         let kind = kind(opcode)?;
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn ws_broadcast(
 /// Any thread, and any callback. Errors: `WS_ERR_TOO_LARGE`, and those of `ws_push`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_ping(server: *mut ws_server, conn: ws_conn, data: *const c_void, length: usize) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: `data` leads to `length` bytes.
         let payload = unsafe { bytes(data, length, "data")? };
         handle::with(server, |hosted: &HostedServer| hosted.server.ping(conn, payload)).map(|()| OK)
@@ -164,7 +164,7 @@ pub unsafe extern "C" fn ws_close(
     reason: *const c_void,
     length: usize,
 ) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: `reason` leads to `length` bytes.
         let (code, reason) = unsafe { close_code(code, reason, length)? };
         handle::with(server, |hosted: &HostedServer| hosted.server.close(conn, code, reason)).map(|()| OK)
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn ws_close(
 /// Any thread, and any callback. Errors: those of `ws_conn_pause`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_await_drain(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.await_drain(conn)).map(|()| OK))
+    guard_of(server, || handle::with(server, |hosted: &HostedServer| hosted.server.await_drain(conn)).map(|()| OK))
 }
 
 /// Reads nothing more from a connection until `ws_conn_resume`: what its peer sends waits in the kernel, and when that is
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn ws_conn_await_drain(server: *mut ws_server, conn: ws_co
 /// `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_pause(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.pause(conn)).map(|()| OK))
+    guard_of(server, || handle::with(server, |hosted: &HostedServer| hosted.server.pause(conn)).map(|()| OK))
 }
 
 /// Reads on after `ws_conn_pause`. Nothing happens if the connection is not paused.
@@ -202,7 +202,7 @@ pub unsafe extern "C" fn ws_conn_pause(server: *mut ws_server, conn: ws_conn) ->
 /// Any thread, and any callback. Errors: those of `ws_conn_pause`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_resume(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.resume(conn)).map(|()| OK))
+    guard_of(server, || handle::with(server, |hosted: &HostedServer| hosted.server.resume(conn)).map(|()| OK))
 }
 
 /// Cuts a connection at once, without a Close frame; what waits to be sent is lost. The close event tells 1006.
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn ws_conn_resume(server: *mut ws_server, conn: ws_conn) -
 /// Any thread, and any callback. Errors: `WS_ERR_CLOSED`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_disconnect(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.disconnect(conn)).map(|()| OK))
+    guard_of(server, || handle::with(server, |hosted: &HostedServer| hosted.server.disconnect(conn)).map(|()| OK))
 }
 
 /// 1 if messages may be pushed to this connection, 0 if it is closing, closed or never was.
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn ws_disconnect(server: *mut ws_server, conn: ws_conn) ->
 /// Any thread, and any callback. Errors: `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_is_open(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.is_open(conn)).map(c_int::from))
+    guard_of(server, || handle::with(server, |hosted: &HostedServer| hosted.server.is_open(conn)).map(c_int::from))
 }
 
 /// Bytes that wait to be sent to this connection, frame headers included.
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn ws_conn_is_open(server: *mut ws_server, conn: ws_conn) 
 /// `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_queued_bytes(server: *mut ws_server, conn: ws_conn) -> i64 {
-    guard(|| {
+    guard_of(server, || {
         let queued = handle::with(server, |hosted: &HostedServer| hosted.server.queued_bytes(conn))?;
         Ok(i64::try_from(queued).unwrap_or(i64::MAX))
     })
@@ -240,7 +240,7 @@ pub unsafe extern "C" fn ws_conn_queued_bytes(server: *mut ws_server, conn: ws_c
 /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_connections(server: *mut ws_server, ids: *mut ws_conn, capacity: usize) -> i64 {
-    guard(|| {
+    guard_of(server, || {
         if ids.is_null() && capacity > 0 {
             return Err(null("ids"));
         }

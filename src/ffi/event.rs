@@ -4,7 +4,7 @@ use super::handle::{self, ws_client, ws_server};
 use super::log::ws_log_level;
 use super::request::ws_request;
 use super::server::HostedServer;
-use super::{check_structure, guard, limit, null};
+use super::{check_structure, guard_of, limit, null};
 use crate::engine::batch::{Batch, EVENTS_MAX, Event, Span};
 use crate::engine::owner::Tag;
 use crate::engine::registry::ConnId;
@@ -193,7 +193,7 @@ pub unsafe extern "C" fn ws_server_poll(
     events: *mut *const ws_event,
     timeout_ms: c_int,
 ) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         if events.is_null() {
             return Err(null("events"));
         }
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn ws_server_poll(
 /// `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_done(server: *mut ws_server) -> c_int {
-    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.finish()).map(|()| 0))
+    guard_of(server, || handle::with(server, |hosted: &HostedServer| hosted.server.finish()).map(|()| 0))
 }
 
 /// Gives a host the events that were taken: the first of them, and their number.
@@ -316,7 +316,7 @@ pub unsafe extern "C" fn ws_server_poll_packed(
     batch: *mut ws_batch,
     timeout_ms: c_int,
 ) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the caller's pointer leads to at least the size, which is its first field.
         unsafe { check_structure(batch, "batch", "ws_batch")? };
         let hosted = handle::get::<HostedServer>(server)?;
@@ -346,5 +346,5 @@ pub(super) unsafe fn give_packed(taken: Option<(ws_batch, usize)>, to: *mut ws_b
 /// Errors: those of `ws_server_poll`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_event_fd(server: *mut ws_server) -> c_int {
-    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.event_fd()))
+    guard_of(server, || handle::with(server, |hosted: &HostedServer| hosted.server.event_fd()))
 }

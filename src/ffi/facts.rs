@@ -2,9 +2,9 @@
 
 use super::client::HostedClient;
 use super::event::ws_conn;
-use super::handle::{self, ws_client, ws_server};
+use super::handle::{self, Handle, ws_client, ws_server};
 use super::server::HostedServer;
-use super::{check_structure, guard};
+use super::{check_structure, guard_of};
 use crate::engine::facts::{Facts, Place};
 use crate::engine::timers::ms_of;
 use crate::error::{Error, Result, Status};
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn ws_conn_info(server: *mut ws_server, conn: ws_conn, fac
         })
     };
     // SAFETY: the contract of this function.
-    unsafe { tell(facts, ask) }
+    unsafe { tell(server, facts, ask) }
 }
 
 /// The same for the connection that a client has now: the address that it came from is the server's, or the proxy's, and the
@@ -89,15 +89,19 @@ pub unsafe extern "C" fn ws_client_info(client: *mut ws_client, facts: *mut ws_c
         })
     };
     // SAFETY: the contract of this function.
-    unsafe { tell(facts, ask) }
+    unsafe { tell(client, facts, ask) }
 }
 
 /// Fills `facts` with what is known, when the clock of its ticks was 0, and how many topics there are.
 ///
 /// # Safety
 /// `facts` is NULL or leads to at least its first field, which says how much more there is.
-unsafe fn tell(facts: *mut ws_conn_facts, ask: impl FnOnce() -> Result<(Facts, u64, usize)>) -> c_int {
-    guard(|| {
+unsafe fn tell(
+    handle: impl Handle,
+    facts: *mut ws_conn_facts,
+    ask: impl FnOnce() -> Result<(Facts, u64, usize)>,
+) -> c_int {
+    guard_of(handle, || {
         // SAFETY: the contract of this function.
         unsafe { check_structure(facts, "facts", "ws_conn_facts")? };
         let (known, epoch_ms, topics) = ask()?;

@@ -4,12 +4,14 @@
 //! its tenant, and of which table. So a handle that was freed, is of another kind, or never was one, is told from a live one
 //! without touching memory.
 
+use super::error::LastError;
 use super::looping::HostedLoop;
 use super::server::HostedServer;
 use crate::error::{Error, Result, Status};
 use crate::ffi::client::HostedClient;
+use crate::sys::lock::Lock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
 /// A server. Opaque: only functions of this library know what to do with it. All functions that take one check it, and
 /// return `WS_ERR_HANDLE` for one that was freed.
@@ -36,6 +38,41 @@ pub(super) trait Hosted: Sized + 'static {
     const NAME: &'static str;
     /// Its table.
     fn table() -> &'static Table<Self>;
+    /// Where it keeps the words for its last error.
+    fn last_error(&self) -> &LastError;
+}
+
+/// What a host holds.
+pub(super) trait Handle: Copy {
+    /// Keeps the words for an error of a call that is about it, if it leads anywhere.
+    fn note(self, detail: &str);
+}
+
+impl Handle for *mut ws_server {
+    fn note(self, detail: &str) {
+        note::<HostedServer>(self, detail);
+    }
+}
+
+impl Handle for *mut ws_client {
+    fn note(self, detail: &str) {
+        note::<HostedClient>(self, detail);
+    }
+}
+
+impl Handle for *mut ws_loop {
+    fn note(self, detail: &str) {
+        note::<HostedLoop>(self, detail);
+    }
+}
+
+/// Keeps the words for an error of a call that is about a handle, if it leads anywhere.
+#[cold]
+pub(super) fn note<T: Hosted>(handle: *mut T::Handle, detail: &str) {
+    let _ = with(handle, |hosted: &T| {
+        hosted.last_error().set(detail);
+        Ok(())
+    });
 }
 
 static SERVERS: Table<HostedServer> = Table::new(0, 1);
@@ -48,6 +85,9 @@ impl Hosted for HostedServer {
     fn table() -> &'static Table<Self> {
         &SERVERS
     }
+    fn last_error(&self) -> &LastError {
+        &self.last_error
+    }
 }
 
 impl Hosted for HostedClient {
@@ -56,6 +96,9 @@ impl Hosted for HostedClient {
     fn table() -> &'static Table<Self> {
         &CLIENTS
     }
+    fn last_error(&self) -> &LastError {
+        &self.last_error
+    }
 }
 
 impl Hosted for HostedLoop {
@@ -63,6 +106,9 @@ impl Hosted for HostedLoop {
     const NAME: &'static str = "loop";
     fn table() -> &'static Table<Self> {
         &LOOPS
+    }
+    fn last_error(&self) -> &LastError {
+        &self.last_error
     }
 }
 
@@ -76,11 +122,20 @@ pub(super) struct Table<T> {
     next: AtomicUsize,
 }
 
-type Segment<T> = Box<[RwLock<Place<T>>]>;
+type Segment<T> = Box<[Lock<Place<T>>]>;
 
 struct Place<T> {
     generation: usize,
     tenant: Option<Arc<T>>,
+}
+
+/// What a child finds where a thread of its parent was putting something in, or taking it out: nobody, under a generation
+/// that no handle has had.
+impl<T> Default for Place<T> {
+    fn default() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(1 << 32);
+        Self { generation: NEXT.fetch_add(1 << 16, Ordering::Relaxed), tenant: None }
+    }
 }
 
 /// Places of a segment.
@@ -102,8 +157,8 @@ impl<T> Table<T> {
         Self { segments: [const { OnceLock::new() }; SEGMENTS], most, kind, next: AtomicUsize::new(0) }
     }
 
-    fn place(&self, index: usize) -> &RwLock<Place<T>> {
-        let empty = || (0..SEGMENT).map(|_| RwLock::new(Place { generation: 1, tenant: None })).collect();
+    fn place(&self, index: usize) -> &Lock<Place<T>> {
+        let empty = || (0..SEGMENT).map(|_| Lock::new(Place { generation: 1, tenant: None })).collect();
         &self.segments[index / SEGMENT].get_or_init(empty)[index % SEGMENT]
     }
 
@@ -116,8 +171,8 @@ impl<T> Table<T> {
         let most = self.most * SEGMENT;
         let first = self.next.load(Ordering::Relaxed);
         for index in (0..most).map(|offset| (first + offset) % most) {
-            // A place that somebody looks at is taken, or was when this process was forked: then it stays locked for ever.
-            let Ok(mut place) = self.place(index).try_write() else { continue };
+            // A place that somebody looks at is taken.
+            let Some(mut place) = self.place(index).try_write() else { continue };
             if place.tenant.is_none() {
                 let handle = self.handle(index, place.generation);
                 place.tenant = Some(Arc::new(make(handle)));
@@ -131,7 +186,7 @@ impl<T> Table<T> {
 
     /// The place of a handle, and its generation.
     #[inline]
-    fn find(&self, handle: usize) -> Option<(&RwLock<Place<T>>, usize)> {
+    fn find(&self, handle: usize) -> Option<(&Lock<Place<T>>, usize)> {
         let number = handle / STEP / KINDS;
         let is_ours = handle % (STEP * KINDS) == STEP * self.kind;
         let segment = self.segments[number % PLACES / SEGMENT].get()?;
@@ -153,7 +208,7 @@ pub(super) fn insert<T: Hosted>(make: impl FnOnce(usize) -> T) -> Result<*mut T:
 }
 
 #[inline]
-fn find<T: Hosted>(handle: *mut T::Handle) -> Result<(&'static RwLock<Place<T>>, usize)> {
+fn find<T: Hosted>(handle: *mut T::Handle) -> Result<(&'static Lock<Place<T>>, usize)> {
     match T::table().find(handle.addr()) {
         Some(found) if !handle.is_null() => Ok(found),
         _ if handle.is_null() => Err(super::null(T::NAME)),
@@ -171,7 +226,7 @@ fn stale<T: Hosted>() -> Error {
 #[inline]
 pub(super) fn with<T: Hosted, R>(handle: *mut T::Handle, action: impl FnOnce(&T) -> Result<R>) -> Result<R> {
     let (place, generation) = find::<T>(handle)?;
-    let place = place.read().unwrap_or_else(PoisonError::into_inner);
+    let place = place.read();
     match &place.tenant {
         Some(hosted) if place.generation == generation => action(hosted),
         _ => Err(stale::<T>()),
@@ -181,7 +236,7 @@ pub(super) fn with<T: Hosted, R>(handle: *mut T::Handle, action: impl FnOnce(&T)
 /// A share in it, for calls that wait: it may lose its handle meanwhile.
 pub(super) fn get<T: Hosted>(handle: *mut T::Handle) -> Result<Arc<T>> {
     let (place, generation) = find::<T>(handle)?;
-    let place = place.read().unwrap_or_else(PoisonError::into_inner);
+    let place = place.read();
     match &place.tenant {
         Some(hosted) if place.generation == generation => Ok(Arc::clone(hosted)),
         _ => Err(stale::<T>()),
@@ -191,7 +246,7 @@ pub(super) fn get<T: Hosted>(handle: *mut T::Handle) -> Result<Arc<T>> {
 /// Takes it out of the table. Its handle is stale from now on.
 pub(super) fn remove<T: Hosted>(handle: *mut T::Handle) -> Result<Arc<T>> {
     let (place, generation) = find::<T>(handle)?;
-    let mut place = place.write().unwrap_or_else(PoisonError::into_inner);
+    let mut place = place.write();
     if place.generation != generation {
         return Err(stale::<T>());
     }

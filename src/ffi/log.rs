@@ -1,5 +1,6 @@
 //! What the engine has to say, in words.
 
+use super::call::call;
 use super::handle::ws_server;
 use super::server::{Callbacks, UserData, set_callback};
 use crate::engine::log::{Level, Logger};
@@ -40,11 +41,11 @@ pub type ws_log_fn =
 
 impl Logger for Callbacks {
     fn log(&self, level: Level, message: &str) {
-        if let (Some(callback), data) = self.log {
+        if let Some((callback, data)) = self.may_call(self.log) {
             // No message has a NUL in it: what peers have a say in is held to visible characters.
             let message = CString::new(message).unwrap_or_default();
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.server(), ws_log_level::from(level) as c_int, message.as_ptr(), data.0) }
+            unsafe { call!(callback, self.server(), ws_log_level::from(level) as c_int, message.as_ptr(), data.0) }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Many clients that are polled together.
 
 use super::client::HostedClient;
+use super::error::LastError;
 use super::event::{View, Whose, give, give_packed, ws_batch, ws_event};
 use super::handle::{self, ws_client, ws_loop};
-use super::{check_structure, guard, limit, null};
+use super::{check_structure, guard_of, limit, null};
 use crate::client::{List, Loop};
 use crate::engine::owner::Tag;
 use crate::engine::registry::ConnId;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 pub(super) struct HostedLoop {
     shared: Arc<Loop>,
     view: View,
+    pub(super) last_error: LastError,
 }
 
 const OK: c_int = Status::WS_OK as c_int;
@@ -56,7 +58,7 @@ pub extern "C" fn ws_loop_new() -> *mut ws_loop {
 /// Errors: `WS_ERR_STATE` once started, or if it is in a loop already; `WS_ERR_NULL`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_loop_add(looping: *mut ws_loop, client: *mut ws_client) -> c_int {
-    guard(|| {
+    guard_of(looping, || {
         let hosted = handle::get::<HostedLoop>(looping)?;
         handle::with(client, |client: &HostedClient| client.client.join(&hosted.shared)).map(|()| OK)
     })
@@ -85,7 +87,7 @@ fn until_wanted<T>(
 /// Errors: those of `ws_server_poll`; `WS_ERR_STATE` before the first client was started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_loop_poll(looping: *mut ws_loop, events: *mut *const ws_event, timeout_ms: c_int) -> c_int {
-    guard(|| {
+    guard_of(looping, || {
         if events.is_null() {
             return Err(null("events"));
         }
@@ -105,7 +107,7 @@ pub unsafe extern "C" fn ws_loop_poll(looping: *mut ws_loop, events: *mut *const
 /// Errors: those of `ws_loop_poll`; `WS_ERR_ARGUMENT` for a `size` below that of the first version.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_loop_poll_packed(looping: *mut ws_loop, batch: *mut ws_batch, timeout_ms: c_int) -> c_int {
-    guard(|| {
+    guard_of(looping, || {
         // SAFETY: the caller's pointer leads to at least the size, which is its first field.
         unsafe { check_structure(batch, "batch", "ws_batch")? };
         let hosted = handle::get::<HostedLoop>(looping)?;
@@ -123,7 +125,7 @@ pub unsafe extern "C" fn ws_loop_poll_packed(looping: *mut ws_loop, batch: *mut 
 /// Errors: those of `ws_server_done`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_loop_done(looping: *mut ws_loop) -> c_int {
-    guard(|| handle::with(looping, |hosted: &HostedLoop| hosted.shared.finish()).map(|()| OK))
+    guard_of(looping, || handle::with(looping, |hosted: &HostedLoop| hosted.shared.finish()).map(|()| OK))
 }
 
 /// A file descriptor that is readable while events wait, as `ws_server_event_fd`.
@@ -131,16 +133,17 @@ pub unsafe extern "C" fn ws_loop_done(looping: *mut ws_loop) -> c_int {
 /// Errors: those of `ws_loop_poll`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_loop_event_fd(looping: *mut ws_loop) -> c_int {
-    guard(|| handle::with(looping, |hosted: &HostedLoop| hosted.shared.event_fd()))
+    guard_of(looping, || handle::with(looping, |hosted: &HostedLoop| hosted.shared.event_fd()))
 }
 
 /// Frees a loop, and ends the connections of its clients at once. NULL is fine. The clients are freed for themselves, before or
-/// afterwards. Calls of other threads that wait for its events end.
+/// afterwards. Calls of other threads that wait for its events end. Inside a callback, of whatever server or client, it does not wait
+/// for its thread to end.
 ///
 /// Errors: `WS_ERR_HANDLE` if it was freed already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_loop_free(looping: *mut ws_loop) -> c_int {
-    guard(|| {
+    guard_of(looping, || {
         if !looping.is_null() {
             handle::remove::<HostedLoop>(looping)?.shared.retire();
         }

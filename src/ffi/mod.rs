@@ -1,12 +1,13 @@
 //! The C ABI: one file per C type, and nothing in it but argument checks, a guard, and calls down.
 //!
-//! Every export has the same short shape: `guard(|| …)` turns an error into its status and keeps its detail for
-//! `ws_last_error`, and a panic into `WS_ERR_PANIC`. A `ws_server *` is checked against a table and never followed, so
+//! Every export has the same short shape: `guard_of(handle, || …)` turns an error into its status and keeps its detail for
+//! `ws_last_error`, and for `ws_server_error` and its like, and a panic into `WS_ERR_PANIC`. A `ws_server *` is checked against a table and never followed, so
 //! that a stale one is an error and not a crash.
 
 #![allow(non_camel_case_types, reason = "the names are those of the C header")]
 #![allow(clippy::missing_safety_doc, reason = "the contracts are written for C, in the terms of the C header")]
 
+mod call;
 mod client;
 mod connection;
 mod error;
@@ -22,8 +23,8 @@ mod stats;
 mod topic;
 
 use crate::error::{Error, Result, Status};
+use crate::sys::{fault, process};
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What an export can return: an integer in which errors are negative.
 trait Returned {
@@ -42,30 +43,49 @@ impl Returned for i64 {
     }
 }
 
-/// Runs the body of an export.
+/// Runs the body of an export that is about no handle.
 #[inline]
 fn guard<T: Returned>(body: impl FnOnce() -> Result<T>) -> T {
-    match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(value)) => value,
-        Ok(Err(error)) => failed(&error),
-        Err(_) => failed(&Error::new(Status::WS_ERR_PANIC, "a fault inside wspush; please report it")),
-    }
+    run(body).unwrap_or_else(|error| failed(&error))
+}
+
+/// Runs the body of an export that is about what `handle` leads to, which keeps the words for an error, too.
+#[inline]
+fn guard_of<H: handle::Handle, T: Returned>(handle: H, body: impl FnOnce() -> Result<T>) -> T {
+    run(body).unwrap_or_else(|error| {
+        handle.note(&error.detail);
+        failed(&error)
+    })
+}
+
+/// The same for a handle of any kind.
+#[inline]
+fn guard_any<T: handle::Hosted, R: Returned>(handle: *mut T::Handle, body: impl FnOnce() -> Result<R>) -> R {
+    run(body).unwrap_or_else(|error| {
+        handle::note::<T>(handle, &error.detail);
+        failed(&error)
+    })
+}
+
+/// Runs the body of an export that makes something. NULL if it cannot.
+fn made<T>(body: impl FnOnce() -> Result<*mut T>) -> *mut T {
+    process::watch_forks();
+    fault::keep_quiet();
+    run(body).unwrap_or_else(|error| {
+        error::remember(&error.detail);
+        std::ptr::null_mut()
+    })
+}
+
+#[inline]
+fn run<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    fault::caught_in_call(body).unwrap_or_else(|fault| Err(Error::new(Status::WS_ERR_PANIC, fault)))
 }
 
 #[cold]
 fn failed<T: Returned>(error: &Error) -> T {
     error::remember(&error.detail);
     T::from_status(error.status)
-}
-
-/// Runs the body of an export that makes something. NULL if it cannot.
-fn made<T>(body: impl FnOnce() -> Result<*mut T>) -> *mut T {
-    match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(handle)) => return handle,
-        Ok(Err(error)) => error::remember(&error.detail),
-        Err(_) => error::remember("a fault inside wspush; please report it"),
-    }
-    std::ptr::null_mut()
 }
 
 fn null(what: &str) -> Error {
@@ -151,4 +171,24 @@ unsafe fn close_code<'a>(code: c_int, reason: *const c_void, length: usize) -> R
 /// A number of milliseconds as hosts give it: negative means without end.
 fn limit(timeout_ms: c_int) -> Option<std::time::Duration> {
     u64::try_from(timeout_ms).ok().map(std::time::Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_a_status_and_says_what_and_where() {
+        let server = super::server::ws_server_new();
+        assert_eq!(guard_of(server, || -> Result<c_int> { panic!("too {}", "bad") }), Status::WS_ERR_PANIC as c_int);
+        let mut buffer = [1; 256];
+        // SAFETY: the text is NUL-terminated, the handle is checked, and there is so much room in the buffer.
+        let (last, of_server) = unsafe {
+            let length = error::ws_server_error(server, buffer.as_mut_ptr().cast(), buffer.len());
+            assert_eq!(super::server::ws_server_free(server), 0);
+            (CStr::from_ptr(error::ws_last_error()).to_str().unwrap(), &buffer[..length as usize])
+        };
+        assert!(last.starts_with("a fault inside wspush; please report it: too bad (src/ffi/mod.rs:"), "{last}");
+        assert_eq!(last.as_bytes(), of_server);
+    }
 }

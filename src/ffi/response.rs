@@ -3,7 +3,7 @@
 use super::event::ws_conn;
 use super::handle::{self, ws_server};
 use super::server::HostedServer;
-use super::{bytes, guard, text};
+use super::{bytes, guard_of, text};
 use crate::error::{Error, Result, Status};
 use std::ffi::{c_char, c_int, c_void};
 
@@ -30,7 +30,7 @@ pub unsafe extern "C" fn ws_respond(
     body: *const c_void,
     length: usize,
 ) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: `headers` is NULL or NUL-terminated, and `body` leads to `length` bytes.
         let (headers, body) = unsafe { (optional(headers, "headers")?, bytes(body, length, "body")?) };
         let status = checked(status)?;
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn ws_respond_begin(
     status: c_int,
     headers: *const c_char,
 ) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: `headers` is NULL or NUL-terminated.
         let headers = unsafe { optional(headers, "headers")? }.unwrap_or_default();
         let status = checked(status)?;
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn ws_respond_write(
     data: *const c_void,
     length: usize,
 ) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: `data` leads to `length` bytes.
         let data = unsafe { bytes(data, length, "data")? };
         handle::with(server, |hosted: &HostedServer| hosted.server.send_piece(conn, data)).map(|()| OK)
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn ws_respond_write(
 /// is gone; `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_respond_end(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.end_stream(conn)).map(|()| OK))
+    guard_of(server, || handle::with(server, |hosted: &HostedServer| hosted.server.end_stream(conn)).map(|()| OK))
 }
 
 /// Accepts the upgrade of a handshake event: the connection is a WebSocket, messages may be pushed to it, and the open
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn ws_accept(
     subprotocol: *const c_char,
     headers: *const c_char,
 ) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: both are NULL or NUL-terminated.
         let (subprotocol, headers) = unsafe { (optional(subprotocol, "subprotocol")?, optional(headers, "headers")?) };
         handle::with(server, |hosted: &HostedServer| {

@@ -1,19 +1,25 @@
 //! A server's life: made, set up, started, stopped, freed.
 
+use super::call::call;
+use super::error::LastError;
 use super::event::{View, ws_conn};
 use super::handle::{self, ws_server};
 use super::log::ws_log_fn;
 use super::request::ws_request;
-use super::{guard, limit, text};
+use super::{guard_of, limit, text};
 use crate::engine::delivery::Handler;
 use crate::engine::log::Logger;
 use crate::engine::request::Request;
+use crate::engine::running::check_may_wait;
 use crate::error::{Error, Result, Status};
 use crate::protocol::decoder::Kind;
 use crate::server::Server;
+use crate::sys::lock::Lock;
+use crate::sys::process;
 use std::ffi::{c_char, c_int, c_void};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Called when a WebSocket connection has opened. `request` is valid until the callback returns.
@@ -83,15 +89,18 @@ unsafe impl Sync for UserData {}
 #[derive(Default)]
 pub(super) struct HostedServer {
     pub(super) server: Server,
-    pub(super) callbacks: Mutex<Callbacks>,
+    pub(super) callbacks: Lock<Callbacks>,
     /// The batch that the host reads, in poll mode.
     pub(super) view: View,
+    pub(super) last_error: LastError,
 }
 
 /// The callbacks of a server, each with the pointer it was set with.
 #[derive(Clone, Default)]
 pub(super) struct Callbacks {
     handle: usize,
+    /// The server was freed inside a callback: none of these begins any more.
+    silenced: Arc<AtomicBool>,
     open: (ws_open_fn, UserData),
     message: (ws_message_fn, UserData),
     drain: (ws_drain_fn, UserData),
@@ -114,42 +123,73 @@ impl Callbacks {
     pub(super) fn server(&self) -> *mut ws_server {
         std::ptr::without_provenance_mut(self.handle)
     }
+
+    /// Has none of them begin any more.
+    fn silence(&self) {
+        self.silenced.store(true, Ordering::SeqCst);
+    }
+
+    /// One of the callbacks, if it is set and may be called, and its pointer.
+    #[inline]
+    pub(super) fn may_call<T: Copy>(&self, (callback, data): (Option<T>, UserData)) -> Option<(T, UserData)> {
+        Some((callback?, data)).filter(|_| !self.silenced.load(Ordering::Acquire))
+    }
 }
 
 impl Handler for Callbacks {
     fn open(&self, conn: ws_conn, request: &Request) {
-        if let (Some(callback), data) = self.open {
+        if let Some((callback, data)) = self.may_call(self.open) {
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.server(), conn, ws_request::lend(request), data.0) }
+            unsafe { call!(callback, self.server(), conn, ws_request::lend(request), data.0) }
         }
     }
 
     #[inline]
     fn message(&self, conn: ws_conn, kind: Kind, payload: &[u8]) {
-        if let (Some(callback), data) = self.message {
+        if let Some((callback, data)) = self.may_call(self.message) {
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.server(), conn, payload.as_ptr().cast(), payload.len(), kind as c_int, data.0) }
+            unsafe {
+                call!(
+                    callback,
+                    self.server(),
+                    conn,
+                    payload.as_ptr().cast::<c_void>(),
+                    payload.len(),
+                    kind as c_int,
+                    data.0
+                )
+            }
         }
     }
 
     fn drain(&self, conn: ws_conn) {
-        if let (Some(callback), data) = self.drain {
+        if let Some((callback, data)) = self.may_call(self.drain) {
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.server(), conn, data.0) }
+            unsafe { call!(callback, self.server(), conn, data.0) }
         }
     }
 
     fn close(&self, conn: ws_conn, code: u16, reason: &str) {
-        if let (Some(callback), data) = self.close {
+        if let Some((callback, data)) = self.may_call(self.close) {
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.server(), conn, c_int::from(code), reason.as_ptr().cast(), reason.len(), data.0) }
+            unsafe {
+                call!(
+                    callback,
+                    self.server(),
+                    conn,
+                    c_int::from(code),
+                    reason.as_ptr().cast::<c_void>(),
+                    reason.len(),
+                    data.0
+                )
+            }
         }
     }
 
     fn request(&self, conn: ws_conn, request: &Request) -> bool {
-        let (Some(callback), data) = self.request else { return false };
+        let Some((callback, data)) = self.may_call(self.request) else { return false };
         // SAFETY: the host's function, called as its type says.
-        unsafe { callback(self.server(), conn, ws_request::lend(request), data.0) }
+        unsafe { call!(callback, self.server(), conn, ws_request::lend(request), data.0) }
         true
     }
 
@@ -158,9 +198,9 @@ impl Handler for Callbacks {
     }
 
     fn handshake(&self, conn: ws_conn, request: &Request) {
-        if let (Some(callback), data) = self.handshake {
+        if let Some((callback, data)) = self.may_call(self.handshake) {
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.server(), conn, ws_request::lend(request), data.0) }
+            unsafe { call!(callback, self.server(), conn, ws_request::lend(request), data.0) }
         }
     }
 }
@@ -181,7 +221,7 @@ pub extern "C" fn ws_server_new() -> *mut ws_server {
 /// Errors: `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_set(server: *mut ws_server, name: *const c_char, value: *const c_char) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: both are NUL-terminated.
         let (name, value) = unsafe { (text(name, "name")?, text(value, "value")?) };
         handle::with(server, |hosted: &HostedServer| hosted.server.set(name, value)).map(|()| OK)
@@ -205,7 +245,7 @@ pub unsafe extern "C" fn ws_server_set(server: *mut ws_server, name: *const c_ch
 /// `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_listen(server: *mut ws_server, host: *const c_char, port: c_int) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: `host` is NUL-terminated.
         let host = unsafe { text(host, "host")? };
         handle::with(server, |hosted: &HostedServer| hosted.server.listen(host, port)).map(|()| OK)
@@ -218,7 +258,7 @@ pub unsafe extern "C" fn ws_server_listen(server: *mut ws_server, host: *const c
 /// `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_port(server: *mut ws_server, listener: c_int) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         let index = usize::try_from(listener).unwrap_or(usize::MAX);
         handle::with(server, |hosted: &HostedServer| hosted.server.port(index)).map(c_int::from)
     })
@@ -226,9 +266,9 @@ pub unsafe extern "C" fn ws_server_port(server: *mut ws_server, listener: c_int)
 
 /// Sets one of the callbacks and passes all of them down.
 pub(super) fn set_callback(server: *mut ws_server, set: impl FnOnce(&mut Callbacks)) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         handle::with(server, |hosted: &HostedServer| {
-            let mut callbacks = hosted.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut callbacks = hosted.callbacks.write();
             let mut changed = callbacks.clone();
             set(&mut changed);
             changed.handle = server.addr();
@@ -246,8 +286,13 @@ pub(super) fn set_callback(server: *mut ws_server, set: impl FnOnce(&mut Callbac
 ///
 /// If at least one callback is set at the start, the server is in callback mode: callbacks run on the reactor threads,
 /// with `user_data` as it was given, and must not block. With more than one reactor they run at the same time, though
-/// never two for one connection. From inside a callback everything may be called but `ws_server_wait`,
-/// `ws_server_run` and `ws_server_free`. If no callback is set, the server is in poll mode: see `ws_server_poll`.
+/// never two for one connection. From inside a callback, of whatever server or client, everything may be called but
+/// `ws_server_wait`, `ws_server_run` and `ws_client_wait`, and `ws_server_free` for the server itself. If no callback is set,
+/// the server is in poll mode: see `ws_server_poll`.
+///
+/// A callback returns: it must not throw a C++ exception, which ends the process (`std::terminate`), nor `longjmp` out. One that ends its
+/// thread (`pthread_exit`, as CPython does at its exit) ends what the thread serves: the server stops without a word, its connections
+/// stay until the process ends, and calls that wait for it return.
 ///
 /// Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
@@ -322,16 +367,18 @@ pub unsafe extern "C" fn ws_server_on_handshake(
 /// `WS_ERR_NULL`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_start(server: *mut ws_server) -> c_int {
-    guard(|| handle::get::<HostedServer>(server)?.server.start_as(NonZeroUsize::new(server.addr())).map(|()| OK))
+    guard_of(server, || {
+        handle::get::<HostedServer>(server)?.server.start_as(NonZeroUsize::new(server.addr())).map(|()| OK)
+    })
 }
 
 /// Waits until the server has stopped.
 ///
-/// Errors: `WS_ERR_IN_CALLBACK` inside a callback of this server, `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
+/// Errors: `WS_ERR_IN_CALLBACK` inside a callback, of whatever server or client; `WS_ERR_STATE` before the start, `WS_ERR_NULL`,
 /// `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_wait(server: *mut ws_server) -> c_int {
-    guard(|| handle::get::<HostedServer>(server)?.server.wait().map(|()| OK))
+    guard_of(server, || handle::get::<HostedServer>(server)?.server.wait().map(|()| OK))
 }
 
 /// `ws_server_start`, then `ws_server_wait`.
@@ -339,7 +386,8 @@ pub unsafe extern "C" fn ws_server_wait(server: *mut ws_server) -> c_int {
 /// Errors: those of the two.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_run(server: *mut ws_server) -> c_int {
-    guard(|| {
+    guard_of(server, || {
+        check_may_wait()?;
         let hosted = handle::get::<HostedServer>(server)?;
         hosted.server.start_as(NonZeroUsize::new(server.addr()))?;
         hosted.server.wait().map(|()| OK)
@@ -357,33 +405,41 @@ pub unsafe extern "C" fn ws_server_run(server: *mut ws_server) -> c_int {
 /// just come to it, more rarely if the sysctl `net.ipv4.tcp_migrate_req` is on; with a socket that is inherited, see
 /// `ws_server_listen`, that cannot happen.
 ///
-/// Waits until that is done; inside a callback it only begins it. In poll mode the last events can be taken afterwards.
+/// Waits until that is done; inside a callback, of this server or of another server or client, it only begins it. In poll mode the last events can be taken afterwards.
 /// To stop again does no harm, and shortens the time if it is less. Any thread, and any callback; not from a signal
 /// handler.
 ///
 /// Errors: `WS_ERR_STATE` before the start, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_stop(server: *mut ws_server, timeout_ms: c_int) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         let time = limit(timeout_ms).unwrap_or(Duration::from_secs(3600));
         handle::get::<HostedServer>(server)?.server.stop(time).map(|()| OK)
     })
 }
 
 /// Frees a server, and stops it at once if it runs. NULL is fine. The handle, and all events and requests of the server,
-/// are invalid from now on; calls of other threads that wait for it end.
+/// are invalid from now on; calls of other threads that wait for it end. When this returns, none of its callbacks runs, and none will.
+///
+/// Inside a callback, of whatever other server or client, it does not wait, so that callbacks may free one another's servers: its
+/// connections and listening sockets close a moment later, and none of the server's callbacks begins after that, but one that
+/// its threads are in, or about to enter, may still be running. What that one uses must live on until it returns.
 ///
 /// Errors: `WS_ERR_IN_CALLBACK` inside a callback of this server, which is not freed then; `WS_ERR_HANDLE` if it was
 /// freed already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_free(server: *mut ws_server) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         if server.is_null() {
             return Ok(OK);
         }
         check_outside_callback(server)?;
         // Calls of other threads that wait hold a share each, and end with this.
-        handle::remove::<HostedServer>(server)?.server.retire();
+        let hosted = handle::remove::<HostedServer>(server)?;
+        if process::is_our_thread() {
+            hosted.callbacks.read().silence();
+        }
+        hosted.server.retire();
         Ok(OK)
     })
 }

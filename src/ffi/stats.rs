@@ -3,7 +3,7 @@
 use super::client::HostedClient;
 use super::handle::{self, Hosted, ws_client, ws_server};
 use super::server::HostedServer;
-use super::{check_structure, guard};
+use super::{check_structure, guard_any};
 use crate::engine::stats::Stats;
 use crate::error::{Result, Status};
 use std::ffi::c_int;
@@ -259,7 +259,7 @@ unsafe fn fill<T: Hosted>(
     stats: *mut ws_stats,
     add: impl FnOnce(&T, &mut ws_stats) -> Result<()>,
 ) -> c_int {
-    guard(|| {
+    guard_any::<T, _>(handle, || {
         // SAFETY: the contract of this function.
         unsafe { check_structure(stats, "stats", "ws_stats")? };
         let mut sum = ws_stats { size: size_of::<ws_stats>(), ..ws_stats::default() };

@@ -4,7 +4,7 @@ use super::connection::kind;
 use super::event::ws_conn;
 use super::handle::{self, ws_server};
 use super::server::HostedServer;
-use super::{bytes, guard, text};
+use super::{bytes, guard_of, text};
 use crate::error::Status;
 use std::ffi::{c_char, c_int, c_void};
 
@@ -24,7 +24,7 @@ fn count(count: usize) -> c_int {
 /// name that is empty or too long; `WS_ERR_UTF8`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_subscribe(server: *mut ws_server, conn: ws_conn, topic: *const c_char) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: `topic` is NUL-terminated.
         let topic = unsafe { text(topic, "topic")? };
         handle::with(server, |hosted: &HostedServer| hosted.server.subscribe(conn, topic)).map(|()| OK)
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn ws_subscribe(server: *mut ws_server, conn: ws_conn, top
 /// Any thread, and any callback. Errors: those of `ws_subscribe`, without `WS_ERR_CLOSED` and `WS_ERR_LIMIT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_unsubscribe(server: *mut ws_server, conn: ws_conn, topic: *const c_char) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: `topic` is NUL-terminated.
         let topic = unsafe { text(topic, "topic")? };
         handle::with(server, |hosted: &HostedServer| hosted.server.unsubscribe(conn, topic)).map(|()| OK)
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn ws_publish(
     opcode: c_int,
     except: ws_conn,
 ) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: `topic` is NUL-terminated, and `data` leads to `length` bytes.
         let (topic, payload) = unsafe { (text(topic, "topic")?, bytes(data, length, "data")?) };
         let kind = kind(opcode)?;
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn ws_publish(
 /// Any thread, and any callback. Errors: those of `ws_unsubscribe`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_topic_subscribers(server: *mut ws_server, topic: *const c_char) -> c_int {
-    guard(|| {
+    guard_of(server, || {
         // SAFETY: the contract of this function: `topic` is NUL-terminated.
         let topic = unsafe { text(topic, "topic")? };
         handle::with(server, |hosted: &HostedServer| hosted.server.subscribers(topic)).map(count)
@@ -87,5 +87,5 @@ pub unsafe extern "C" fn ws_topic_subscribers(server: *mut ws_server, topic: *co
 /// Any thread, and any callback. Errors: `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_topics(server: *mut ws_server, conn: ws_conn) -> c_int {
-    guard(|| handle::with(server, |hosted: &HostedServer| hosted.server.topics_of(conn)).map(count))
+    guard_of(server, || handle::with(server, |hosted: &HostedServer| hosted.server.topics_of(conn)).map(count))
 }

@@ -93,12 +93,10 @@ mod model {
 
 /// The longest that one wait lasts. A wait without a time limit would be restarted by the kernel after a handler that
 /// was installed with `SA_RESTART`, as most are.
-#[cfg(not(loom))]
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Sleeps while `word` holds `expected`, for at most `limit` (`None`: an hour, after which it reads as woken).
-#[cfg(not(loom))]
-fn wait(word: &AtomicU32, expected: u32, limit: Option<Duration>) -> Waited {
+pub fn wait(word: &std::sync::atomic::AtomicU32, expected: u32, limit: Option<Duration>) -> Waited {
     let span = limit.map_or(LONGEST, |limit| limit.min(LONGEST));
     let timeout = libc::timespec { tv_sec: span.as_secs() as libc::time_t, tv_nsec: span.subsec_nanos().into() };
     let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
@@ -116,8 +114,7 @@ fn wait(word: &AtomicU32, expected: u32, limit: Option<Duration>) -> Waited {
 }
 
 /// Wakes every thread that waits on `word`.
-#[cfg(not(loom))]
-fn wake_all(word: &AtomicU32) {
+pub fn wake_all(word: &std::sync::atomic::AtomicU32) {
     let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: the kernel uses the address of the word as a name and does not write to it.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, i32::MAX, 0_usize, 0_usize, 0) };

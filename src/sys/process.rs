@@ -1,11 +1,12 @@
 //! Being a guest in someone else's process: threads that leave its signals alone, and a memory of forks.
 
-use super::check;
+use super::{check, fault};
+use std::cell::{Cell, RefCell};
 use std::io;
-use std::mem::MaybeUninit;
-use std::sync::Once;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::JoinHandle;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::os::unix::thread::JoinHandleExt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{JoinHandle, ThreadId};
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
@@ -20,21 +21,111 @@ pub fn fork_generation() -> u32 {
     FORKS.load(Ordering::Relaxed)
 }
 
-/// Begins to count forks. Called before the first thread starts.
+/// Begins to count forks. Called before anything is made that a child could take for its own.
 pub fn watch_forks() {
-    static ONCE: Once = Once::new();
-    // SAFETY: the handler only touches an atomic, which is allowed in a child of a process with threads, and the
-    // library is linked so that it is never unloaded.
-    ONCE.call_once(|| unsafe {
-        libc::pthread_atfork(None, None, Some(in_child));
-    });
+    static WATCHED: AtomicBool = AtomicBool::new(false);
+    if WATCHED.load(Ordering::Acquire) {
+        return;
+    }
+    // Two threads may both come here, and each fork counts as two from then on. A lock would do worse: a child could be born
+    // while it is held.
+    // SAFETY: the handler only touches an atomic, which is allowed in a child of a process with threads, and the library
+    // is linked so that it is never unloaded.
+    unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    WATCHED.store(true, Ordering::Release);
+}
+
+thread_local! {
+    static OURS: Cell<bool> = const { Cell::new(false) };
+    static LAST_ACT: RefCell<Option<LastAct>> = const { RefCell::new(None) };
+}
+
+/// Something to do when it is dropped.
+struct LastAct(Option<Box<dyn FnOnce()>>);
+
+impl Drop for LastAct {
+    fn drop(&mut self) {
+        if let Some(act) = self.0.take() {
+            // A fault of it has nobody left to be told.
+            let _ = fault::caught(act);
+        }
+    }
+}
+
+/// Whether the calling thread is one that [`spawn`] has started.
+#[must_use]
+pub fn is_our_thread() -> bool {
+    OURS.try_with(Cell::get).unwrap_or(false)
+}
+
+/// A thread of ours. Dropped, it goes on alone.
+///
+/// In a child of a fork it does not exist, and the C library gives its number to the next thread that the child starts. So
+/// nothing is done with that number there: the handle is forgotten.
+#[derive(Debug)]
+pub struct Thread {
+    handle: ManuallyDrop<JoinHandle<()>>,
+    /// The forks before it was started.
+    forks: u32,
+}
+
+impl Thread {
+    /// Its name among all threads of this process.
+    #[must_use]
+    pub fn id(&self) -> ThreadId {
+        self.handle.thread().id()
+    }
+
+    /// Whether it has ended, or never was in this process.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.is_elsewhere() || self.handle.is_finished()
+    }
+
+    /// Waits for its end, however that comes about: a host may have ended it from within a callback.
+    pub fn join(mut self) {
+        if !self.is_elsewhere() {
+            // SAFETY: the handle is neither used nor dropped after this, for `self` is forgotten.
+            let thread = unsafe { ManuallyDrop::take(&mut self.handle) }.into_pthread_t();
+            // SAFETY: it was started in this process, and has been neither joined nor detached.
+            unsafe { libc::pthread_join(thread, std::ptr::null_mut()) };
+        }
+        std::mem::forget(self);
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        self.forks != fork_generation()
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if !self.is_elsewhere() {
+            // SAFETY: it is dropped once, here.
+            unsafe { ManuallyDrop::drop(&mut self.handle) };
+        }
+    }
 }
 
 /// Starts a thread that receives no signals: they stay with the threads of the host.
 ///
 /// # Errors
 /// When the system does not allow another thread.
-pub fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+pub fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+    spawn_with_end(name, body, || ())
+}
+
+/// The same for a thread on which a host is called, and may so come to its end within `body`: `at_end` runs however it ends, as the
+/// last thing it does.
+///
+/// # Errors
+/// When the system does not allow another thread. Neither runs then.
+pub fn spawn_with_end(
+    name: String,
+    body: impl FnOnce() + Send + 'static,
+    at_end: impl FnOnce() + Send + 'static,
+) -> io::Result<Thread> {
+    watch_forks();
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: `sigfillset` initialises `all`, and `pthread_sigmask` initialises `before`; both outlive the calls.
@@ -42,10 +133,16 @@ pub fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<J
         check(libc::sigfillset(all.as_mut_ptr()))?;
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
     }
-    let thread = std::thread::Builder::new().name(name).spawn(body);
+    let forks = fork_generation();
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        OURS.set(true);
+        // The data of a thread is dropped even where its stack is not unwound.
+        LAST_ACT.set(Some(LastAct(Some(Box::new(at_end)))));
+        body();
+    });
     // SAFETY: `before` was initialised above. The new thread has inherited the full mask; this one gets its own back.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
-    thread
+    Ok(Thread { handle: ManuallyDrop::new(thread?), forks })
 }
 
 /// Whether this process ignores a signal, as it does when it was started that way: by `nohup`, or in the background of a shell

@@ -108,6 +108,41 @@ static void a_child_that_lives_on(void)
     CHECK_OK(ws_server_free(server));
 }
 
+enum { THREADS = 16 };
+
+static pthread_barrier_t begun;
+static ws_client *of_parent;
+
+static void *live_on(void *number)
+{
+    pthread_barrier_wait(&begun);
+    pthread_barrier_wait(&begun);
+    return number;
+}
+
+/* The C library gives the threads of a child the numbers that those of its parent had: what becomes of the parent's handles in the
+ * child must not concern them. */
+static void have_threads_of_its_own(ws_server *parents)
+{
+    pthread_t threads[THREADS];
+    static int numbers[THREADS];
+    void *result;
+    pthread_attr_t as_large; /* as the library's, so that their stacks are used again */
+    CHECK_INT(0, pthread_attr_init(&as_large));
+    CHECK_INT(0, pthread_attr_setstacksize(&as_large, 3 << 19));
+    CHECK_INT(0, pthread_barrier_init(&begun, NULL, THREADS + 1));
+    for (int i = 0; i < THREADS; i++)
+        CHECK_INT(0, pthread_create(&threads[i], &as_large, live_on, &numbers[i]));
+    pthread_barrier_wait(&begun);
+    free_the_parents(parents);
+    CHECK_OK(ws_client_free(of_parent));
+    pthread_barrier_wait(&begun);
+    for (int i = 0; i < THREADS; i++) {
+        CHECK_INT(0, pthread_join(threads[i], &result));
+        CHECK(result == &numbers[i]);
+    }
+}
+
 static int pushing_ended;
 
 static void *push_on(void *server)
@@ -123,6 +158,7 @@ static void make_another(ws_server *parents)
     CHECK(server != NULL && server != parents);
     CHECK_STATUS(WS_ERR_FORKED, ws_push(parents, 999, "x", 1, WS_TEXT));
     CHECK_OK(ws_server_free(server));
+    free_the_parents(parents);
 }
 
 /* The fork may come while another thread is inside a call: whatever that holds is held in the child for good. */
@@ -139,6 +175,27 @@ static void while_another_thread_pushes(void)
     stop_and_free(server);
 }
 
+static void no_message(ws_client *client, const void *data, size_t length, int opcode, void *user_data)
+{
+    (void)client, (void)data, (void)length, (void)opcode, (void)user_data;
+}
+
+/* A name is looked up on a thread of the library, too. */
+static void a_child_with_threads(ws_server *server)
+{
+    char url[64];
+    snprintf(url, sizeof url, "ws://localhost:%d/", ws_server_port(server, 0));
+    of_parent = ws_client_new(url);
+    CHECK_OK(ws_client_on_message(of_parent, no_message, NULL));
+    CHECK_OK(ws_client_start(of_parent));
+    while (!ws_client_is_open(of_parent))
+        give_way();
+    for (int i = 0; i < scaled(20, 2); i++)
+        in_child(server, have_threads_of_its_own);
+    CHECK_INT(1, ws_client_is_open(of_parent));
+    CHECK_OK(ws_client_free(of_parent));
+}
+
 int main(void)
 {
     struct record record = RECORD;
@@ -148,6 +205,7 @@ int main(void)
     in_child(server, use_the_parents);
     in_child(server, free_the_parents);
     in_child(server, serve_in_the_child);
+    a_child_with_threads(server);
     send_message(fd, "parent");
     EXPECT_MESSAGE(fd, "parent");
     stop_and_free(server);

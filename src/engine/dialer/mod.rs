@@ -27,15 +27,15 @@ use crate::protocol::handshake::negotiation::Upgrade;
 use crate::protocol::resolution::Resolution;
 use crate::protocol::url::Url;
 use crate::sys::epoll::Epoll;
-use crate::sys::process;
+use crate::sys::lock::Lock;
+use crate::sys::process::{self, Thread};
 use crate::sys::socket::Socket;
 use mailbox::{Mailbox, Order};
 use network::{Network, System};
 use operator::Operator;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// What to connect to, and how.
@@ -99,14 +99,13 @@ pub type CallId = u64;
 pub struct Dialer {
     mailbox: Arc<Mailbox>,
     calls: AtomicU64,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Thread>,
     /// The forks before its thread was started.
     forks: u32,
 }
 
-/// The dialer of each process, by the number of forks before it: a lock that somebody held during a fork is locked for good in
-/// the child.
-static SHARED: [Mutex<Weak<Dialer>>; 8] = [const { Mutex::new(Weak::new()) }; 8];
+/// The dialer of this process.
+static SHARED: Lock<Weak<Dialer>> = Lock::new(Weak::new());
 
 impl Dialer {
     /// The dialer of this process; a new one if nobody holds any. In a forked child that is not the one of its parent.
@@ -116,7 +115,7 @@ impl Dialer {
     pub fn shared() -> io::Result<Arc<Self>> {
         process::watch_forks();
         let forks = process::fork_generation();
-        let mut shared = SHARED[forks as usize % SHARED.len()].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = SHARED.write();
         if let Some(dialer) = shared.upgrade().filter(|dialer| dialer.forks == forks) {
             return Ok(dialer);
         }
@@ -167,17 +166,12 @@ impl Dialer {
 }
 
 impl Drop for Dialer {
-    /// Ends the thread, and waits for it. It may be in a callback: whoever lets go of the last handle holds no lock that a callback
-    /// takes.
+    /// Ends the thread, and waits for it, unless that could have to wait for this one.
     fn drop(&mut self) {
-        let Some(thread) = self.thread.take() else { return };
-        if self.is_of_another_process() {
-            // What is left of it here is not even a thread to detach.
-            return std::mem::forget(thread);
-        }
+        let Some(thread) = self.thread.take().filter(|_| !self.is_of_another_process()) else { return };
         self.mailbox.post(Order::End);
-        if !operator::is_this_thread() {
-            let _ = thread.join();
+        if !process::is_our_thread() {
+            thread.join();
         }
     }
 }

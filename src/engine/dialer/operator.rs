@@ -12,11 +12,11 @@ use super::resolver::Resolver;
 use super::{CallId, Failure};
 use crate::error::Status;
 use crate::sys::epoll::{Epoll, Events};
+use crate::sys::fault;
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,16 +29,6 @@ const EVENTS: usize = 512;
 
 /// The token of the mailbox. No call has the id 0.
 const BELL: u64 = 0;
-
-thread_local! {
-    static OPERATES: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether the calling thread is a dialer's. The standard library's own name of a thread is made when it is first asked for, and
-/// never given back by a host's first thread.
-pub fn is_this_thread() -> bool {
-    OPERATES.get()
-}
 
 /// Who does the work.
 pub struct Operator {
@@ -74,7 +64,6 @@ impl Operator {
 
     /// Works until nobody holds the dialer any more.
     pub fn run(mut self) {
-        OPERATES.set(true);
         let mut events = Events::with_capacity(EVENTS);
         let mut orders = Vec::new();
         while !self.has_ended {
@@ -147,9 +136,8 @@ impl Operator {
     fn with(&mut self, id: CallId, action: impl FnOnce(&mut Call, &mut Desk) -> Progress) {
         let Some(mut call) = self.calls.remove(&id) else { return };
         let before = call.alarm();
-        let progress = catch_unwind(AssertUnwindSafe(|| action(&mut call, &mut self.desk)));
-        let fault = || Err(Failure::new(Status::WS_ERR_PANIC, "a fault inside wspush; please report it"));
-        match progress.unwrap_or_else(|_| fault()) {
+        let progress = fault::caught(|| action(&mut call, &mut self.desk));
+        match progress.unwrap_or_else(|fault| Err(Failure::new(Status::WS_ERR_PANIC, fault))) {
             Ok(None) => {
                 if call.is_queued() {
                     self.queued.insert(id);
@@ -173,7 +161,7 @@ impl Operator {
 
 /// A fault costs the call that met it, and no other.
 fn guarded(action: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(action));
+    let _ = fault::caught(action);
 }
 
 /// When calls are to be looked at. One whose time has changed is entered anew, and the old entry is stale.

@@ -8,13 +8,13 @@
 use super::CallId;
 use super::mailbox::{Mailbox, Order};
 use super::network::Network;
-use crate::sys::process;
+use crate::sys::fault;
+use crate::sys::process::{self, Thread};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{JoinHandle, ThreadId};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 /// Addresses of a name, or why there are none.
@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Resolver {
     shared: Arc<Shared>,
     names: HashMap<Arc<str>, Asked>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<Thread>,
     asked: u64,
     /// There would be another thread if the process had not so many.
     is_held_back: bool,
@@ -148,7 +148,7 @@ impl Resolver {
             };
             work.idle += 1;
             drop(work);
-            self.threads.retain(|thread| !thread.is_finished());
+            self.threads.retain(|thread| !thread.has_ended());
             let shared = Arc::clone(&self.shared);
             let serve = move || {
                 let _leave = leave;
@@ -170,9 +170,7 @@ impl Drop for Resolver {
         let busy: Vec<ThreadId> = work.busy.keys().copied().collect();
         drop(work);
         self.shared.news.notify_all();
-        for thread in self.threads.drain(..).filter(|thread| !busy.contains(&thread.thread().id())) {
-            let _ = thread.join();
-        }
+        self.threads.drain(..).filter(|thread| !busy.contains(&thread.id())).for_each(Thread::join);
     }
 }
 
@@ -206,11 +204,11 @@ impl Shared {
     }
 
     fn look_up(&self, name: Arc<str>) {
-        let found = catch_unwind(AssertUnwindSafe(|| self.network.look_up(&name)));
+        let found = fault::caught(|| self.network.look_up(&name));
         let found = match found {
             Ok(Ok(addresses)) if addresses.is_empty() => Err("it has no address".to_owned()),
             Ok(found) => found.map_err(|error| error.to_string()),
-            Err(_) => Err("a fault inside wspush; please report it".to_owned()),
+            Err(fault) => Err(fault),
         };
         self.mailbox.post(Order::Found(name, found));
     }

@@ -4,14 +4,16 @@ use super::HostedClient;
 use crate::engine::owner::ClientHandler;
 use crate::engine::request::Request;
 use crate::error::Status;
+use crate::ffi::call::call;
 use crate::ffi::event::in_milliseconds;
-use crate::ffi::guard;
+use crate::ffi::guard_of;
 use crate::ffi::handle::{self, ws_client};
 use crate::ffi::request::ws_request;
 use crate::ffi::server::UserData;
 use crate::protocol::decoder::Kind;
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Called when the connection of a client has opened. `response` is what the server answered, with status 101; it is valid
@@ -72,6 +74,8 @@ pub type ws_client_end_fn = Option<unsafe extern "C" fn(client: *mut ws_client, 
 #[derive(Clone, Default)]
 pub(in crate::ffi) struct Callbacks {
     handle: usize,
+    /// The client was freed inside a callback: none of these begins any more. There as soon as there is a callback.
+    silenced: Option<Arc<AtomicBool>>,
     open: (ws_client_open_fn, UserData),
     message: (ws_client_message_fn, UserData),
     drain: (ws_client_drain_fn, UserData),
@@ -95,58 +99,81 @@ impl Callbacks {
     const fn client(&self) -> *mut ws_client {
         std::ptr::without_provenance_mut(self.handle)
     }
+
+    /// Has none of them begin any more.
+    pub(super) fn silence(&self) {
+        self.silenced.iter().for_each(|silenced| silenced.store(true, Ordering::SeqCst));
+    }
+
+    /// One of the callbacks, if it is set and may be called, and its pointer.
+    #[inline]
+    fn may_call<T: Copy>(&self, (callback, data): (Option<T>, UserData)) -> Option<(T, UserData)> {
+        let is_silenced = self.silenced.as_ref().is_some_and(|silenced| silenced.load(Ordering::Acquire));
+        Some((callback?, data)).filter(|_| !is_silenced)
+    }
 }
 
 impl ClientHandler for Callbacks {
     fn open(&self, response: &Request) {
-        if let (Some(callback), data) = self.open {
+        if let Some((callback, data)) = self.may_call(self.open) {
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.client(), ws_request::lend(response), data.0) }
+            unsafe { call!(callback, self.client(), ws_request::lend(response), data.0) }
         }
     }
 
     #[inline]
     fn message(&self, kind: Kind, payload: &[u8]) {
-        if let (Some(callback), data) = self.message {
+        if let Some((callback, data)) = self.may_call(self.message) {
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.client(), payload.as_ptr().cast(), payload.len(), kind as c_int, data.0) }
+            unsafe {
+                call!(callback, self.client(), payload.as_ptr().cast::<c_void>(), payload.len(), kind as c_int, data.0)
+            }
         }
     }
 
     fn drain(&self) {
-        if let (Some(callback), data) = self.drain {
+        if let Some((callback, data)) = self.may_call(self.drain) {
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.client(), data.0) }
+            unsafe { call!(callback, self.client(), data.0) }
         }
     }
 
     fn close(&self, code: u16, reason: &str) {
-        if let (Some(callback), data) = self.close {
+        if let Some((callback, data)) = self.may_call(self.close) {
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.client(), c_int::from(code), reason.as_ptr().cast(), reason.len(), data.0) }
+            unsafe {
+                call!(
+                    callback,
+                    self.client(),
+                    c_int::from(code),
+                    reason.as_ptr().cast::<c_void>(),
+                    reason.len(),
+                    data.0
+                )
+            }
         }
     }
 
     fn error(&self, status: Status, detail: &str, response: Option<&Request>) {
-        if let (Some(callback), data) = self.error {
+        if let Some((callback, data)) = self.may_call(self.error) {
             let detail = CString::new(detail.replace('\0', "\u{fffd}")).unwrap_or_default();
             let response = response.map_or(std::ptr::null(), ws_request::lend);
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.client(), status as c_int, detail.as_ptr(), response, data.0) }
+            unsafe { call!(callback, self.client(), status as c_int, detail.as_ptr(), response, data.0) }
         }
     }
 
     fn retry(&self, delay: Duration) {
-        if let (Some(callback), data) = self.retry {
+        if let Some((callback, data)) = self.may_call(self.retry) {
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.client(), in_milliseconds(delay), data.0) }
+            unsafe { call!(callback, self.client(), in_milliseconds(delay), data.0) }
         }
     }
 
     fn end(&self) {
-        if let (Some(callback), data) = self.end {
+        if let Some((callback, data)) = self.may_call(self.end) {
             // SAFETY: the host's function, called as its type says.
-            unsafe { callback(self.client(), data.0) }
+            unsafe { call!(callback, self.client(), data.0) }
         }
     }
 }
@@ -155,12 +182,13 @@ const OK: c_int = Status::WS_OK as c_int;
 
 /// Sets one of the callbacks and passes all of them down.
 fn set_callback(client: *mut ws_client, set: impl FnOnce(&mut Callbacks)) -> c_int {
-    guard(|| {
+    guard_of(client, || {
         handle::with(client, |hosted: &HostedClient| {
-            let mut callbacks = hosted.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut callbacks = hosted.callbacks.write();
             let mut changed = callbacks.clone();
             set(&mut changed);
             changed.handle = client.addr();
+            changed.silenced.get_or_insert_default();
             let handler: Option<Arc<dyn ClientHandler>> =
                 if changed.is_empty() { None } else { Some(Arc::new(changed.clone())) };
             hosted.client.set_handler(handler)?;
@@ -174,8 +202,9 @@ fn set_callback(client: *mut ws_client, set: impl FnOnce(&mut Callbacks)) -> c_i
 ///
 /// If at least one callback is set at the start, the client is in callback mode: its callbacks run on a thread that all clients
 /// in callback mode share whose options are the same, but for those of connecting; with `user_data` as it was given, and must
-/// not block. From inside a callback everything may be called but `ws_client_wait` and `ws_client_free`, for any client of that
-/// thread. If no callback is set, the client is in poll mode: see `ws_client_poll`.
+/// not block, throw or end their thread: see `ws_server_on_open`. From inside a callback, of whatever server or client, everything may
+/// be called but `ws_client_wait`, `ws_server_wait` and `ws_server_run`, and `ws_client_free` for clients of that thread. If no
+/// callback is set, the client is in poll mode: see `ws_client_poll`.
 ///
 /// Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]

@@ -1,0 +1,100 @@
+//! The way from the library into a callback of the host, which comes back by returning, and not otherwise.
+//!
+//! A host may end the thread that a callback runs on: CPython does so at its exit, with `pthread_exit`, to each foreign
+//! thread that asks for its lock. The C library then unwinds the stack frame by frame, and no frame of Rust that catches panics lets
+//! it through: the process would be aborted with "exception not rethrown". So between the library and the callback stands a frame
+//! that no unwinder can see through, for it has no unwind information. To the C library that is the end of the stack, and
+//! it jumps to the end of the thread. What the frames of the library held is left as it is, for good; what others wait for is
+//! done by the thread's own data (`sys::process`).
+//!
+//! A C++ exception that a callback throws finds no handler up to there, and the C++ runtime ends the process with its own words,
+//! as for a function that is `noexcept`.
+
+/// Calls a callback of the host with up to six arguments, each an integer or a pointer.
+macro_rules! call {
+    ($callback:expr, $($argument:expr),+ $(,)?) => { $crate::ffi::call::padded!($callback; $($argument),+) };
+}
+
+/// The same with zeros for arguments that are not there, which the callback does not look at.
+#[cfg(all(target_pointer_width = "64", any(target_arch = "x86_64", target_arch = "aarch64")))]
+macro_rules! padded {
+    ($callback:expr; $a:expr) => { $crate::ffi::call::padded!($callback; $a, 0_usize) };
+    ($callback:expr; $a:expr, $b:expr) => { $crate::ffi::call::padded!($callback; $a, $b, 0_usize) };
+    ($callback:expr; $a:expr, $b:expr, $c:expr) => { $crate::ffi::call::padded!($callback; $a, $b, $c, 0_usize) };
+    ($callback:expr; $a:expr, $b:expr, $c:expr, $d:expr) => {
+        $crate::ffi::call::padded!($callback; $a, $b, $c, $d, 0_usize)
+    };
+    ($callback:expr; $a:expr, $b:expr, $c:expr, $d:expr, $e:expr) => {
+        $crate::ffi::call::padded!($callback; $a, $b, $c, $d, $e, 0_usize)
+    };
+    ($callback:expr; $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr) => {
+        $crate::ffi::call::wspush_call_host(
+            $a as usize,
+            $b as usize,
+            $c as usize,
+            $d as usize,
+            $e as usize,
+            $f as usize,
+            $callback as *const (),
+        )
+    };
+}
+
+/// Elsewhere the callback is called as any function is: to end its thread aborts the process there.
+#[cfg(not(all(target_pointer_width = "64", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+macro_rules! padded {
+    ($callback:expr; $($argument:expr),+) => { $callback($($argument),+) };
+}
+
+pub(super) use {call, padded};
+
+// No `.cfi_startproc`: that is what it is for. It keeps a frame pointer, so that debuggers and profilers see through it.
+#[cfg(all(target_pointer_width = "64", target_arch = "x86_64"))]
+std::arch::global_asm!(
+    ".pushsection .text.wspush_call_host,\"ax\",@progbits",
+    ".hidden wspush_call_host",
+    ".globl wspush_call_host",
+    ".type wspush_call_host,@function",
+    ".p2align 4",
+    "wspush_call_host:",
+    "endbr64",
+    "push rbp",
+    "mov rbp, rsp",
+    "call qword ptr [rbp + 16]",
+    "pop rbp",
+    "ret",
+    ".size wspush_call_host, . - wspush_call_host",
+    ".popsection",
+);
+
+#[cfg(all(target_pointer_width = "64", target_arch = "aarch64"))]
+std::arch::global_asm!(
+    ".pushsection .text.wspush_call_host,\"ax\",@progbits",
+    ".hidden wspush_call_host",
+    ".globl wspush_call_host",
+    ".type wspush_call_host,@function",
+    ".p2align 4",
+    "wspush_call_host:",
+    "hint #34", // bti c
+    "stp x29, x30, [sp, #-16]!",
+    "mov x29, sp",
+    "blr x6",
+    "ldp x29, x30, [sp], #16",
+    "ret",
+    ".size wspush_call_host, . - wspush_call_host",
+    ".popsection",
+);
+
+#[cfg(all(target_pointer_width = "64", any(target_arch = "x86_64", target_arch = "aarch64")))]
+unsafe extern "C" {
+    /// Calls `callback` with the six arguments, as they are.
+    pub(super) fn wspush_call_host(
+        first: usize,
+        second: usize,
+        third: usize,
+        fourth: usize,
+        fifth: usize,
+        sixth: usize,
+        callback: *const (),
+    );
+}
