@@ -51,9 +51,11 @@ test: ## install what is missing, then run every test
 lint: build ## formatting, warnings, documentation, headers, exported symbols
 	scripts/lint
 
-.PHONY: test-rust test-c test-php test-bench test-clients test-browser test-relay test-autobahn test-fuzz
+.PHONY: test-rust test-loom test-c test-php test-bench test-clients test-browser test-relay test-autobahn test-fuzz
 test-rust: ## unit and property tests of the crate
 	scripts/rust-tests
+test-loom: ## models of what threads do to each other
+	scripts/loom-tests
 test-c: build ## the C API, plainly and under valgrind
 	scripts/c-tests
 test-php: build ## PHPUnit

@@ -282,10 +282,18 @@ impl CommandQueue {
         !self.filled.load(Ordering::Acquire)
     }
 
-    /// Calls the reactor unless it is called already.
-    pub fn call_once(&self) {
+    /// Calls the reactor. It takes what the calling thread has pushed before.
+    #[cold]
+    pub fn call_now(&self) {
+        // Whether it is called already is only known under the lock: else it might be past its look at the ring, and this
+        // thread not know that yet.
+        self.announce(self.lock(), Call::Now);
+    }
+
+    /// Calls the reactor, which looks by itself, to look sooner, unless it seems to be called already.
+    pub fn call_sooner(&self) {
         if !self.is_waiting() {
-            self.announce(self.lock(), Call::Now);
+            self.call_now();
         }
     }
 
@@ -535,5 +543,7 @@ impl CommandQueue {
     }
 }
 
+#[cfg(all(test, loom))]
+mod model;
 #[cfg(test)]
 mod tests;

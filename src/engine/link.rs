@@ -12,7 +12,7 @@ use super::registry::{ConnId, Phase, Registry, Standing};
 use super::stats::Stats;
 use super::topics::{NotSubscribed, Recipients, Topics};
 use super::turn::{self, Answer, Host};
-use super::worker;
+use super::worker::{self, Waiting};
 use crate::error::{Error, Result, Status};
 use crate::options::{Options, SlowClient};
 use crate::protocol::frame::{self, Opcode};
@@ -216,9 +216,7 @@ impl Link {
         let call = self.when_to_call();
         if call == Call::Later && self.commands.may_be_passed() {
             if let Some(waiting) = worker::push(&self.commands, to, opcode, payload) {
-                if waiting.is_much() || !self.commands.looks() {
-                    self.commands.call_once();
-                }
+                self.look_behind_ring(waiting);
                 return Ok(());
             }
         }
@@ -359,7 +357,17 @@ impl Link {
     fn look_behind(&self, call: Call) {
         let is_seen = || self.commands.looks() && self.when_to_call() == Call::Later;
         if call == Call::Later && !is_seen() {
-            self.commands.call_once();
+            self.commands.call_now();
+        }
+    }
+
+    /// The same behind a push into the ring, which only the thread that may be quiet can write into. So much waits there now.
+    #[inline]
+    pub fn look_behind_ring(&self, waiting: Waiting) {
+        if !self.commands.looks() {
+            self.commands.call_now();
+        } else if waiting.is_much() {
+            self.commands.call_sooner();
         }
     }
 

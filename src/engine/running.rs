@@ -255,7 +255,7 @@ impl Reactors for Running {
     }
 
     fn look(&self) {
-        self.links.iter().for_each(|link| link.commands.call_once());
+        self.links.iter().for_each(|link| link.commands.call_now());
     }
 
     fn reopen(&self, batch: &Batch) {

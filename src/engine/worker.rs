@@ -99,11 +99,11 @@ pub fn push_of(host: NonZeroUsize, to: ConnId, kind: Kind, payload: &[u8]) -> bo
         let own = own.as_mut().filter(|own| own.host == Some(host))?;
         let waiting = own.push_message(to, kind, payload)?;
         let calls = waiting.is_much() || !own.link.commands.looks();
-        Some(calls.then(|| Arc::clone(&own.link)))
+        Some(calls.then(|| (Arc::clone(&own.link), waiting)))
     });
     let pushed = pushed.ok().flatten();
-    if let Some(Some(link)) = &pushed {
-        link.commands.call_once();
+    if let Some(Some((link, waiting))) = &pushed {
+        link.look_behind_ring(*waiting);
     }
     pushed.is_some()
 }

@@ -69,6 +69,7 @@ mod kernel {
 pub use self::kernel::{heavy, is_cheap, light, prepare};
 
 #[cfg(loom)]
+#[allow(missing_docs, reason = "they are those of the kernel's side")]
 mod model {
     use loom::sync::atomic::{Ordering, fence};
     use std::cell::Cell;

@@ -159,6 +159,10 @@ impl<T> Owned<'_, T> {
 
 impl<T> Drop for Owned<'_, T> {
     fn drop(&mut self) {
+        #[cfg(loom)]
+        if std::thread::panicking() {
+            return; // the model has ended
+        }
         // By a panic, or because the value has come to its end: who wants it finds out by looking again.
         self.ownership.value.note_use();
         self.ownership.standing.give_up();
@@ -214,5 +218,98 @@ mod tests {
         assert!(ownership.own_or_want().is_err());
         standing.forget_wanted();
         assert!(standing.begin_sleep() && !owned.give_up());
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use crate::sys::futex::Bell;
+    use loom::thread;
+
+    /// One thread has the value while another comes to wait for it.
+    fn who_wants_it_is_told(tells: bool) {
+        loom::model(move || {
+            let standing = Arc::<Standing>::default();
+            let ownership = Arc::new(Ownership::new(Arc::clone(&standing), 0));
+            let bell = Arc::new(Bell::default());
+            let waiter = {
+                let (ownership, bell) = (Arc::clone(&ownership), Arc::clone(&bell));
+                thread::spawn(move || {
+                    loop {
+                        let heard = bell.heard();
+                        if let Ok(mut owned) = ownership.own_or_want() {
+                            *owned += 1;
+                            return owned.give_up();
+                        }
+                        bell.wait(heard, None);
+                    }
+                })
+            };
+            if let Some(mut owned) = ownership.try_own() {
+                *owned += 1;
+                if owned.give_up() && tells {
+                    bell.ring();
+                }
+            }
+            assert!(!waiter.join().unwrap(), "nobody else wants it");
+        });
+    }
+
+    #[test]
+    fn who_wants_the_value_is_told_that_it_is_free() {
+        who_wants_it_is_told(true);
+    }
+
+    #[test]
+    #[should_panic(expected = "deadlock")]
+    fn who_is_not_told_waits_for_ever() {
+        who_wants_it_is_told(false);
+    }
+
+    /// The owner is about to sleep while somebody has something for it, or wants the value.
+    fn an_owner_wakes_up(looks: bool) {
+        loom::model(move || {
+            let standing = Arc::<Standing>::default();
+            let ownership = Arc::new(Ownership::new(Arc::clone(&standing), ()));
+            let (wake, free) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
+            let owned = ownership.try_own().unwrap();
+            let other = {
+                let (ownership, wake, free) = (Arc::clone(&ownership), Arc::clone(&wake), Arc::clone(&free));
+                thread::spawn(move || {
+                    loop {
+                        let heard = free.heard();
+                        match ownership.own_or_want() {
+                            Ok(owned) => return drop(owned),
+                            Err(Found::Asleep) => wake.ring(),
+                            Err(_) => {}
+                        }
+                        free.wait(heard, None);
+                    }
+                })
+            };
+            while !standing.is_wanted() {
+                let heard = wake.heard();
+                if standing.begin_sleep() || !looks {
+                    wake.wait(heard, None);
+                }
+                standing.end_sleep();
+            }
+            if owned.give_up() {
+                free.ring();
+            }
+            other.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_sleeping_owner_is_woken_by_who_wants_the_value() {
+        an_owner_wakes_up(true);
+    }
+
+    #[test]
+    #[should_panic(expected = "deadlock")]
+    fn an_owner_that_does_not_look_before_it_sleeps_sleeps_for_ever() {
+        an_owner_wakes_up(false);
     }
 }

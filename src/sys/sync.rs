@@ -48,6 +48,7 @@ impl<T> Exclusive<T> {
 }
 
 #[cfg(loom)]
+#[allow(missing_docs, reason = "they are the standard library's")]
 mod model {
     use loom::sync::atomic::{self, Ordering, fence};
 
