@@ -405,6 +405,10 @@ impl Owner for Core {
 }
 
 impl Caller for Core {
+    fn is_busy(&self) -> bool {
+        self.link.events.as_ref().is_some_and(|events| events.is_full())
+    }
+
     fn connected(&self, call: CallId, connected: Connected) {
         let mut state = lock(&self.state);
         let Some(myself) = self.myself.upgrade().filter(|_| state.stage == Stage::Dialing(call)) else { return };

@@ -88,6 +88,9 @@ pub struct Batch {
     own: Vec<Message>,
     /// Buffers of messages that the host is done with.
     used: Pool,
+    /// Bytes that are neither in the arena nor among the payloads.
+    beside: usize,
+    /// What it costs, once it is sealed.
     bytes: usize,
     number: BatchNumber,
     /// Where the writer looks how far the host has come.
@@ -102,6 +105,7 @@ impl Batch {
             arena: Vec::with_capacity(ARENA),
             own: Vec::new(),
             used: Pool::default(),
+            beside: 0,
             bytes: 0,
             number: 0,
             progress: Arc::default(),
@@ -136,7 +140,8 @@ impl Batch {
 
     /// Ends the writing: counts what it costs and gives it its number.
     pub(super) fn seal(&mut self, number: BatchNumber, progress: &Arc<Progress>) {
-        self.bytes += BATCH_COST
+        self.bytes = self.beside
+            + BATCH_COST
             + self.arena.len()
             + self.own.iter().map(Message::capacity).sum::<usize>()
             + self.events.len() * EVENT_COST;
@@ -170,7 +175,13 @@ impl Batch {
         self.events.clear();
         self.arena.clear();
         self.own.drain(..).for_each(|message| self.used.give(message.into_buffer()));
+        self.beside = 0;
         self.bytes = 0;
+    }
+
+    /// Whether it was sealed by this writer.
+    pub(super) fn is_of(&self, progress: &Arc<Progress>) -> bool {
+        Arc::ptr_eq(&self.progress, progress)
     }
 
     /// Whether an event with a payload of this length still fits.
@@ -186,7 +197,7 @@ impl Batch {
     }
 
     pub(super) fn push_request(&mut self, request: Arc<Request>, event: impl FnOnce(Arc<Request>) -> Event) {
-        self.bytes += request.size();
+        self.beside += request.size();
         self.events.push(event(request));
     }
 
@@ -212,7 +223,7 @@ impl Batch {
 
     pub(super) fn push_failed(&mut self, tag: Tag, failed: &Failed) {
         let span = self.put(failed.detail.as_bytes());
-        self.bytes += failed.response.as_ref().map_or(0, |response| response.size());
+        self.beside += failed.response.as_ref().map_or(0, |response| response.size());
         self.events.push(Event::Failed(tag, failed.status, span, failed.response.clone()));
     }
 

@@ -3,14 +3,14 @@
 //! A turn of a reactor fills one batch: a list of events and an arena with their payloads. The batch crosses threads
 //! as a whole, and the host reads it where it stands; emptied, it travels back to be used again. So a message costs no
 //! allocation, no lock and no wake-up of its own. A message that the decoder has assembled moves into the batch with
-//! its buffer.
+//! its buffer. While the host is away the next turns go on filling the batch that waits for it.
 
 use super::batch::{Batch, BatchNumber, Progress};
 use super::pool::Pool;
 use crate::error::{Error, Result, Status};
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::{Bell, Waited};
-use crossbeam_channel::{Receiver, Sender};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -20,11 +20,15 @@ const SPARE_BATCHES: usize = 16;
 
 #[allow(clippy::vec_box, reason = "batches cross threads in these very boxes")]
 type Spares = Vec<Box<Batch>>;
+#[allow(clippy::vec_box, reason = "batches cross threads in these very boxes")]
+type Batches = VecDeque<Box<Batch>>;
 
 /// The queue between the reactors of a server and its host.
 #[derive(Debug)]
 pub struct EventQueue {
-    full: (Sender<Box<Batch>>, Receiver<Box<Batch>>),
+    full: Mutex<Batches>,
+    /// How many there are; changed under the lock alone.
+    full_count: AtomicUsize,
     /// Those that the host is done with. The last one is used first: it is still in the processor's cache.
     empty: Mutex<Spares>,
     /// Bytes of the batches that the host has not taken.
@@ -90,7 +94,8 @@ impl EventQueue {
     /// When there is no descriptor left.
     pub fn new(max_waiting: u64) -> std::io::Result<Self> {
         Ok(Self {
-            full: crossbeam_channel::unbounded(),
+            full: Mutex::default(),
+            full_count: AtomicUsize::new(0),
             empty: Mutex::default(),
             waiting: AtomicU64::new(0),
             max_waiting,
@@ -242,10 +247,10 @@ impl EventQueue {
             if self.closed.load(Ordering::SeqCst) {
                 return Err(Error::new(Status::WS_ERR_STOPPED, "poll: it was freed"));
             }
-            if let Ok(batch) = self.full.1.try_recv() {
+            if let Some(batch) = self.take_first() {
                 return Ok(Some(batch));
             }
-            if self.stopped.load(Ordering::SeqCst) && self.full.1.is_empty() {
+            if self.stopped.load(Ordering::SeqCst) && !self.has_batch() {
                 return Err(Error::new(Status::WS_ERR_STOPPED, "poll: it has stopped, and every event was taken"));
             }
             if self.fd_wanted.load(Ordering::SeqCst) {
@@ -271,7 +276,32 @@ impl EventQueue {
     /// Whether a poll would return at once.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.full.1.is_empty() || self.stopped.load(Ordering::SeqCst)
+        self.has_batch() || self.stopped.load(Ordering::SeqCst)
+    }
+
+    #[inline]
+    fn has_batch(&self) -> bool {
+        self.full_count.load(Ordering::SeqCst) > 0
+    }
+
+    /// Does something with the batches that wait.
+    fn with_full<T>(&self, action: impl FnOnce(&mut Batches) -> T) -> T {
+        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = action(&mut full);
+        self.full_count.store(full.len(), Ordering::Release);
+        result
+    }
+
+    fn take_first(&self) -> Option<Box<Batch>> {
+        if self.has_batch() { self.with_full(VecDeque::pop_front) } else { None }
+    }
+
+    /// Takes the last batch that waits back to its writer, if it has room for more. It is to be sent again in the same turn.
+    fn take_last(&self, progress: &Arc<Progress>, length: usize) -> Option<Box<Batch>> {
+        let is_ours = |batch: &Box<Batch>| batch.is_of(progress) && batch.has_room(length);
+        let batch = self.with_full(|full| if full.back().is_some_and(is_ours) { full.pop_back() } else { None })?;
+        self.waiting.fetch_sub(batch.bytes() as u64, Ordering::SeqCst);
+        Some(batch)
     }
 
     fn spare(&self) -> Box<Batch> {
@@ -292,8 +322,7 @@ impl EventQueue {
 
     fn send(&self, batch: Box<Batch>) {
         self.waiting.fetch_add(batch.bytes() as u64, Ordering::AcqRel);
-        // The queue holds a receiver itself, so that the channel cannot be disconnected.
-        let _ = self.full.0.send(batch);
+        self.with_full(|full| full.push_back(batch));
         self.announce();
     }
 
@@ -397,10 +426,24 @@ impl BatchWriter {
     /// The batch of this turn, with room for an event with a payload of this length.
     #[inline]
     pub fn batch(&mut self, length: usize) -> &mut Batch {
-        if !self.batch.has_room(length) {
+        if self.batch.is_empty() {
+            self.go_on_filling(length);
+        } else if !self.batch.has_room(length) {
             self.send();
         }
         &mut self.batch
+    }
+
+    /// Begins with the batch that waits for the host, if there is one: it costs less than another.
+    #[inline]
+    fn go_on_filling(&mut self, length: usize) {
+        if self.queue.has_batch() {
+            if let Some(batch) = self.queue.take_last(&self.progress, length) {
+                self.number -= 1;
+                let empty = std::mem::replace(&mut self.batch, batch);
+                self.queue.keep(empty);
+            }
+        }
     }
 
     /// Hands the batch over, if there is anything in it. Large buffers that the host is done with go to `pool`.

@@ -163,6 +163,31 @@ static void one_small_message_at_a_time(void)
     close(fd);
 }
 
+/* Small messages that come one by one while the host is away count for what they are, and reading goes on. */
+static void small_messages_are_small(void)
+{
+    int count = scaled(3000, 300);
+    struct poller poller = {.server = server_with("1M")};
+    int fd = client_open(start(poller.server));
+    EXPECT_EVENT(&poller, WS_EVENT_OPEN);
+    for (int i = 0; i < count; i++) {
+        char text[21];
+        snprintf(text, sizeof text, "message %012d", i);
+        send_message(fd, text);
+        for (int64_t deadline = now_ms() + scaled(10000, 60000); stats_of(poller.server).messages_in <= (uint64_t)i;) {
+            CHECK(now_ms() < deadline);
+            sched_yield();
+        }
+    }
+    CHECK_INT(0, stats_of(poller.server).host_paused);
+    for (int i = 0; i < count; i++) {
+        const ws_event *event = EXPECT_EVENT(&poller, WS_EVENT_MESSAGE);
+        CHECK_INT(i, atoi((const char *)event->data + 8));
+    }
+    stop_and_free(poller.server);
+    close(fd);
+}
+
 /* Messages without a payload are not free, either, and many fit into one packet. */
 static void empty_messages(void)
 {
@@ -207,6 +232,7 @@ int main(void)
     comings_and_goings();
     request_timeout_stands_still();
     one_small_message_at_a_time();
+    small_messages_are_small();
     empty_messages();
     return 0;
 }

@@ -77,6 +77,9 @@ enum Stage {
     },
 }
 
+/// How long to wait before a busy caller is asked again.
+const BUSY: Duration = Duration::from_millis(100);
+
 /// One of the places for calls that connect, taken as long as this lives.
 struct Seat(Rc<Cell<usize>>);
 
@@ -130,6 +133,15 @@ impl Call {
     /// The proxy that it goes through. None leads to a Unix socket.
     fn proxy(&self) -> Option<&Url> {
         self.plan.proxy.as_ref().filter(|_| self.url.scheme != Scheme::Unix)
+    }
+
+    /// Begins when its time has come, or somewhat later if its caller has no use for it now.
+    pub fn begin_in_time(&mut self, desk: &mut Desk) -> Progress {
+        if self.caller.is_busy() {
+            self.stage = Stage::Delayed { until: after(desk.now, BUSY) };
+            return Ok(None);
+        }
+        self.begin(desk)
     }
 
     /// Begins, or begins anew elsewhere.
@@ -190,7 +202,7 @@ impl Call {
     pub fn on_alarm(&mut self, desk: &mut Desk) -> Progress {
         let Plan { connect_timeout, handshake_timeout, .. } = *self.plan;
         match &self.stage {
-            Stage::Delayed { .. } => self.begin(desk),
+            Stage::Delayed { .. } => self.begin_in_time(desk),
             Stage::Resolving { host, .. } => Err(self.place().lookup_took_too_long(host, connect_timeout)),
             Stage::Queued { .. } => Ok(None),
             Stage::Connecting { deadline, .. } if *deadline <= desk.now => {

@@ -90,6 +90,10 @@ pub trait Caller: Send + Sync {
     fn connected(&self, call: CallId, connected: Connected);
     /// There is none.
     fn failed(&self, call: CallId, failure: Failure);
+    /// Its host is so far behind with what it was told that the call is to wait.
+    fn is_busy(&self) -> bool {
+        false
+    }
 }
 
 /// A call. No other of the same dialer has its number, which is not 0.

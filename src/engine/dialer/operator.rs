@@ -104,7 +104,7 @@ impl Operator {
         match order {
             Order::Dial(id, until, plan, caller) => {
                 self.calls.insert(id, Box::new(Call::new(id, until, plan, caller)));
-                self.with(id, |call, desk| if until <= desk.now { call.begin(desk) } else { Ok(None) });
+                self.with(id, |call, desk| if until <= desk.now { call.begin_in_time(desk) } else { Ok(None) });
             }
             Order::Cancel(id) => {
                 self.queued.remove(&id);
@@ -113,7 +113,7 @@ impl Operator {
                 }
             }
             Order::Hurry(id) => {
-                self.with(id, |call, desk| if call.is_delayed() { call.begin(desk) } else { Ok(None) });
+                self.with(id, |call, desk| if call.is_delayed() { call.begin_in_time(desk) } else { Ok(None) });
             }
             Order::Found(host, found) => {
                 for id in self.desk.resolver.found(&host) {

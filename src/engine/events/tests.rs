@@ -69,6 +69,30 @@ fn payloads_stay_where_they_are_while_a_batch_fills() {
 }
 
 #[test]
+fn what_comes_while_the_host_is_away_fills_the_batch_that_waits() {
+    let queue = Arc::new(EventQueue::new(1 << 20).unwrap());
+    let mut writers = [BatchWriter::new(Arc::clone(&queue)), BatchWriter::new(Arc::clone(&queue))];
+    for number in 0..1000 {
+        writers[0].batch(3).push_message(1, Kind::Text, format!("{number}").as_bytes());
+        writers[0].flush(&mut Pool::default());
+        assert_eq!(writers[0].number(), 2);
+    }
+    assert!(queue.waiting_bytes() < 100_000, "{}", queue.waiting_bytes());
+    // One writer leaves alone what is another's.
+    writers[1].batch(5).push_message(2, Kind::Text, b"other");
+    writers[1].flush(&mut Pool::default());
+    assert!(!writers[0].is_done(1));
+    assert_eq!(texts(&queue), (0..1000).map(|number| format!("{number}").into_bytes()).collect::<Vec<_>>());
+    assert_eq!(texts(&queue), [b"other"]);
+    assert!(writers[0].is_done(1) && !writers[1].is_done(1));
+    assert!(texts(&queue).is_empty() && queue.waiting_bytes() == 0);
+    // What the host has taken is its own.
+    writers[0].batch(3).push_message(1, Kind::Text, b"new");
+    writers[0].flush(&mut Pool::default());
+    assert_eq!((writers[0].number(), texts(&queue)), (3, vec![b"new".to_vec()]));
+}
+
+#[test]
 fn a_full_queue_says_so_until_the_host_has_read() {
     let queue = Arc::new(EventQueue::new(1000).unwrap());
     let mut writer = BatchWriter::new(Arc::clone(&queue));
@@ -85,12 +109,14 @@ fn a_full_queue_says_so_until_the_host_has_read() {
 fn the_writer_learns_which_batches_the_host_is_done_with() {
     let queue = Arc::new(EventQueue::new(1000).unwrap());
     let mut writer = BatchWriter::new(Arc::clone(&queue));
-    let first = writer.number();
-    writer.batch(3).push_message(1, Kind::Text, b"one");
-    writer.send();
-    let second = writer.number();
-    writer.batch(3).push_message(1, Kind::Text, b"two");
-    writer.send();
+    let mut send_full = || {
+        let number = writer.number();
+        writer.batch(300_000).push_assembled(1, Kind::Binary, &mut Message::from(&[7; 300_000][..]));
+        writer.send();
+        number
+    };
+    let (first, second) = (send_full(), send_full());
+    assert_ne!(first, second);
     let mut done = Vec::new();
     for _ in 0..3 {
         texts(&queue);
