@@ -160,8 +160,6 @@ pub struct Flags {
     pub turned_away: bool,
     /// It has not sent its first request whole, and is counted for that.
     pub pending: bool,
-    /// What it owes was put off, since we were held up when it was due.
-    pub excused: bool,
     /// It has sent a message, which the host may answer.
     pub asked: bool,
 }
@@ -271,7 +269,6 @@ impl Wire {
 
     /// Does not count some time in which nobody listened to it.
     pub fn excuse(&mut self, time: Tick, now: Tick) {
-        self.flags.excused = true;
         let began = self.http.as_mut().and_then(|http| http.arriving.as_mut()).map(|(began, _)| began);
         for tick in [&mut self.since, &mut self.message_at, &mut self.heard].into_iter().chain(began) {
             *tick = tick.wrapping_add(time.min(now.wrapping_sub(*tick)));

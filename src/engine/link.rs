@@ -21,7 +21,7 @@ use crate::sys::random;
 use crate::sys::socket::Socket;
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Connections beyond `max_connections` that a reactor keeps until they have read that there are too many. Any more are
@@ -58,6 +58,8 @@ pub struct Link {
     /// The connection of this turn was open when the turn began, and no callback has used the queue since. Only the
     /// reactor's thread reads and writes it.
     steady: AtomicBool,
+    /// The connection that a callback of this turn has paused, or 0. Only the reactor's thread reads and writes it.
+    paused: AtomicU64,
 }
 
 impl Link {
@@ -85,6 +87,7 @@ impl Link {
             awaited: Mutex::default(),
             events: events.map(Arc::clone),
             steady: AtomicBool::new(false),
+            paused: AtomicU64::new(0),
         })
     }
 
@@ -137,6 +140,7 @@ impl Link {
     pub fn begin_turn(&self, conn: ConnId, socket: Option<&Socket>) {
         let room = self.room(conn);
         self.steady.store(room > 0, Ordering::Relaxed);
+        self.paused.store(0, Ordering::Relaxed);
         turn::begin(conn, socket, room);
     }
 
@@ -292,9 +296,25 @@ impl Link {
     /// `WS_ERR_CLOSED`.
     pub fn halt(&self, conn: ConnId, halted: bool) -> Result<()> {
         match self.registry.standing(conn) {
-            Some(Standing { phase: Phase::Open, .. }) => self.enqueue(Command::Halt(conn, halted)),
+            Some(Standing { phase: Phase::Open, .. }) => {
+                self.enqueue(Command::Halt(conn, halted))?;
+                if self.is_this_thread() {
+                    // It holds for what was received already, too.
+                    self.paused.store(if halted { conn } else { 0 }, Ordering::Relaxed);
+                }
+                Ok(())
+            }
             standing => Err(not_open(conn, standing)),
         }
+    }
+
+    /// Whether a callback of this turn has paused the connection, which is said once.
+    pub fn take_pause(&self, conn: ConnId) -> bool {
+        let is_paused = self.paused.load(Ordering::Relaxed) == conn;
+        if is_paused {
+            self.paused.store(0, Ordering::Relaxed);
+        }
+        is_paused
     }
 
     /// What is known of a connection that the host knows as open, or has begun to close.

@@ -48,7 +48,7 @@ use crate::sys::epoll::{Epoll, Events, Ready};
 use crate::sys::fault;
 use crate::sys::ring::Consumer;
 use crate::sys::socket::Listener;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -122,6 +122,8 @@ pub struct Reactor {
     /// Bytes of bodies that are arriving.
     bodies: u64,
     watches: waiting::Watches,
+    /// Slots of paused connections of which frames were received that nobody was told of.
+    undigested: HashSet<usize>,
     /// When a stop has to be over.
     stopping: Option<Tick>,
     /// When requests that are on their way at a stop have to be there.
@@ -205,6 +207,7 @@ impl Reactor {
             date: Date::default(),
             bodies: 0,
             watches: waiting::Watches::default(),
+            undigested: HashSet::new(),
             stopping: None,
             grace: None,
             stop_began: false,
@@ -421,6 +424,7 @@ impl Reactor {
         let slot = self.link.registry.slot_of(wire.id);
         self.link.facts.remove(slot);
         self.watches.forget(slot);
+        self.forget_kept(slot);
         self.ids.give_back(&self.link.registry, wire.id);
         self.link.stats.connections_open.set(self.ids.live() as u64);
         self.link.stats.connections_closed.add(1);

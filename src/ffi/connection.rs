@@ -151,8 +151,9 @@ pub unsafe extern "C" fn ws_ping(server: *mut ws_server, conn: ws_conn, data: *c
 
 /// Begins the closing handshake (RFC 6455 section 7): what was pushed before is sent, then a Close frame with `code` and a
 /// UTF-8 `reason` of at most 123 bytes. `code` is 1000 to 1003, 1007 to 1014 or 3000 to 4999, or 0 for a Close frame
-/// without code and reason. Messages that still arrive are dropped, though in poll mode some may be on their way. The
-/// close event follows when the peer has answered, or after `close_timeout`.
+/// without code and reason. Messages that still arrive are dropped. In poll mode those that were received before may come yet, in
+/// the batch that the host holds and in the next: a host that wants none passes over them until the close event. That event
+/// follows when the peer has answered, or after `close_timeout`.
 ///
 /// Any thread, and any callback. Errors: `WS_ERR_CLOSED` also if it is closing already, `WS_ERR_ARGUMENT`,
 /// `WS_ERR_UTF8`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
@@ -182,8 +183,9 @@ pub unsafe extern "C" fn ws_conn_await_drain(server: *mut ws_server, conn: ws_co
 }
 
 /// Reads nothing more from a connection until `ws_conn_resume`: what its peer sends waits in the kernel, and when that is
-/// full, the peer has to wait. Messages that were received before may still come, those of one receive in callback mode and
-/// of the batches under way in poll mode. To pause again does no harm.
+/// full, the peer has to wait. From a callback of the connection it holds at once: what was received with the message, up to
+/// 256 KiB, is kept until then. In poll mode, and from another thread, messages that were received before still come; a host
+/// that polls may keep them, or copy them, until it resumes. To pause again does no harm.
 ///
 /// Nobody is closed for silence meanwhile, and time spent so does not count; pings go out all the same (option
 /// `ping_interval`), though nothing comes of their pongs. Pushing and closing work as ever: `ws_close` and

@@ -47,7 +47,7 @@ static void nothing_is_read_meanwhile(void)
     close(other);
 }
 
-/* A callback pauses its own connection: what has arrived with its message may still come, and nothing after that. */
+/* A callback pauses its own connection: nothing comes after that, even if it has arrived with its message. */
 static void pause_here(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode, void *user_data)
 {
     echo_message(server, conn, data, length, opcode, user_data);
@@ -65,6 +65,59 @@ static void from_its_own_callback(void)
         CHECK_INT(i, count_of(&record, &record.messages));
         CHECK_OK(ws_conn_resume(server, record.conn));
     }
+    stop_and_free(server);
+    close(fd);
+}
+
+/* One receive that ends in the middle of a frame: short messages, fragments with a ping in between, a long one. */
+static void what_came_in_one_piece(void)
+{
+    static const char *const texts[] = {"one", "two", "", "four", "five"};
+    struct record record = RECORD;
+    ws_server *server = recorded_server(&record, pause_here);
+    static unsigned char stream[64 * 1024], data[20000];
+    size_t length = 0, total;
+    int fd = client_open(start(server));
+    memset(data, 'd', sizeof data);
+    for (int i = 0; i < 8; i++) {
+        int first = i < 5 ? FIN | TEXT : i == 5 ? TEXT : i == 6 ? FIN | PING : FIN | CONTINUATION;
+        const void *payload = i < 5 ? (const void *)texts[i] : data;
+        size_t size = i < 5 ? strlen(texts[i]) : i == 6 ? 4 : sizeof data;
+        unsigned char *frame = make_frame(first, payload, size, 0x5a17c3e9, &total);
+        memcpy(stream + length, frame, total);
+        length += total;
+        free(frame);
+    }
+    WAIT_FOR(&record, opens, 1);
+    send_bytes(fd, stream, length - 7);
+    for (int i = 0; i < 5; i++) {
+        EXPECT_MESSAGE(fd, texts[i]);
+        CHECK_OK(ws_push(server, record.conn, "behind it", 9, WS_TEXT));
+        EXPECT_MESSAGE(fd, "behind it"); /* what a callback would have pushed would be before that */
+        CHECK_INT(i + 1, count_of(&record, &record.messages));
+        CHECK_OK(ws_conn_resume(server, record.conn));
+    }
+    EXPECT_FRAME(fd, FIN | PONG, "dddd", 4);
+    send_bytes(fd, stream + length - 7, 7);
+    struct frame frame = receive_frame(fd);
+    CHECK_INT(2 * sizeof data, frame.length);
+    frame_free(&frame);
+    CHECK_OK(ws_push(server, record.conn, "behind it", 9, WS_TEXT));
+    EXPECT_MESSAGE(fd, "behind it"); /* the callback, whose long answer was sent at once, has returned */
+
+    /* A close ends the pause: what is kept is dropped, and the answer to the Close heard. */
+    CHECK_OK(ws_conn_resume(server, record.conn));
+    send_bytes(fd, stream, length - 7);
+    EXPECT_MESSAGE(fd, "one");
+    int heard = count_of(&record, &record.messages);
+    CHECK_OK(ws_close(server, record.conn, 1000, NULL, 0));
+    EXPECT_CLOSE(fd, 1000);
+    send_bytes(fd, stream + length - 7, 7);
+    send_close(fd, 1000, "");
+    EXPECT_END(fd);
+    WAIT_FOR(&record, closes, 1);
+    CHECK_INT(1000, record.code);
+    CHECK_INT(heard, record.messages);
     stop_and_free(server);
     close(fd);
 }
@@ -275,6 +328,7 @@ int main(void)
     begin();
     nothing_is_read_meanwhile();
     from_its_own_callback();
+    what_came_in_one_piece();
     under_load(0);
     under_load(1);
     the_peer_has_to_wait();

@@ -45,7 +45,7 @@ impl Reactor {
             self.with(id, |reactor, conn| {
                 conn.wire.timer = None;
                 if !reactor.is_overdue(&conn.wire) {
-                    conn.wire.flags.excused = false;
+                    reactor.watches.forget_excuse(slot);
                 } else if reactor.on_deadline(&mut conn.wire) == Fate::Ends {
                     return Fate::Ends;
                 }
@@ -127,7 +127,7 @@ impl Reactor {
                 wire.flags.pinged = !wire.flags.halted;
                 self.watch_ping(wire);
                 wire.since = self.now;
-                wire.flags.excused = false;
+                self.watches.forget_excuse(self.link.registry.slot_of(wire.id));
             }
         }
         Fate::Lives
@@ -145,6 +145,7 @@ impl Reactor {
                 return true;
             }
             _ if self.was_held_up(wire) => {
+                self.watches.note_excuse(self.link.registry.slot_of(wire.id));
                 wire.excuse(self.now.wrapping_sub(self.before), self.now);
                 return true;
             }
@@ -169,7 +170,7 @@ impl Reactor {
     fn was_held_up(&self, wire: &Wire) -> bool {
         let deadline = wire.deadline(&self.link.options, self.awake);
         let is_late = |deadline: Tick| self.now.wrapping_sub(deadline) > HELD_UP && until(deadline, self.before) > 0;
-        !wire.flags.excused && deadline.is_some_and(is_late)
+        deadline.is_some_and(is_late) && self.watches.may_excuse(self.link.registry.slot_of(wire.id))
     }
 
     fn is_too_slow(&self, wire: &Wire) -> bool {

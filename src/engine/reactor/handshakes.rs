@@ -192,7 +192,6 @@ impl Reactor {
             self.settle(wire);
         }
         self.watches.forget(self.link.registry.slot_of(wire.id));
-        wire.flags.excused = false;
         wire.state = state;
         wire.since = self.now;
         match wire.state {

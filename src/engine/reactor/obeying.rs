@@ -265,7 +265,7 @@ impl Reactor {
     }
 
     /// Reads nothing more from a connection, or goes on.
-    fn halt(&mut self, wire: &mut Wire, halted: bool) -> Fate {
+    pub(super) fn halt(&mut self, wire: &mut Wire, halted: bool) -> Fate {
         if !matches!(wire.state, State::Open) || wire.flags.halted == halted {
             return Fate::Lives;
         }

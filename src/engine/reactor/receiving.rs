@@ -12,6 +12,7 @@ use super::{Fate, Reactor};
 use crate::protocol::decoder::Event;
 use crate::protocol::frame::{ControlFrame, Opcode};
 use crate::protocol::{Role, Violation};
+use std::collections::HashSet;
 use std::io;
 
 /// Bytes that are received at a time where a request is expected. What a client sends behind it is kept, and looked at
@@ -90,7 +91,7 @@ impl Reactor {
 
     fn receive(&mut self, conn: &mut Connection) -> Fate {
         for receives in 0..RECEIVES_PER_TURN {
-            let has_next = conn.wire.has_next_request();
+            let has_next = self.has_next(&conn.wire);
             if !has_next && !conn.wire.flags.readable {
                 return Fate::Lives;
             }
@@ -98,7 +99,7 @@ impl Reactor {
                 // Before more is read it shows how much waits for the peer.
                 self.sender.settle_many(&mut conn.wire);
             }
-            if !self.may_read(&mut conn.wire) {
+            if self.is_paused(&mut conn.wire) || !self.may_read(&mut conn.wire) {
                 return Fate::Lives;
             }
             let fate = if has_next { self.digest_kept(conn) } else { self.receive_once(conn) };
@@ -249,14 +250,42 @@ impl Reactor {
             // Bytes after the end are of no interest.
             State::Leaving(_) | State::Ending => used = input.len(),
         }
+        if conn.wire.flags.halted && used < input.len() {
+            self.undigested.insert(self.link.registry.slot_of(conn.wire.id));
+        }
         conn.pending.keep(&input[used..]);
         fate
+    }
+
+    /// Whether there are bytes that were received and not looked at: of a request behind the last one, or what a callback has
+    /// left by pausing the connection.
+    #[inline]
+    pub(super) fn has_next(&self, wire: &Wire) -> bool {
+        wire.has_next_request()
+            || !self.undigested.is_empty() && self.undigested.contains(&self.link.registry.slot_of(wire.id))
+    }
+
+    /// Forgets that bytes of a connection are kept.
+    pub(super) fn forget_kept(&mut self, slot: usize) {
+        if !self.undigested.is_empty() && self.undigested.remove(&slot) && self.undigested.is_empty() {
+            self.undigested = HashSet::new();
+        }
+    }
+
+    /// Whether the connection is paused, by a callback in this very turn too.
+    #[inline]
+    fn is_paused(&mut self, wire: &mut Wire) -> bool {
+        if !self.link.is_steady() && self.link.take_pause(wire.id) {
+            wire.flags.broken |= self.halt(wire, true) == Fate::Ends;
+        }
+        wire.flags.halted && matches!(wire.state, State::Open)
     }
 
     /// Goes on with what was received together with an earlier request.
     #[inline(never)]
     pub(super) fn digest_kept(&mut self, conn: &mut Connection) -> Fate {
         let mut kept = conn.pending.take();
+        self.forget_kept(self.link.registry.slot_of(conn.wire.id));
         self.digest(conn, &mut kept)
     }
 
@@ -265,7 +294,7 @@ impl Reactor {
             // What does not fit a receive is likely to be the beginning of a large message.
             conn.decoder.supply(|| self.pool.take());
         }
-        while *used < input.len() {
+        while *used < input.len() && !self.is_paused(&mut conn.wire) {
             let step = match self.deliver_short(conn, &mut input[*used..]) {
                 Ok(0) => conn.decoder.step(&mut input[*used..], &self.limits),
                 taken => taken.map(|taken| (taken, None)),

@@ -124,7 +124,7 @@ impl Reactor {
     }
 
     pub(super) fn list_unread(&mut self, wire: &mut Wire) {
-        if wire.flags.readable || wire.has_next_request() {
+        if wire.flags.readable || self.has_next(wire) {
             self.list(wire);
         }
     }

@@ -8,7 +8,7 @@
 use super::super::connection::{State, Wire};
 use super::super::timers::{TICK_MS, Tick, ticks_in};
 use super::Reactor;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Bytes before a Ping that a peer is believed to take in no time.
@@ -23,16 +23,39 @@ struct Watch {
     end: i64,
 }
 
-/// Those of which more was waiting than passes in no time, by their slots.
+/// Connections that were given more time, by their slots.
 #[derive(Debug, Default)]
-pub(super) struct Watches(HashMap<usize, Watch>);
+pub(super) struct Watches {
+    /// Those for which more was waiting than passes in no time.
+    taking: HashMap<usize, Watch>,
+    /// Those whose time was put off, since we were held up when it was over.
+    excused: HashSet<usize>,
+}
 
 impl Watches {
     /// Forgets one, if it is there.
     #[inline]
     pub(super) fn forget(&mut self, slot: usize) {
-        if !self.0.is_empty() && self.0.remove(&slot).is_some() && self.0.is_empty() {
-            self.0 = HashMap::new();
+        if !self.taking.is_empty() && self.taking.remove(&slot).is_some() && self.taking.is_empty() {
+            self.taking = HashMap::new();
+        }
+        self.forget_excuse(slot);
+    }
+
+    /// Whether a connection may be excused: once for all that is waited for at this time.
+    pub(super) fn may_excuse(&self, slot: usize) -> bool {
+        !self.excused.contains(&slot)
+    }
+
+    pub(super) fn note_excuse(&mut self, slot: usize) {
+        self.excused.insert(slot);
+    }
+
+    /// It may be excused again.
+    #[inline]
+    pub(super) fn forget_excuse(&mut self, slot: usize) {
+        if !self.excused.is_empty() && self.excused.remove(&slot) && self.excused.is_empty() {
+            self.excused = HashSet::new();
         }
     }
 }
@@ -92,14 +115,14 @@ impl Reactor {
         }
         let progress = wire.socket.progress();
         let end = if progress.is_exact { progress.taken.saturating_add_unsigned(ahead) } else { i64::MAX };
-        self.watches.0.insert(slot, Watch { taken: progress.taken, end });
+        self.watches.taking.insert(slot, Watch { taken: progress.taken, end });
     }
 
     /// Whether a peer that owes an answer has taken something within `time` of what stands before the question. If so,
     /// its time begins anew.
     pub(super) fn still_takes(&mut self, wire: &mut Wire, time: Duration) -> bool {
         let slot = self.link.registry.slot_of(wire.id);
-        let watch = self.watches.0.get(&slot).copied();
+        let watch = self.watches.taking.get(&slot).copied();
         if watch.is_none() && matches!(wire.state, State::Open) {
             // Nothing stood before the Ping.
             return false;
@@ -119,7 +142,7 @@ impl Reactor {
             return false;
         };
         let end = watch.map_or(i64::MAX, |watch| watch.end);
-        self.watches.0.insert(slot, Watch { taken: progress.taken, end });
+        self.watches.taking.insert(slot, Watch { taken: progress.taken, end });
         wire.since = since;
         true
     }
