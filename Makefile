@@ -7,12 +7,8 @@ CFLAGS ?= -std=c99 -Wall -Wextra -Werror -pedantic -O2
 EXAMPLES := $(patsubst examples/c/%.c,build/examples/%,$(wildcard examples/c/*.c))
 
 .PHONY: build
-build: ## build/lib/libwspush.so and .a (the default)
-	cargo build --release
-	@mkdir -p build/lib
-	@ln -sfn ../../target/release/libwspush.so build/lib/libwspush.so
-	@ln -sfn ../../target/release/libwspush.so build/lib/libwspush.so.0
-	@ln -sfn ../../target/release/libwspush.a build/lib/libwspush.a
+build: ## build/lib/libwspush.so and .a (the default; TARGET=aarch64-unknown-linux-gnu for another machine)
+	scripts/build $(if $(TARGET),--target $(TARGET)) $(CARGO_FLAGS)
 
 .PHONY: help
 help: ## this list
@@ -25,7 +21,7 @@ setup: ## install what everything below needs (apt, PyPI, npm)
 .PHONY: examples
 examples: $(EXAMPLES) ## the C examples, into build/examples/
 
-build/examples/%: examples/c/%.c include/wspush.h | build
+build/examples/%: examples/c/%.c include/wspush.h Makefile | build
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -Iinclude $< -o $@ -Lbuild/lib -lwspush -pthread -Wl,-rpath,'$$ORIGIN/../lib'
 
@@ -86,6 +82,12 @@ bench: ## install what is missing, then print the speed table, in a few minutes
 	scripts/setup bench
 	@$(MAKE) --no-print-directory examples
 	benches/run
+
+.PHONY: lock update-deps
+lock: ## after a change of Cargo.toml: write down the versions of what is new
+	scripts/lock save
+update-deps: ## the newest versions of all crates; run the tests before committing them
+	scripts/lock update
 
 .PHONY: clean
 clean: ## remove what was built; .deps/ stays

@@ -6,9 +6,6 @@
 
 use std::path::Path;
 
-/// The number in the SONAME, raised with `WS_ABI_VERSION`.
-const SONAME: &str = "libwspush.so.0";
-
 /// What is in the headers, in this order.
 const SOURCES: [&str; 15] = [
     "error.rs",
@@ -33,7 +30,7 @@ fn main() {
     println!("cargo::rerun-if-changed=src/ffi");
     println!("cargo::rerun-if-changed=src/error.rs");
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
-        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,{SONAME}");
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libwspush.so.{}", abi_version());
         // A host that unloads the library while a thread of it runs would crash.
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
@@ -41,6 +38,13 @@ fn main() {
     let root = Path::new(&root);
     write_header(root, documented(), "include/wspush.h");
     write_header(root, bare(), "php-ext/src/wspush.h");
+}
+
+/// The number in the SONAME is that in the header, `WS_ABI_VERSION`: a program that was linked with another one does not start.
+fn abi_version() -> u32 {
+    let source = std::fs::read_to_string("src/ffi/error.rs").expect("src/ffi/error.rs is part of the crate");
+    let number = source.lines().find_map(|line| line.strip_prefix("pub const WS_ABI_VERSION: u32 = ")?.strip_suffix(';'));
+    number.and_then(|number| number.parse().ok()).expect("src/ffi/error.rs says WS_ABI_VERSION in a line of its own")
 }
 
 fn write_header(root: &Path, config: cbindgen::Config, name: &str) {

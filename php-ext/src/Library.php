@@ -38,7 +38,7 @@ final class Library
             "$package/lib/libwspush.so",
             "$root/build/lib/libwspush.so",
             "$root/target/release/libwspush.so",
-            'libwspush.so.0',
+            'libwspush.so.1',
             'libwspush.so',
         ];
     }
