@@ -630,7 +630,7 @@ typedef struct {
    */
   uint64_t queued_bytes;
   /**
-   * Bytes of pushes and commands of other threads that wait for a reactor.
+   * Bytes of pushes and commands of other threads that wait for a reactor, each receiver of a message to many counted.
    */
   uint64_t command_bytes;
   /**
@@ -991,7 +991,8 @@ int ws_server_run(ws_server *server);
  * Stops the server: closes the listening sockets, sends Close 1001 to every connection behind what waits for it, gives
  * queues and peers at most `timeout_ms` milliseconds (negative: an hour), and cuts what is left; `connections_cut` and
  * `bytes_cut` of `ws_stats` say how much that was. Every open connection is told as closed. Plain requests that wait for
- * a response are answered with 503.
+ * a response are answered with 503. What was pushed before the stop is sent first, as long as its time lasts; what is still on
+ * its way to a reactor when the time is over is cut, all but a last part of 16 MiB, so that a flood of pushes holds up no stop.
  *
  * Who has connected less than a second before still has a request served: an upgrade opens, and is closed with 1001; a
  * plain request goes to its callback, and in poll mode it is answered with 503. With the option `reuse_port` a successor
@@ -1056,6 +1057,9 @@ int ws_push_with(const ws_push_arguments *arguments, const void *data);
  * Sends a message to every open connection. It is encoded once. Connections whose queue is full are left out and
  * counted, or closed, by the option `slow_client`; that concerns nobody else, and is no error.
  *
+ * A program may broadcast faster than a reactor sends. What waits for the reactor counts for each receiver, and at
+ * `max_command_bytes` a broadcast is refused; it can be repeated a moment later.
+ *
  * Any thread, and any callback. Errors: those of `ws_push`, without `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` means that
  * `max_command_bytes` wait for a reactor, of whose connections none gets the message.
  */
@@ -1106,7 +1110,8 @@ int ws_conn_await_drain(ws_server *server,
  * `ws_server_stop` end the pause. A connection that breaks is told as closed; a peer that ends it in order is not noticed
  * before reading goes on, with all that it has sent before.
  *
- * Any thread, and any callback. Errors: `WS_ERR_CLOSED`, also if it is closing; `WS_ERR_HANDLE`, `WS_ERR_STATE`,
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED`, also if it is closing; `WS_ERR_QUEUE_FULL` once twice
+ * `max_command_bytes` wait for the reactor, which only a loop of pauses leads to; `WS_ERR_HANDLE`, `WS_ERR_STATE`,
  * `WS_ERR_FORKED`.
  */
 int ws_conn_pause(ws_server *server,
@@ -1207,7 +1212,8 @@ int ws_unsubscribe(ws_server *server,
  * What one thread publishes and pushes arrives at each connection in that order.
  *
  * Any thread, and any callback. Errors: `WS_ERR_ARGUMENT` for another opcode, or a name that is empty or too long;
- * `WS_ERR_UTF8` for text or a name that is not UTF-8; `WS_ERR_QUEUE_FULL` if `max_command_bytes` wait for a reactor, of
+ * `WS_ERR_UTF8` for text or a name that is not UTF-8; `WS_ERR_QUEUE_FULL` if `max_command_bytes` wait for a reactor, each
+ * receiver counted, of
  * whose connections none gets the message; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
 int ws_publish(ws_server *server,

@@ -345,7 +345,7 @@ impl Core {
     /// A loop that is the client's own ends with it, as soon as its last connection has.
     fn end_loop(&self, next: Next) {
         if next == Next::End && self.policy.alone {
-            let _ = self.link.enqueue(Command::Stop(self.policy.close_timeout));
+            self.link.stop(self.policy.close_timeout);
         }
     }
 }

@@ -4,6 +4,10 @@
 //! whole, leaving an empty one in its place: no allocation per message, one short lock, and a wake-up only if the
 //! reactor sleeps. Large frames travel in a buffer of their own and are not copied again.
 //!
+//! What the queue takes is bounded, and counted by what it will cost the reactor: a message to many counts once for each
+//! of them. The reactor carries the commands out in slices (see [`super::reactor`]); what it has taken and not carried out
+//! counts as waiting.
+//!
 //! A host that works on a batch of events pushes one answer after the other. Called for each, the reactor would send
 //! them one by one. So these pushes are quiet: they are taken when the host is done with the batch, the reactor is called
 //! when enough has come together, and while the host is at work the thread that runs the reactor looks once a millisecond.
@@ -21,14 +25,16 @@ use crate::protocol::frame::{self, Opcode};
 use crate::protocol::http::ResponseHead;
 use crate::protocol::mask;
 use crate::sys::barrier;
+use crate::sys::clock;
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::Bell;
 use crate::sys::lease::{self, Holder, Lessor};
 use crate::sys::ownership::{Found, Standing};
 use crate::sys::ring::{Consumer, Producer, ring};
 use crate::sys::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard};
+use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -46,7 +52,12 @@ pub enum Command {
     /// Send this frame.
     SendWhole(ConnId, Vec<u8>),
     /// Send this frame to every open connection.
-    Broadcast(Arc<[u8]>),
+    Broadcast {
+        /// The frame.
+        frame: Arc<[u8]>,
+        /// To how many that was when it was pushed.
+        receivers: usize,
+    },
     /// Send this frame to these connections, but not to one of them.
     Publish {
         /// The frame.
@@ -102,16 +113,79 @@ pub enum Command {
     Stop(Duration),
 }
 
+/// What each receiver of a message to many costs beside its bytes, in bytes.
+pub const RECEIVER_COST: usize = 16;
+
+impl Command {
+    /// Bytes that it sends, each receiver counted; 0 for what sends nothing.
+    fn sends(&self) -> usize {
+        match self {
+            Self::Send { length, .. } => *length,
+            Self::SendWhole(_, bytes) | Self::SendPiece(_, bytes) | Self::Respond { body: bytes, .. } => bytes.len(),
+            Self::Broadcast { frame, receivers } => fan_out_cost(frame, *receivers),
+            Self::Publish { frame, to, is_first, .. } => {
+                fan_out_cost(frame, to.len()) + if *is_first { size_of_val(&**to) } else { 0 }
+            }
+            _ => 0,
+        }
+    }
+
+    /// What it counts for in its queue, in bytes.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        let bytes = size_of::<Self>() + self.sends();
+        match self {
+            Self::Broadcast { .. } | Self::Publish { .. } => Cost { many: bytes, rest: 0 },
+            _ => Cost { many: 0, rest: bytes },
+        }
+    }
+}
+
+/// What commands count for, in bytes: messages to many, and everything else. Each has its bound, so that a flood of the one
+/// leaves room for the other.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// Messages to many.
+    pub many: usize,
+    /// The rest.
+    pub rest: usize,
+}
+
+impl Cost {
+    /// Both together.
+    #[must_use]
+    pub const fn sum(self) -> usize {
+        self.many + self.rest
+    }
+
+    /// Adds another one.
+    const fn add(&mut self, other: Self) {
+        self.many += other.many;
+        self.rest += other.rest;
+    }
+
+    /// Takes another one off.
+    const fn take_off(&mut self, other: Self) {
+        self.many = self.many.saturating_sub(other.many);
+        self.rest = self.rest.saturating_sub(other.rest);
+    }
+}
+
+/// What a message to many costs. It is something even if there is nobody.
+fn fan_out_cost(frame: &[u8], receivers: usize) -> usize {
+    (frame.len() + RECEIVER_COST).saturating_mul(receivers.max(1))
+}
+
 /// Commands in their order, and the bytes that the small ones send.
 #[derive(Default)]
 pub struct Commands {
     /// The commands.
-    pub list: Vec<Command>,
+    pub list: VecDeque<Command>,
     /// The gathered frames, end to end.
     pub frames: Vec<u8>,
     /// Buffers for large frames.
     pub pool: Pool,
-    bytes: usize,
+    cost: Cost,
     closed: bool,
 }
 
@@ -134,7 +208,18 @@ impl Commands {
         self.frames.clear();
         self.frames.shrink_to(KEPT_MAX);
         self.list.shrink_to(KEPT_MAX / size_of::<Command>());
-        self.bytes = 0;
+        self.cost = Cost::default();
+    }
+
+    /// Takes off what a command counted for that is carried out.
+    pub const fn spend(&mut self, cost: Cost) {
+        self.cost.take_off(cost);
+    }
+
+    /// What the commands count for.
+    #[must_use]
+    pub const fn cost(&self) -> Cost {
+        self.cost
     }
 }
 
@@ -197,6 +282,11 @@ pub struct CommandQueue {
     looks: AtomicBool,
     /// Who runs the reactor.
     standing: Arc<Standing>,
+    /// What the reactor has taken and not carried out: bytes of messages to many, and of everything else. It alone writes that.
+    taken_many: AtomicU64,
+    taken: AtomicU64,
+    /// By when it is to have stopped, by the clock of the reactors; the largest number until it is asked to.
+    stop_by: AtomicU64,
     wake: EventFd,
     bell: Bell,
     /// The worker's end of its ring.
@@ -219,6 +309,9 @@ impl CommandQueue {
             quiet: AtomicBool::new(false),
             looks: AtomicBool::new(true),
             standing: Arc::default(),
+            taken_many: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            stop_by: AtomicU64::new(u64::MAX),
             wake: EventFd::new()?,
             bell: Bell::default(),
             ring: Mutex::default(),
@@ -317,59 +410,82 @@ impl CommandQueue {
             return self.push(Command::SendWhole(to, bytes), call);
         }
         let mut commands = self.lock();
-        self.admit(&commands, payload.len() + 1)?;
+        self.admit(&commands, self.max_bytes)?;
         let before = commands.frames.len();
         frame::write(&mut commands.frames, opcode, true, mask, payload);
         let length = commands.frames.len() - before;
         let message = u32::from(!opcode.is_control());
-        commands.bytes += length;
-        match commands.list.last_mut() {
+        commands.cost.rest += length;
+        match commands.list.back_mut() {
             Some(Command::Send { to: last, length: so_far, messages }) if *last == to => {
                 *so_far += length;
                 *messages += message;
             }
             _ => {
-                commands.bytes += size_of::<Command>();
-                commands.list.push(Command::Send { to, length, messages: message });
+                commands.cost.rest += size_of::<Command>();
+                commands.list.push_back(Command::Send { to, length, messages: message });
             }
         }
         self.announce(commands, call);
         Ok(())
     }
 
-    /// Adds a command. Those that send nothing are taken by a full queue, too.
+    /// Adds a command. Those that send nothing are taken by a full queue, too; one that can be repeated without end only
+    /// up to twice as much.
     ///
     /// # Errors
     /// Why it was not taken.
     pub fn push(&self, command: Command, call: Call) -> Result<(), Refused> {
         let mut commands = self.lock();
-        let bytes = match &command {
-            Command::SendWhole(_, bytes) | Command::SendPiece(_, bytes) | Command::Respond { body: bytes, .. } => {
-                bytes.len()
-            }
-            Command::Broadcast(frame) => frame.len(),
-            Command::Publish { frame, to, is_first, .. } => {
-                frame.len() + if *is_first { size_of_val(&**to) } else { 0 }
-            }
-            _ => 0,
-        };
-        self.admit(&commands, bytes)?;
-        commands.bytes += bytes + size_of::<Command>();
-        commands.list.push(command);
+        let cost = command.cost();
+        match &command {
+            Command::Broadcast { .. } | Command::Publish { .. } => self.admit_many(&commands)?,
+            Command::Halt(..) => self.admit(&commands, self.max_bytes.saturating_mul(2))?,
+            command if command.sends() > 0 => self.admit(&commands, self.max_bytes)?,
+            _ => self.admit(&commands, usize::MAX)?,
+        }
+        commands.cost.add(cost);
+        commands.list.push_back(command);
         self.announce(commands, call);
         Ok(())
     }
 
-    /// Whether a command that sends `bytes` is taken.
+    /// Whether a command is taken that is no message to many, if there may be `most` bytes of such.
     #[inline]
-    fn admit(&self, commands: &Commands, bytes: usize) -> Result<(), Refused> {
+    fn admit(&self, commands: &Commands, most: usize) -> Result<(), Refused> {
         if commands.closed {
             return Err(Refused::Closed);
         }
-        if bytes > 0 && commands.bytes >= self.max_bytes {
+        if commands.cost.rest + self.taken.load(Ordering::Relaxed) as usize >= most {
             return Err(Refused::Full);
         }
         Ok(())
+    }
+
+    /// Whether a message to many is taken.
+    fn admit_many(&self, commands: &Commands) -> Result<(), Refused> {
+        if commands.closed {
+            return Err(Refused::Closed);
+        }
+        if commands.cost.many + self.taken_many.load(Ordering::Relaxed) as usize >= self.max_bytes {
+            return Err(Refused::Full);
+        }
+        Ok(())
+    }
+
+    /// Asks the reactor to stop within this time. It closes its connections behind all that was pushed before, but when the time
+    /// is over it ends, whatever waits.
+    pub fn stop(&self, time: Duration) {
+        let by = clock::now_ms().saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self.stop_by.fetch_min(by, Ordering::Relaxed);
+        // A reactor that takes no more commands has stopped.
+        let _ = self.push(Command::Stop(time), Call::Now);
+    }
+
+    /// By when the reactor is to have stopped, by its clock, in milliseconds; the largest number if it is not to.
+    #[must_use]
+    pub fn stop_by(&self) -> u64 {
+        self.stop_by.load(Ordering::Relaxed)
     }
 
     /// Takes no more commands, and drops those that wait. Returns how many bytes were to be sent to whom.
@@ -391,10 +507,29 @@ impl CommandQueue {
         self.lock().closed
     }
 
-    /// How much waits in it, in bytes.
+    /// How much waits in it, and with the reactor that has taken it, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.lock().bytes
+        let commands = self.lock();
+        let taken = self.taken.load(Ordering::Relaxed) + self.taken_many.load(Ordering::Relaxed);
+        commands.cost.sum() + taken as usize
+    }
+
+    /// Says how much of what the reactor has taken is not carried out. If there is anything it is called to look again, and so
+    /// neither waits nor leaves.
+    pub fn note_taken(&self, cost: Cost, is_left: bool) {
+        self.taken.store(cost.rest as u64, Ordering::Relaxed);
+        self.taken_many.store(cost.many as u64, Ordering::Relaxed);
+        if is_left {
+            self.call_again();
+        }
+    }
+
+    /// Has the reactor look again in its next turn, which is not to wait.
+    pub fn call_again(&self) {
+        let commands = self.lock();
+        self.waiting.store(true, Ordering::SeqCst);
+        drop(commands);
     }
 
     /// Whether the reactor is called to look.
@@ -419,6 +554,7 @@ impl CommandQueue {
         self.waiting.store(false, Ordering::Release);
         self.quiet.store(false, Ordering::Release);
         self.filled.store(false, Ordering::Release);
+        self.note_taken(commands.cost, false);
         std::mem::swap(&mut *commands, empty);
         Some(Taken { ring_end, quiet })
     }
@@ -525,7 +661,7 @@ impl CommandQueue {
         }
         // The flags only change under the lock, so that looking is enough for all but the first.
         let called = self.waiting.load(Ordering::Relaxed);
-        let first = !called && (call == Call::Now || commands.bytes >= QUIET_MAX);
+        let first = !called && (call == Call::Now || commands.cost.sum() >= QUIET_MAX);
         if first {
             self.waiting.store(true, Ordering::SeqCst);
         } else if !called && !self.quiet.load(Ordering::Relaxed) {

@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 /// Connections beyond `max_connections` that a reactor keeps until they have read that there are too many. Any more are
 /// dropped without a word.
@@ -60,6 +61,9 @@ pub struct Link {
     steady: AtomicBool,
     /// The connection that a callback of this turn has paused, or 0. Only the reactor's thread reads and writes it.
     paused: AtomicU64,
+    /// There is something in the queue that the host has pushed while it handled events: in a callback, or the thread that
+    /// works on a batch.
+    of_host: AtomicBool,
 }
 
 impl Link {
@@ -88,6 +92,7 @@ impl Link {
             events: events.map(Arc::clone),
             steady: AtomicBool::new(false),
             paused: AtomicU64::new(0),
+            of_host: AtomicBool::new(false),
         })
     }
 
@@ -156,14 +161,40 @@ impl Link {
         self.steady.load(Ordering::Relaxed)
     }
 
-    /// Has what callbacks push in this turn take the queue, behind what is there.
-    pub fn divert(&self) {
-        if let Some((conn, bytes)) = turn::divert(self.name()) {
+    /// Has what callbacks push in this turn take the queue, behind what is there. Whether this thread runs the reactor.
+    pub fn divert(&self) -> bool {
+        let diverted = turn::divert(self.name());
+        if let Some((conn, bytes)) = diverted {
             self.steady.store(false, Ordering::Relaxed);
             if bytes > 0 {
                 self.registry.note_queued(conn, bytes as u64);
             }
         }
+        diverted.is_some()
+    }
+
+    /// Notes that something was pushed into the queue.
+    fn note_pushed(&self, call: Call) {
+        if self.divert() || call == Call::Later {
+            self.of_host.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the host, while it handled events, has pushed into the queue since this was last asked.
+    pub fn take_of_host(&self) -> bool {
+        self.of_host.load(Ordering::Relaxed) && self.of_host.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether it has, without forgetting it.
+    #[must_use]
+    pub fn is_of_host(&self) -> bool {
+        self.of_host.load(Ordering::Relaxed)
+    }
+
+    /// Stops the reactor within this time; see [`CommandQueue::stop`].
+    pub fn stop(&self, time: Duration) {
+        self.commands.stop(time);
+        self.divert();
     }
 
     /// How a connection stands. What waits for it includes the answers of this thread that a callback has pushed in its turn.
@@ -230,7 +261,7 @@ impl Link {
             return Err(self.not_taken(refused));
         }
         self.look_behind(call);
-        self.divert();
+        self.note_pushed(call);
         Ok(())
     }
 
@@ -239,7 +270,7 @@ impl Link {
     /// # Errors
     /// `WS_ERR_QUEUE_FULL` if the reactor's queue is full. A connection whose own queue is full is left out.
     pub fn broadcast(&self, frame: &Arc<[u8]>) -> Result<()> {
-        self.enqueue(Command::Broadcast(Arc::clone(frame)))
+        self.enqueue(Command::Broadcast { frame: Arc::clone(frame), receivers: self.registry.open_count() })
     }
 
     /// Subscribes an open connection to a topic.
@@ -293,7 +324,7 @@ impl Link {
     /// Has nothing more read from an open connection, or goes on reading.
     ///
     /// # Errors
-    /// `WS_ERR_CLOSED`.
+    /// `WS_ERR_CLOSED`, `WS_ERR_QUEUE_FULL`.
     pub fn halt(&self, conn: ConnId, halted: bool) -> Result<()> {
         match self.registry.standing(conn) {
             Some(Standing { phase: Phase::Open, .. }) => {
@@ -353,11 +384,11 @@ impl Link {
     /// # Errors
     /// `WS_ERR_QUEUE_FULL`, for what sends bytes; `WS_ERR_STOPPED`.
     pub fn enqueue(&self, command: Command) -> Result<()> {
-        let is_message = matches!(command, Command::Broadcast(_) | Command::Publish { .. });
+        let is_message = matches!(command, Command::Broadcast { .. } | Command::Publish { .. });
         let call = if is_message { self.when_to_call() } else { Call::Now };
         self.commands.push(command, call).map_err(|refused| self.not_taken(refused))?;
         self.look_behind(call);
-        self.divert();
+        self.note_pushed(call);
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! A reactor: one epoll, and the connections that are its own. One thread at a time runs it (see [`super::seat`]).
 //!
-//! A turn goes: wait; receive from every connection that has something, decode, and deliver; hand the batch over; take
-//! the commands of other threads; send what has gathered, one call per connection; look at the deadlines that came up.
+//! A turn goes: wait; receive from every connection that has something, decode, and deliver; hand the batch over; carry out
+//! a slice of the commands of other threads; send what has gathered, one call per connection; look at the deadlines that
+//! came up.
 //!
 //! Descriptors are registered once, edge-triggered. So the reactor remembers itself who has bytes left to read: a
 //! connection that sent more than its share of a turn, one whose own answers wait unsent, or all of them while the
@@ -25,6 +26,7 @@ mod waiting;
 pub use self::adopting::Newcomer;
 pub use self::files::Rest;
 use self::logging::named;
+use self::obeying::{FanOut, SLICE};
 pub use self::proxies::Introduction;
 use super::batch::BatchNumber;
 use super::commands::Commands;
@@ -106,14 +108,31 @@ pub struct Reactor {
     unread: VecDeque<ConnId>,
     /// The same, but they have to wait for the host to catch up.
     held: VecDeque<ConnId>,
-    dirty: Vec<ConnId>,
+    dirty: VecDeque<ConnId>,
     /// Connections of which the host is told, at the end of the turn, that what waited for them has fallen.
     drained: Vec<ConnId>,
+    /// What was taken from the queue and is not carried out.
     commands: Commands,
+    /// How many of its frames are.
+    frames_done: usize,
+    /// The message to many that is being sent.
+    fan_out: Option<FanOut>,
+    /// How often the queue was taken.
+    takes: u64,
+    /// What this turn may still carry out, by what it costs, in bytes.
+    slice: usize,
+    /// What a turn carries out at most.
+    slice_most: usize,
+    /// There is more than a slice of what the host has pushed while it handled events.
+    owes_host: bool,
+    /// Who gets a broadcast, and how many had opened when the list was made.
+    everybody: Option<(u64, Arc<[ConnId]>)>,
     /// What the host pushes while it works on a batch.
     ring: Option<Consumer>,
     /// Connections that wait for the host before they end.
     leaving: Vec<ConnId>,
+    /// Those whose last messages the host has handled, and which of the takes has its answers.
+    parting: VecDeque<(ConnId, u64)>,
     /// Buffers for large messages on their way in.
     pool: Pool,
     sender: Sender,
@@ -126,6 +145,8 @@ pub struct Reactor {
     undigested: HashSet<usize>,
     /// When a stop has to be over.
     stopping: Option<Tick>,
+    /// When it ends whatever waits, once it was asked to stop.
+    ends_by: Option<Tick>,
     /// When requests that are on their way at a stop have to be there.
     grace: Option<Tick>,
     /// A stop has begun, and those that have not asked yet were not looked at.
@@ -197,11 +218,19 @@ impl Reactor {
             for_host: false,
             unread: VecDeque::new(),
             held: VecDeque::new(),
-            dirty: Vec::new(),
+            dirty: VecDeque::new(),
             drained: Vec::new(),
             commands: Commands::default(),
+            frames_done: 0,
+            fan_out: None,
+            takes: 0,
+            slice: 0,
+            slice_most: SLICE,
+            owes_host: false,
+            everybody: None,
             ring: None,
             leaving: Vec::new(),
+            parting: VecDeque::new(),
             pool: Pool::default(),
             due: Vec::new(),
             date: Date::default(),
@@ -209,6 +238,7 @@ impl Reactor {
             watches: waiting::Watches::default(),
             undigested: HashSet::new(),
             stopping: None,
+            ends_by: None,
             grace: None,
             stop_began: false,
         })
@@ -236,13 +266,15 @@ impl Reactor {
             self.send_pushed(false);
         }
         let waited = self.wait(limit);
+        self.slice = self.slice_most;
+        self.hear_of_stop();
         self.go_on_reading();
         for index in 0..self.ready.len() {
             self.on_ready(self.ready.get(index));
         }
         self.delivery.flush(&mut self.pool);
         let look = self.is_time_to_look();
-        self.send_pushed(look);
+        self.send_in_slice(look);
         self.look_at_deadlines();
         self.flush_dirty();
         self.tell_drained();
@@ -287,8 +319,14 @@ impl Reactor {
         self.for_host = serves;
     }
 
-    /// Sends what was pushed, with what was pushed quietly if that is wanted.
+    /// Sends what was pushed, as far as a slice goes, with what was pushed quietly if that is wanted.
     pub fn send_pushed(&mut self, with_quiet: bool) {
+        self.slice = self.slice_most;
+        self.hear_of_stop();
+        self.send_in_slice(with_quiet);
+    }
+
+    fn send_in_slice(&mut self, with_quiet: bool) {
         self.take_commands(with_quiet);
         self.let_leave();
         self.flush_dirty();
@@ -338,6 +376,7 @@ impl Reactor {
         let paused = self.listeners.iter().filter_map(|listening| listening.paused_until);
         let own = paused
             .chain(self.stopping)
+            .chain(self.ends_by)
             .chain(self.grace)
             .chain(end)
             .map(|tick| u64::from(until(tick, self.now)) * timers::TICK_MS);

@@ -14,7 +14,7 @@
 use super::timers::Tick;
 use std::collections::VecDeque;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 /// The id of a connection, from 1 to below 2^63.
 pub type ConnId = u64;
@@ -72,6 +72,10 @@ pub struct Registry {
     capacity: u64,
     reactor: u64,
     reactors: u64,
+    /// How many connections are open. For a moment it may be one too few.
+    open: AtomicI64,
+    /// How many have ever opened.
+    opened: AtomicU64,
 }
 
 /// What a slot said.
@@ -112,7 +116,8 @@ impl Registry {
     pub fn new(reactor: usize, reactors: usize, most: u64) -> Self {
         let capacity = most.max(1).next_multiple_of(SEGMENT as u64).next_power_of_two();
         let segments = (0..capacity as usize / SEGMENT).map(|_| OnceLock::new()).collect();
-        Self { segments, capacity, reactor: reactor as u64, reactors: reactors as u64 }
+        let (reactor, reactors) = (reactor as u64, reactors as u64);
+        Self { segments, capacity, reactor, reactors, open: AtomicI64::new(0), opened: AtomicU64::new(0) }
     }
 
     /// The slot that the connection of this id has or had.
@@ -233,7 +238,14 @@ impl Registry {
             let is_it = Standing::from_bits(bits).phase == from && bits & GENERATION == generation;
             is_it.then_some(bits & (QUEUED | GENERATION) | (to as u64) << PHASE_SHIFT)
         };
-        slot.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, swap).is_ok()
+        let changed = slot.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, swap).is_ok();
+        if changed && to == Phase::Open {
+            self.open.fetch_add(1, Ordering::Relaxed);
+            self.opened.fetch_add(1, Ordering::Release);
+        } else if changed && from == Phase::Open {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        changed
     }
 
     /// The generation of an id, as it stands in the state of its slot.
@@ -249,7 +261,11 @@ impl Registry {
             let is_it = Standing::from_bits(bits).phase != Phase::Shut && bits & GENERATION == generation;
             is_it.then_some(bits & (QUEUED | GENERATION))
         };
-        slot.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, swap).is_ok()
+        let before = slot.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, swap);
+        if before.is_ok_and(|bits| Standing::from_bits(bits).phase == Phase::Open) {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        before.is_ok()
     }
 
     /// Bytes that wait to be sent, to all connections.
@@ -275,6 +291,18 @@ impl Registry {
         })
     }
 
+    /// How many connections are open.
+    #[must_use]
+    pub fn open_count(&self) -> usize {
+        usize::try_from(self.open.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// How many connections have opened so far: as long as that stays the same, nobody has come.
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Acquire)
+    }
+
     fn occupy(&self, index: usize, id: ConnId) {
         let segment = self.segments[index / SEGMENT].get_or_init(|| (0..SEGMENT).map(|_| Slot::default()).collect());
         let (slot, generation) = (&segment[index % SEGMENT], self.generation_of(id));
@@ -288,7 +316,10 @@ impl Registry {
         let index = self.slot_of(id);
         if let Some(segment) = self.segments[index / SEGMENT].get() {
             let slot = &segment[index % SEGMENT];
-            slot.state.fetch_and(QUEUED, Ordering::AcqRel);
+            let before = slot.state.fetch_and(QUEUED, Ordering::AcqRel);
+            if Standing::from_bits(before).phase == Phase::Open {
+                self.open.fetch_sub(1, Ordering::Relaxed);
+            }
             slot.id.store(0, Ordering::Release);
         }
     }

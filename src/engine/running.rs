@@ -1,7 +1,6 @@
 //! Reactors on their threads, from their start to their stop: what a server is while it runs, and what clients share.
 
 use super::batch::{Batch, Event};
-use super::commands::Command;
 use super::events::{EventQueue, Reactors, Served};
 use super::link::Link;
 use super::reactor::Reactor;
@@ -163,8 +162,7 @@ impl Running {
 
     /// Has every reactor close its connections, and end when that is done or `time` is over.
     pub fn begin_stop(&self, time: Duration) {
-        // A reactor that takes no more commands has stopped.
-        self.links.iter().for_each(|link| drop(link.enqueue(Command::Stop(time))));
+        self.links.iter().for_each(|link| link.stop(time));
     }
 
     /// The same, and waits until it is done, except inside a callback, of whatever reactor: no thread of ours waits for another,

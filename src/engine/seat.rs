@@ -213,9 +213,10 @@ impl Seat {
         self.link.commands.standing().forget_wanted();
     }
 
-    /// Sends a large message of a host at work at once, if the seat is free. `None` if it is not.
+    /// Sends a large message of a host at work at once, if the seat is free. `None` if it is not, or if too much is to be sent
+    /// before.
     pub fn send(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Option<Result<()>> {
-        let result = self.sit(false, |reactor| reactor.send_directly(to, opcode, payload))?;
+        let result = self.sit(false, |reactor| reactor.send_directly(to, opcode, payload))??;
         Some(result.or_else(|standing| self.link.not_sent(to, standing)))
     }
 

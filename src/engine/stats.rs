@@ -140,7 +140,7 @@ stats! {
     panics: Counter,
     /// Bytes that wait for connections to take them, in all.
     queued_bytes: Gauge,
-    /// Bytes of pushes and commands of other threads that wait for a reactor.
+    /// Bytes of pushes and commands of other threads that wait for a reactor, each receiver of a message to many counted.
     command_bytes: Gauge,
     /// Poll mode: bytes of events that wait for the host, in the one queue of all reactors: told of reactor 0.
     event_bytes: Gauge,

@@ -119,6 +119,9 @@ pub unsafe extern "C" fn ws_push_with(arguments: *const ws_push_arguments, data:
 /// Sends a message to every open connection. It is encoded once. Connections whose queue is full are left out and
 /// counted, or closed, by the option `slow_client`; that concerns nobody else, and is no error.
 ///
+/// A program may broadcast faster than a reactor sends. What waits for the reactor counts for each receiver, and at
+/// `max_command_bytes` a broadcast is refused; it can be repeated a moment later.
+///
 /// Any thread, and any callback. Errors: those of `ws_push`, without `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` means that
 /// `max_command_bytes` wait for a reactor, of whose connections none gets the message.
 #[unsafe(no_mangle)]
@@ -192,7 +195,8 @@ pub unsafe extern "C" fn ws_conn_await_drain(server: *mut ws_server, conn: ws_co
 /// `ws_server_stop` end the pause. A connection that breaks is told as closed; a peer that ends it in order is not noticed
 /// before reading goes on, with all that it has sent before.
 ///
-/// Any thread, and any callback. Errors: `WS_ERR_CLOSED`, also if it is closing; `WS_ERR_HANDLE`, `WS_ERR_STATE`,
+/// Any thread, and any callback. Errors: `WS_ERR_CLOSED`, also if it is closing; `WS_ERR_QUEUE_FULL` once twice
+/// `max_command_bytes` wait for the reactor, which only a loop of pauses leads to; `WS_ERR_HANDLE`, `WS_ERR_STATE`,
 /// `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_conn_pause(server: *mut ws_server, conn: ws_conn) -> c_int {

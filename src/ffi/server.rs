@@ -397,7 +397,8 @@ pub unsafe extern "C" fn ws_server_run(server: *mut ws_server) -> c_int {
 /// Stops the server: closes the listening sockets, sends Close 1001 to every connection behind what waits for it, gives
 /// queues and peers at most `timeout_ms` milliseconds (negative: an hour), and cuts what is left; `connections_cut` and
 /// `bytes_cut` of `ws_stats` say how much that was. Every open connection is told as closed. Plain requests that wait for
-/// a response are answered with 503.
+/// a response are answered with 503. What was pushed before the stop is sent first, as long as its time lasts; what is still on
+/// its way to a reactor when the time is over is cut, all but a last part of 16 MiB, so that a flood of pushes holds up no stop.
 ///
 /// Who has connected less than a second before still has a request served: an upgrade opens, and is closed with 1001; a
 /// plain request goes to its callback, and in poll mode it is answered with 503. With the option `reuse_port` a successor

@@ -79,7 +79,7 @@ pub struct ws_stats {
     pub panics: u64,
     /// Bytes that wait for connections to take them, in all.
     pub queued_bytes: u64,
-    /// Bytes of pushes and commands of other threads that wait for a reactor.
+    /// Bytes of pushes and commands of other threads that wait for a reactor, each receiver of a message to many counted.
     pub command_bytes: u64,
     /// Poll mode: bytes of events that wait for the host, in the one queue of all reactors: told of reactor 0.
     pub event_bytes: u64,

@@ -51,7 +51,8 @@ pub unsafe extern "C" fn ws_unsubscribe(server: *mut ws_server, conn: ws_conn, t
 /// What one thread publishes and pushes arrives at each connection in that order.
 ///
 /// Any thread, and any callback. Errors: `WS_ERR_ARGUMENT` for another opcode, or a name that is empty or too long;
-/// `WS_ERR_UTF8` for text or a name that is not UTF-8; `WS_ERR_QUEUE_FULL` if `max_command_bytes` wait for a reactor, of
+/// `WS_ERR_UTF8` for text or a name that is not UTF-8; `WS_ERR_QUEUE_FULL` if `max_command_bytes` wait for a reactor, each
+/// receiver counted, of
 /// whose connections none gets the message; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_publish(

@@ -99,8 +99,9 @@ pub const TABLE: &[Row<Options>] = &[
     Row {
         name: "max_command_bytes",
         default: "64M",
-        meaning: "Per reactor: once pushes of this size wait for the reactor, `ws_push` refuses with \
-                  `WS_ERR_QUEUE_FULL`.",
+        meaning: "Per reactor: once pushes of this size wait for the reactor, `ws_push`, `ws_broadcast` and `ws_publish` refuse \
+                  with `WS_ERR_QUEUE_FULL`. A message to many counts for each receiver, with 16 bytes more; and all of \
+                  them by themselves, so that a flood of them leaves room for the rest.",
         field: Field::Bytes(|o| &mut o.max_command_bytes, 64 * K, 64 * G),
     },
     Row {

@@ -22,7 +22,7 @@ fn frames_to_one_receiver_are_one_command() {
     assert!(take(&queue, &mut taken, false));
     assert_eq!(taken.frames, b"\x81\x01a\x81\x01b\x81\x01c");
     assert!(matches!(
-        taken.list[..],
+        taken.list.make_contiguous(),
         [Command::Send { to: 1, length: 6, messages: 2 }, Command::Send { to: 2, length: 3, messages: 1 }]
     ));
     taken.clear();

@@ -153,6 +153,12 @@ impl Sender {
         }
     }
 
+    /// Adds a frame that many get.
+    pub fn share_later(&mut self, wire: &mut Wire, frame: &Arc<[u8]>) {
+        self.link.registry.note_queued(wire.id, frame.len() as u64);
+        self.tail(wire).share(frame, 0);
+    }
+
     // ---- what is sent at once --------------------------------------------------------------------------------------
 
     /// Sends as much as there is room for, if nothing waits before it, and returns how much that was.

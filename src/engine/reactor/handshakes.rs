@@ -121,12 +121,22 @@ impl Reactor {
     pub(super) fn let_leave(&mut self) {
         loop {
             let handled = self.take_handled();
-            if handled.is_empty() {
+            if !handled.is_empty() {
+                // The answers were pushed before the host said that it is done, and may have come after the last look.
+                let before = self.takes;
+                self.take_commands(true);
+                // They are in what was just taken; or else in what is taken next, unless there is nothing to take.
+                let is_all = self.takes > before || !self.link.commands.is_waiting();
+                let take = if is_all { self.takes } else { self.takes + 1 };
+                self.parting.extend(handled.into_iter().map(|id| (id, take)));
+            }
+            let has_parted =
+                |reactor: &Self| reactor.parting.front().is_some_and(|&(_, take)| reactor.has_carried_out(take));
+            if !has_parted(self) {
                 return;
             }
-            // The answers were pushed before the host said that it is done, and may have come after the last look.
-            self.take_commands(true);
-            for id in handled {
+            while has_parted(self) {
+                let Some((id, _)) = self.parting.pop_front() else { break };
                 self.with(id, |reactor, conn| {
                     reactor.leave(&mut conn.wire);
                     reactor.flush(&mut conn.wire)
@@ -155,6 +165,12 @@ impl Reactor {
 
     /// Begins the closing handshake from our side. The end of the connection is told when the peer has answered.
     pub(super) fn begin_close(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
+        if let State::Leaving(close) = &mut wire.state {
+            // Of a peer that only ended its side nothing has settled how we close.
+            if close.is_empty() {
+                **close = self.close_frame(code, reason).bytes().to_vec();
+            }
+        }
         self.leave(wire);
         if matches!(wire.state, State::Open) {
             self.link.registry.change_phase(wire.id, Phase::Open, Phase::Closing);

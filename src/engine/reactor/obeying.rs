@@ -1,6 +1,13 @@
 //! What the host and other threads want done: their messages, and their commands.
+//!
+//! A turn carries out no more than a slice of them. What is left stays in its order, and the next turn, which does not wait,
+//! goes on with it: so receiving, accepting, deadlines and a stop have their part of the time however much is pushed. A
+//! message to many may take several slices. Nothing younger is taken before all is done, neither from the queue nor from
+//! the ring of the worker. And while what the host has pushed as it handled events is left over, no further events are
+//! read for it: the pushes of callbacks keep their order, and a host that pushes much for each message slows down those
+//! who send them rather than fill the queue.
 
-use super::super::commands::{Command, Taken};
+use super::super::commands::{Command, Cost, RECEIVER_COST, Taken};
 use super::super::connection::{Connection, State, Wire};
 use super::super::link::SLOW_CLIENT;
 use super::super::log::Level;
@@ -18,35 +25,185 @@ use std::sync::Arc;
 /// Bytes for one connection that are worth a call of their own, rather than being copied to go with others.
 const AT_ONCE_MIN: usize = 4 * 1024;
 
+/// What one turn carries out, by what it costs, in bytes: some milliseconds of work.
+pub(super) const SLICE: usize = 1024 * 1024;
+
+/// What is carried out at the very end, when no time is left.
+pub(super) const LAST_SLICE: usize = 16 * 1024 * 1024;
+
+/// What a command costs beside the bytes that it sends, and a call that sends.
+const COMMAND_COST: usize = 64;
+const CALL_COST: usize = 512;
+
+/// A message to many that is being sent.
+pub(super) struct FanOut {
+    frame: Arc<[u8]>,
+    to: Arc<[ConnId]>,
+    except: ConnId,
+    /// How many of them have it.
+    done: usize,
+    /// What it still counts for.
+    cost: Cost,
+}
+
+impl FanOut {
+    fn left(&self) -> usize {
+        self.to.len() - self.done
+    }
+}
+
 impl Reactor {
-    pub(super) fn take_commands(&mut self, with_quiet: bool) {
+    /// Carries out what was pushed, as far as the slice of this turn goes. Whether that is all.
+    pub(super) fn take_commands(&mut self, with_quiet: bool) -> bool {
         if !with_quiet && !self.link.commands.is_waiting() {
-            return;
+            return true;
         }
-        let mut commands = std::mem::take(&mut self.commands);
+        if self.has_backlog() && !self.carry_out() {
+            return false;
+        }
+        if self.slice == 0 {
+            self.owes_host = self.link.is_of_host();
+            self.link.commands.call_again();
+            return false;
+        }
         let ring_end = || self.ring.as_ref().map_or(0, Consumer::end);
-        let taken = self.link.commands.take(&mut commands, with_quiet, ring_end);
+        let taken = self.link.commands.take(&mut self.commands, with_quiet, ring_end);
         if let Some(Taken { ring_end, quiet }) = taken {
             if quiet {
                 self.note_host();
             }
+            self.takes += 1;
+            self.owes_host = self.link.take_of_host();
             self.take_ring(Some(ring_end));
-            let mut at = 0;
-            for command in commands.list.drain(..) {
-                if let Command::Send { length, .. } = &command {
-                    let end = at + length;
-                    self.obey(command, &commands.frames[at..end]);
-                    at = end;
-                } else {
-                    self.obey(command, &[]);
-                }
+            if !self.carry_out() {
+                return false;
             }
-            commands.clear();
         }
-        self.commands = commands;
         if taken.is_some() || with_quiet {
             self.take_ring(None);
         }
+        true
+    }
+
+    /// Whether something that was taken from the queue is not carried out.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.fan_out.is_some() || !self.commands.list.is_empty()
+    }
+
+    /// Whether all is carried out that was in the queue when the `take`-th was taken from it.
+    pub(super) fn has_carried_out(&self, take: u64) -> bool {
+        self.takes > take || self.takes == take && !self.has_backlog()
+    }
+
+    /// Goes on with what was taken from the queue. Whether that is done.
+    fn carry_out(&mut self) -> bool {
+        let frames = std::mem::take(&mut self.commands.frames);
+        while self.slice > 0 {
+            if let Some(fan_out) = self.fan_out.take() {
+                self.go_on_with(fan_out);
+                continue;
+            }
+            let Some(command) = self.commands.list.pop_front() else { break };
+            let cost = command.cost();
+            self.charge(COMMAND_COST);
+            match command {
+                Command::Broadcast { frame, .. } => {
+                    let to = self.everybody();
+                    self.fan_out = Some(FanOut { frame, to, except: 0, done: 0, cost });
+                    continue;
+                }
+                Command::Publish { frame, to, except, .. } => {
+                    self.fan_out = Some(FanOut { frame, to, except, done: 0, cost });
+                    continue;
+                }
+                Command::Send { length, .. } => {
+                    let end = self.frames_done + length;
+                    self.charge(length);
+                    self.obey(command, &frames[self.frames_done..end]);
+                    self.frames_done = end;
+                }
+                command => {
+                    self.charge(cost.sum());
+                    self.obey(command, &[]);
+                }
+            }
+            self.commands.spend(cost);
+        }
+        self.commands.frames = frames;
+        let is_left = self.has_backlog();
+        if is_left {
+            self.owes_host |= self.link.is_of_host();
+        } else {
+            self.end_backlog();
+        }
+        self.link.commands.note_taken(self.commands.cost(), is_left);
+        !is_left
+    }
+
+    /// All that was taken is done.
+    fn end_backlog(&mut self) {
+        self.commands.clear();
+        self.frames_done = 0;
+        self.everybody = None;
+        self.owes_host = false;
+    }
+
+    fn charge(&mut self, cost: usize) {
+        self.slice = self.slice.saturating_sub(cost);
+    }
+
+    /// Who gets a broadcast. The list is good until somebody else comes.
+    fn everybody(&mut self) -> Arc<[ConnId]> {
+        let opened = self.link.registry.opened();
+        match &self.everybody {
+            Some((when, list)) if *when == opened => Arc::clone(list),
+            _ => {
+                // Those, too, that the host has begun to close since: their Close frame comes behind it.
+                let takes = self.connections.iter().flatten().filter(|conn| takes_messages(&conn.wire));
+                let list: Arc<[ConnId]> = takes.map(|conn| conn.wire.id).collect();
+                self.everybody = Some((opened, Arc::clone(&list)));
+                list
+            }
+        }
+    }
+
+    /// Sends a message to those of many who do not have it yet, as far as the slice goes.
+    fn go_on_with(&mut self, mut fan_out: FanOut) {
+        // What follows goes with it.
+        let is_last = self.commands.list.is_empty();
+        let each = Cost { many: fan_out.cost.many / fan_out.left().max(1), rest: 0 };
+        while let Some(&id) = fan_out.to.get(fan_out.done) {
+            if self.slice == 0 {
+                self.fan_out = Some(fan_out);
+                return;
+            }
+            if id != fan_out.except {
+                self.with(id, |reactor, conn| reactor.share(&mut conn.wire, &fan_out.frame, is_last));
+            }
+            fan_out.done += 1;
+            fan_out.cost.many -= each.many;
+            self.charge(RECEIVER_COST);
+            self.commands.spend(each);
+        }
+        self.commands.spend(fan_out.cost);
+    }
+
+    /// Drops what was taken and still is to be sent, as there is no time for it, and carries out the rest.
+    pub(super) fn give_up_backlog(&mut self) {
+        let cut = |fan_out: &FanOut| fan_out.frame.len() * fan_out.left();
+        let mut bytes = self.fan_out.take().as_ref().map_or(0, cut);
+        while let Some(command) = self.commands.list.pop_front() {
+            match command {
+                Command::Send { to, length, .. } => self.drop_queued(to, length),
+                Command::SendWhole(to, bytes) | Command::SendPiece(to, bytes) => self.drop_queued(to, bytes.len()),
+                Command::Broadcast { frame, receivers } => bytes += frame.len() * receivers,
+                Command::Publish { frame, to, .. } => bytes += frame.len() * to.len(),
+                command => self.obey(command, &[]),
+            }
+        }
+        self.link.stats.bytes_cut.add(bytes as u64);
+        self.end_backlog();
+        self.link.commands.note_taken(Cost::default(), false);
     }
 
     /// Takes what the host has pushed through the ring, up to a position or all of it.
@@ -90,19 +247,30 @@ impl Reactor {
         }
     }
 
-    /// Sends a large message of the host at once, from where the host has it, behind all that it has pushed before.
+    /// Sends a large message of the host at once, from where the host has it, behind all that it has pushed before. `None` if
+    /// that is more than a slice: the message is to take the queue then.
     ///
     /// # Errors
     /// How the connection stands if it does not take the message, or `None` if it is gone.
-    pub fn send_directly(&mut self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<(), Option<Standing>> {
-        self.take_commands(true);
+    pub fn send_directly(
+        &mut self,
+        to: ConnId,
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Option<Result<(), Option<Standing>>> {
+        self.slice = self.slice_most;
+        if !self.take_commands(true) {
+            return None;
+        }
         let length = frame::length(payload.len(), false) as u64;
-        self.link.registry.add_queued(to, length, self.link.options.max_queued_bytes)?;
+        if let Err(standing) = self.link.registry.add_queued(to, length, self.link.options.max_queued_bytes) {
+            return Some(Err(standing));
+        }
         let mut left = length;
         self.with(to, |reactor, conn| reactor.send_frame(&mut conn.wire, opcode, payload, &mut left));
         self.drop_queued(to, left as usize);
         self.link.stats.messages_out.add(u64::from(left == 0));
-        Ok(())
+        Some(Ok(()))
     }
 
     /// Sends a frame behind what waits, and has it wait too as far as there is no room. Takes off `left` what it has seen to.
@@ -155,19 +323,8 @@ impl Reactor {
                 self.send_whole(to, bytes);
                 self.link.stats.messages_out.add(1);
             }
-            Command::Broadcast(frame) => {
-                // Those, too, that the host has begun to close since: their Close frame comes behind it.
-                let takes = self.connections.iter().flatten().filter(|conn| takes_messages(&conn.wire));
-                let open: Vec<ConnId> = takes.map(|conn| conn.wire.id).collect();
-                for id in open {
-                    self.with(id, |reactor, conn| reactor.share(&mut conn.wire, &frame));
-                }
-            }
-            Command::Publish { frame, to, except, .. } => {
-                for &id in to.iter().filter(|&&id| id != except) {
-                    self.with(id, |reactor, conn| reactor.share(&mut conn.wire, &frame));
-                }
-            }
+            // They have a way of their own.
+            Command::Broadcast { .. } | Command::Publish { .. } => {}
             Command::Close(id, code, reason) => self.with(id, |reactor, conn| {
                 reactor.begin_close(&mut conn.wire, code, &reason);
                 reactor.flush(&mut conn.wire)
@@ -228,18 +385,40 @@ impl Reactor {
         }
     }
 
-    /// Sends a frame that many connections get to one of them.
-    fn share(&mut self, wire: &mut Wire, frame: &Arc<[u8]>) -> Fate {
+    /// Sends a frame that many connections get to one of them: at once, if it is all that there is, and otherwise in one call
+    /// with what else this turn has for that one.
+    fn share(&mut self, wire: &mut Wire, frame: &Arc<[u8]>, at_once: bool) -> Fate {
         if !takes_messages(wire) {
             return Fate::Lives;
         }
-        if wire.queued() as u64 >= self.link.options.max_queued_bytes {
+        let most = self.link.options.max_queued_bytes;
+        // What was gathered may be no more than the kernel takes.
+        if wire.queued() as u64 >= most && wire.flags.dirty && !wire.flags.blocked && self.flush(wire) == Fate::Ends {
+            return Fate::Ends;
+        }
+        if wire.queued() as u64 >= most {
             return self.leave_out(wire);
         }
         self.link.stats.messages_out.add(1);
-        self.sender.share(wire, frame);
-        if wire.is_waiting() {
+        self.charge(frame.len());
+        let mut waits = wire.flags.blocked;
+        if at_once && !wire.is_waiting() {
+            self.charge(CALL_COST);
+            self.sender.share(wire, frame);
+            if !wire.is_waiting() {
+                return Fate::Lives;
+            }
+            waits = true;
+        } else {
+            self.sender.share_later(wire, frame);
+        }
+        if waits {
             self.note_high(wire);
+        } else if wire.queued() as u64 >= self.link.options.high_watermark {
+            self.charge(CALL_COST);
+            return self.flush(wire);
+        } else {
+            mark_dirty(wire, &mut self.dirty);
         }
         Fate::Lives
     }
@@ -301,3 +480,6 @@ fn receiver<'a>(
 const fn takes_messages(wire: &Wire) -> bool {
     matches!(wire.state, State::Open | State::Leaving(_))
 }
+
+#[cfg(test)]
+mod tests;

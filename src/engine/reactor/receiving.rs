@@ -41,7 +41,7 @@ impl Reactor {
                 });
             }
         }
-        if !self.host_behind {
+        if !self.host_behind && !self.owes_host {
             self.unread.append(&mut self.held);
         }
         self.accept();
@@ -117,7 +117,7 @@ impl Reactor {
     #[inline(always)]
     fn may_read(&mut self, wire: &mut Wire) -> bool {
         let brings_events = matches!(wire.state, State::Handshake | State::Body | State::Open);
-        if brings_events && (self.is_host_behind() || self.for_host && self.delivery.has_news()) {
+        if brings_events && (self.owes_host || self.is_host_behind() || self.for_host && self.delivery.has_news()) {
             if !wire.flags.listed {
                 wire.flags.listed = true;
                 self.held.push_back(wire.id);

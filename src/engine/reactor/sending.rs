@@ -4,6 +4,10 @@ use super::super::connection::{State, Wire};
 use super::super::registry::ConnId;
 use super::{Fate, Reactor};
 use crate::protocol::Role;
+use std::collections::VecDeque;
+
+/// Connections that are flushed at a time.
+const FLUSHES_PER_TURN: usize = 2048;
 
 impl Reactor {
     /// Sends what waits for a connection, as far as there is room.
@@ -137,15 +141,18 @@ impl Reactor {
         }
     }
 
+    /// Sends what was gathered for connections in this turn. Of very many some are left to the next turn.
     pub(super) fn flush_dirty(&mut self) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for id in dirty.drain(..) {
+        for _ in 0..self.dirty.len().min(FLUSHES_PER_TURN) {
+            let Some(id) = self.dirty.pop_front() else { break };
             self.with(id, |reactor, conn| {
                 conn.wire.flags.dirty = false;
                 reactor.flush(&mut conn.wire)
             });
         }
-        self.dirty = dirty;
+        if !self.dirty.is_empty() {
+            self.link.commands.call_again();
+        }
     }
 }
 
@@ -160,10 +167,10 @@ pub(super) fn takes_pushes(wire: &Wire) -> bool {
 }
 
 /// Has a connection flushed at the end of the turn.
-pub(super) fn mark_dirty(wire: &mut Wire, dirty: &mut Vec<ConnId>) {
+pub(super) fn mark_dirty(wire: &mut Wire, dirty: &mut VecDeque<ConnId>) {
     if !wire.flags.dirty {
         wire.flags.dirty = true;
-        dirty.push(wire.id);
+        dirty.push_back(wire.id);
     }
 }
 

@@ -1,5 +1,8 @@
 //! A stop: nobody new, everybody told, some time for what is under way, and then the end.
 //!
+//! Everybody is told behind what was pushed before. But when there is no more time is noted beside the queue, so that a flood of
+//! pushes does not hold up the end: what is left of it then is cut, and counted.
+//!
 //! Connections that wait to be accepted would be reset as their listener closes, and clients that have connected a moment
 //! ago have a request on its way. Both are served: an upgrade opens and is closed with 1001, as all others are. So a
 //! client that comes while one server makes way for another never meets a closed door. In the moment between the last look
@@ -10,12 +13,14 @@ use super::super::connection::State;
 use super::super::connection::Wire;
 use super::super::log::Level;
 use super::super::registry::ConnId;
-use super::super::timers::{TICK_MS, Tick, until};
+use super::super::timers::{TICK_MS, Tick, ticks_in, until};
+use super::obeying::LAST_SLICE;
 use super::{Fate, Listening, Reactor};
 use crate::protocol::Role;
 use crate::protocol::close;
 use crate::protocol::http::Refusal;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 /// How old a connection may be that has not sent its request yet, and is waited for, in ticks.
 const GRACE: Tick = (1000 / TICK_MS) as Tick;
@@ -26,13 +31,26 @@ impl Reactor {
     /// Whether it was told to stop.
     #[must_use]
     pub const fn is_stopping(&self) -> bool {
-        self.stopping.is_some()
+        self.stopping.is_some() || self.ends_by.is_some()
     }
 
-    /// Whether it was told to stop and has.
+    /// Whether it was told to stop and has, or has no more time to.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.stopping.is_some_and(|deadline| self.ids.live() == 0 || until(deadline, self.now) == 0)
+        let is_over = |deadline: Option<Tick>| deadline.is_some_and(|deadline| until(deadline, self.now) == 0);
+        self.stopping.is_some() && self.ids.live() == 0 || is_over(self.stopping) || is_over(self.ends_by)
+    }
+
+    /// Notes when there is no more time: that does not wait for what was pushed before.
+    pub(super) fn hear_of_stop(&mut self) {
+        let by = self.link.commands.stop_by();
+        if by != u64::MAX {
+            let left = Duration::from_millis(by.saturating_sub(self.now_ms));
+            let deadline = self.now.wrapping_add(ticks_in(left));
+            if self.ends_by.is_none_or(|current| until(current, self.now) > until(deadline, self.now)) {
+                self.ends_by = Some(deadline);
+            }
+        }
     }
 
     pub(super) fn begin_stop(&mut self, deadline: Tick) {
@@ -162,9 +180,16 @@ impl Reactor {
 
     /// Cuts what is left, after its last turn.
     pub fn finish(&mut self) {
-        // What there is room for leaves.
+        // What there is room for leaves, unless it is very much.
+        self.slice = LAST_SLICE;
         self.take_commands(true);
-        self.flush_dirty();
+        self.give_up_backlog();
+        if self.stopping.is_none() {
+            self.begin_stop(self.now);
+        }
+        while !self.dirty.is_empty() {
+            self.flush_dirty();
+        }
         for slot in 0..self.connections.len() {
             // The answer to a Close frame may be there.
             if self.is_in(slot, |state| matches!(state, State::Closing | State::Ending)) {
@@ -185,7 +210,9 @@ impl Reactor {
         }
         self.delivery.flush(&mut self.pool);
         // What was pushed to them meanwhile is lost with them, and counted.
+        self.slice = LAST_SLICE;
         self.take_commands(true);
+        self.give_up_backlog();
         for (to, bytes) in self.link.commands.close() {
             self.drop_queued(to, bytes);
         }

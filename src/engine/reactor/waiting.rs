@@ -91,7 +91,7 @@ impl Reactor {
 
     /// Whether connections that bring events cannot be read from now: then none of them is timed out.
     pub(super) fn is_deaf(&self) -> bool {
-        self.host_behind || self.for_host && self.delivery.has_news()
+        self.owes_host || self.host_behind || self.for_host && self.delivery.has_news()
     }
 
     /// Whether the connection in a slot has not sent its request whole.
