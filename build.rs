@@ -7,8 +7,9 @@
 use std::path::Path;
 
 /// What is in the headers, in this order.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 16] = [
     "error.rs",
+    "cause.rs",
     "ffi/error.rs",
     "ffi/handle.rs",
     "ffi/server.rs",
@@ -29,6 +30,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/ffi");
     println!("cargo::rerun-if-changed=src/error.rs");
+    println!("cargo::rerun-if-changed=src/cause.rs");
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libwspush.so.{}", abi_version());
         // A host that unloads the library while a thread of it runs would crash.
@@ -43,7 +45,8 @@ fn main() {
 /// The number in the SONAME is that in the header, `WS_ABI_VERSION`: a program that was linked with another one does not start.
 fn abi_version() -> u32 {
     let source = std::fs::read_to_string("src/ffi/error.rs").expect("src/ffi/error.rs is part of the crate");
-    let number = source.lines().find_map(|line| line.strip_prefix("pub const WS_ABI_VERSION: u32 = ")?.strip_suffix(';'));
+    let number =
+        source.lines().find_map(|line| line.strip_prefix("pub const WS_ABI_VERSION: u32 = ")?.strip_suffix(';'));
     number.and_then(|number| number.parse().ok()).expect("src/ffi/error.rs says WS_ABI_VERSION in a line of its own")
 }
 
@@ -78,7 +81,9 @@ fn common() -> cbindgen::Config {
         ..cbindgen::Config::default()
     };
     config.export.rename.insert("Status".to_owned(), "ws_status".to_owned());
-    config.export.include = ["Status", "ws_opcode", "ws_event_type", "ws_log_level"].map(str::to_owned).to_vec();
+    config.export.rename.insert("Cause".to_owned(), "ws_cause".to_owned());
+    config.export.include =
+        ["Status", "Cause", "ws_opcode", "ws_event_type", "ws_log_level"].map(str::to_owned).to_vec();
     config
 }
 

@@ -180,6 +180,85 @@ typedef enum {
 } ws_status;
 
 /**
+ * Why a connection closed, which the close code alone does not tell: 1006 has many causes, and the same code may be the
+ * peer's or ours. A number is never used again for something else. `ws_cause_text` has each in words.
+ */
+typedef enum {
+  /**
+   * Nothing was closed.
+   */
+  WS_CAUSE_NONE = 0,
+  /**
+   * The peer closed it with a Close frame, for the reason and with the code that are told: a 1009 is of the peer's limit.
+   */
+  WS_CAUSE_PEER = 1,
+  /**
+   * The host closed it, by `ws_close` or `ws_client_close`.
+   */
+  WS_CAUSE_HOST = 2,
+  /**
+   * The host cut it, by `ws_disconnect`.
+   */
+  WS_CAUSE_DISCONNECT = 3,
+  /**
+   * The server was stopped, or the client or its loop ended.
+   */
+  WS_CAUSE_STOP = 4,
+  /**
+   * The peer ended the stream without a Close frame.
+   */
+  WS_CAUSE_END_OF_STREAM = 5,
+  /**
+   * The peer, or something on the way, reset the connection.
+   */
+  WS_CAUSE_RESET = 6,
+  /**
+   * The system gave the connection up: the network is down, or the peer could not be reached for too long.
+   */
+  WS_CAUSE_NETWORK = 7,
+  /**
+   * The peer was silent after a ping: `pong_timeout`.
+   */
+  WS_CAUSE_PONG_TIMEOUT = 8,
+  /**
+   * The peer did not answer the Close frame: `close_timeout`.
+   */
+  WS_CAUSE_CLOSE_TIMEOUT = 9,
+  /**
+   * The peer sent no message for too long: `idle_timeout`.
+   */
+  WS_CAUSE_IDLE_TIMEOUT = 10,
+  /**
+   * The connection was too old: `max_lifetime`.
+   */
+  WS_CAUSE_LIFETIME = 11,
+  /**
+   * The peer read too slowly: `max_queued_bytes`, `slow_client`.
+   */
+  WS_CAUSE_SLOW_CLIENT = 12,
+  /**
+   * The peer sent too many pings and pongs: `max_control_frames`.
+   */
+  WS_CAUSE_CONTROL_FLOOD = 13,
+  /**
+   * The peer broke the protocol: 1002.
+   */
+  WS_CAUSE_PROTOCOL = 14,
+  /**
+   * The peer sent text that is not UTF-8: 1007.
+   */
+  WS_CAUSE_UTF8 = 15,
+  /**
+   * The peer sent a message beyond a limit of ours: `max_message_size`, `max_frame_size` or `max_fragments`; 1009.
+   */
+  WS_CAUSE_TOO_BIG = 16,
+  /**
+   * A fault inside wspush: 1011.
+   */
+  WS_CAUSE_FAULT = 17,
+} ws_cause;
+
+/**
  * The type of a message (RFC 6455 section 11.8).
  */
 typedef enum {
@@ -455,6 +534,10 @@ typedef struct {
    * if the connection was lost without a Close frame. LOG: the level. ERROR: the status. RETRY: milliseconds.
    */
   int32_t code;
+  /**
+   * CLOSE: a `ws_cause`, which says why; otherwise 0.
+   */
+  int32_t cause;
 } ws_event;
 
 /**
@@ -778,7 +861,7 @@ typedef void (*ws_client_drain_fn)(ws_client *client, void *user_data);
 
 /**
  * Called once for each connection that was told as open, when it has closed. `code` is the close code: the server's, or ours
- * if we failed the connection; 1005 if the Close frame had none, 1006 if the connection was lost without one. `reason` is
+ * if we failed the connection; 1005 if the Close frame had none, 1006 if the connection was lost without one. `ws_close_cause` says why. `reason` is
  * UTF-8, not NUL-terminated, and valid until the callback returns.
  */
 typedef void (*ws_client_close_fn)(ws_client *client, int code, const void *reason, size_t length, void *user_data);
@@ -836,6 +919,22 @@ const char *ws_error_name(int status);
  * of a call, `ws_server_error`, `ws_client_error` and `ws_loop_error` tell the same by the handle.
  */
 const char *ws_last_error(void);
+
+/**
+ * Inside a close callback: why the connection closed, a `ws_cause`. Anywhere else `WS_CAUSE_NONE`; events have a field for it.
+ */
+int ws_close_cause(void);
+
+/**
+ * The name of a cause: "WS_CAUSE_PONG_TIMEOUT". Never NULL, static; any thread, any time.
+ */
+const char *ws_cause_name(int cause);
+
+/**
+ * What a cause means, in a few words of English: "the peer answered no ping (pong_timeout)". Never NULL, static; any thread,
+ * any time.
+ */
+const char *ws_cause_text(int cause);
 
 /**
  * Copies what went wrong in the last call with this server that failed, on whichever thread, into `buffer`, NUL-terminated: the
@@ -1066,12 +1165,15 @@ int ws_push_with(const ws_push_arguments *arguments, const void *data);
 int ws_broadcast(ws_server *server, const void *data, size_t length, int opcode);
 
 /**
- * Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told. The
- * option `ping_interval` sends pings by itself.
+ * Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told; without any
+ * within `pong_timeout` the connection is cut. The option `ping_interval` sends pings by itself.
  *
  * Any thread, and any callback. Errors: `WS_ERR_TOO_LARGE`, and those of `ws_push`.
  */
-int ws_ping(ws_server *server, ws_conn conn, const void *data, size_t length);
+int ws_ping(ws_server *server,
+            ws_conn conn,
+            const void *data,
+            size_t length);
 
 /**
  * Begins the closing handshake (RFC 6455 section 7): what was pushed before is sent, then a Close frame with `code` and a
@@ -1312,6 +1414,11 @@ int ws_server_on_log(ws_server *server,
 int ws_request_status(const ws_request *request);
 
 /**
+ * The reason phrase of a response: "Unauthorized". Empty if it came without one, and for a request. Not necessarily UTF-8.
+ */
+const char *ws_request_reason(const ws_request *request);
+
+/**
  * The method: "GET".
  */
 const char *ws_request_method(const ws_request *request);
@@ -1360,7 +1467,8 @@ const char *ws_request_header_value(const ws_request *request, int index);
 
 /**
  * The body, with its length in bytes in `*length`; NULL and 0 if there is none. Not NUL-terminated: any bytes, as they were
- * sent but for the transfer coding, at most `max_request_body` of them. `length` may not be NULL.
+ * sent but for the transfer coding, at most `max_request_body` of them. `length` may not be NULL. Of a response that refuses a
+ * client it is the beginning of the body: what came of the first 4 KiB within a second of the head; none of a redirection.
  */
 const void *ws_request_body(const ws_request *request,
                             size_t *length);
@@ -1505,17 +1613,44 @@ ws_client *ws_client_new(const char *url);
  * Sets an option by its name, before the start: `ws_client_set(client, "reconnect", "on")`. The README has a table of all
  * options of a client. Sizes and times are written as for `ws_server_set`.
  *
- * Errors: `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
+ * Once started, these can be set for the next attempt to connect: `connect_timeout`, `handshake_timeout`, `subprotocols`,
+ * `origin`, `cookie`, `user_agent`, `proxy`, `host`, `resolve`, `max_redirects`, `max_response_head`. Then any thread, and any
+ * callback. An attempt that is under way goes on as it is.
+ *
+ * Errors: `WS_ERR_OPTION`, `WS_ERR_VALUE`; once started `WS_ERR_STATE` for any other option, `WS_ERR_CLOSED` if it has ended;
+ * `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
  */
 int ws_client_set(ws_client *client,
                   const char *name,
                   const char *value);
 
 /**
+ * Sets the URL, as `ws_client_new` takes it. Once started it is for the next attempt to connect, with `reconnect`: an open
+ * connection, and an attempt that is under way, go on as they are.
+ *
+ * Any thread, and any callback. Errors: once started `WS_ERR_URL` and `WS_ERR_UNSUPPORTED`, which `ws_client_start` tells
+ * otherwise, and `WS_ERR_CLOSED` if it has ended; `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ */
+int ws_client_set_url(ws_client *client,
+                      const char *url);
+
+/**
+ * Has the request have this header field in the place of all of its name; NULL as `value`: none of that name. Once started it is
+ * for the next attempt to connect: a fresh token, say, after an error event with status 401.
+ *
+ * Any thread, and any callback. Errors: those of `ws_client_add_header`, but for `WS_ERR_STATE`; `WS_ERR_CLOSED` if the client has
+ * ended; `WS_ERR_FORKED`.
+ */
+int ws_client_set_header(ws_client *client,
+                         const char *name,
+                         const char *value);
+
+/**
  * Adds a header field to the request, before the start. The same name may be added several times.
  *
  * Errors: `WS_ERR_ARGUMENT` for what cannot stand in a request (CR, LF, NUL, a name that is no token), and for Host and the
- * fields of the handshake itself; `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
+ * fields of the handshake itself; `WS_ERR_TOO_LARGE` for more than 64 KiB in all; `WS_ERR_STATE` once started, `WS_ERR_NULL`,
+ * `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
  */
 int ws_client_add_header(ws_client *client,
                          const char *name,
@@ -1590,12 +1725,14 @@ int ws_client_push(ws_client *client,
                    int opcode);
 
 /**
- * Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told. The
- * option `ping_interval` sends pings by itself.
+ * Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told; without any
+ * within `pong_timeout` the connection is cut. The option `ping_interval` sends pings by itself.
  *
  * Any thread, and any callback. Errors: `WS_ERR_TOO_LARGE`, and those of `ws_client_push`.
  */
-int ws_client_ping(ws_client *client, const void *data, size_t length);
+int ws_client_ping(ws_client *client,
+                   const void *data,
+                   size_t length);
 
 /**
  * Ends a client: what was pushed before is sent, then a Close frame as by `ws_close`, and no further connection is made. A
@@ -1611,12 +1748,20 @@ int ws_client_close(ws_client *client,
                     size_t length);
 
 /**
- * Has the next attempt to connect made at once, if one is waiting: for hosts that know that the network is back. Otherwise
- * nothing happens.
+ * For hosts that know that the network is back, or another. Has the next attempt to connect made at once, if one is waiting. On
+ * an open connection it sends a ping: unless something is heard within `pong_timeout`, the connection is cut, and with `reconnect`
+ * made again. Otherwise nothing happens.
  *
  * Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
 int ws_client_reconnect(ws_client *client);
+
+/**
+ * Drops the messages that are kept for the next connection (`max_offline_bytes`), and returns how many they were.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_client_clear_offline(ws_client *client);
 
 /**
  * Reads nothing more from the connection until `ws_client_resume`, as `ws_conn_pause`. The next connection is read from again.

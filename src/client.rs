@@ -22,9 +22,9 @@ use crate::engine::owner::{ClientHandler, Tag};
 use crate::engine::running::check_may_wait;
 use crate::engine::stats::Stats;
 use crate::error::{Error, Result, Status};
-use crate::options::ClientOptions;
+use crate::options::{ClientOptions, header_replaced};
 use crate::protocol::decoder::Kind;
-use crate::protocol::frame::{self, Opcode};
+use crate::protocol::frame;
 use crate::protocol::url::{Scheme, Url};
 use crate::protocol::{close, utf8};
 use crate::sys::lock::Lock;
@@ -34,7 +34,6 @@ use std::time::Duration;
 
 /// A WebSocket client.
 pub struct Client {
-    url: String,
     tag: Tag,
     /// Until the start: who has many clients does not pay for it afterwards.
     setup: Lock<Option<Box<Setup>>>,
@@ -44,6 +43,7 @@ pub struct Client {
 /// What is set before the start.
 #[derive(Default)]
 struct Setup {
+    url: String,
     options: ClientOptions,
     handler: Option<Arc<dyn ClientHandler>>,
     shared: Option<Arc<Loop>>,
@@ -70,7 +70,8 @@ impl Client {
     /// The same with a name of the host's, by which it is known in the events of a loop.
     #[must_use]
     pub fn tagged(url: &str, tag: Tag) -> Self {
-        Self { url: url.to_owned(), tag, setup: Lock::new(Some(Box::default())), running: OnceLock::new() }
+        let setup = Setup { url: url.to_owned(), ..Setup::default() };
+        Self { tag, setup: Lock::new(Some(Box::new(setup))), running: OnceLock::new() }
     }
 
     /// Its name in the events of a loop.
@@ -81,12 +82,29 @@ impl Client {
 
     // ---- before the start -----------------------------------------------------------------------------------------
 
-    /// Sets an option; [`crate::options::CLIENT_TABLE`] has them all.
+    /// Sets an option; [`crate::options::CLIENT_TABLE`] has them all. Once started, those that say how to connect can be set for
+    /// the next attempt: all from `connect_timeout` to `max_redirects`, and `max_response_head`.
     ///
     /// # Errors
-    /// `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started.
+    /// `WS_ERR_OPTION`, `WS_ERR_VALUE`; once started `WS_ERR_STATE` for any other option, `WS_ERR_CLOSED` if it has ended.
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
-        self.set_up("set", |setup| setup.options.set(name, value))
+        self.set_up_or_plan(|setup| setup.options.set(name, value), |plan| set_in_plan(plan, name, value))
+    }
+
+    /// Sets the URL, for the next attempt if it was started.
+    ///
+    /// # Errors
+    /// Once started `WS_ERR_URL`, `WS_ERR_UNSUPPORTED`, `WS_ERR_CLOSED` if it has ended. Before that the start tells what is
+    /// wrong with it.
+    pub fn set_url(&self, url: &str) -> Result<()> {
+        let set = |setup: &mut Setup| {
+            url.clone_into(&mut setup.url);
+            Ok(())
+        };
+        self.set_up_or_plan(set, |plan| {
+            plan.url = parse_url("set the URL", url)?;
+            Ok(())
+        })
     }
 
     /// Adds a header field to the request.
@@ -95,6 +113,20 @@ impl Client {
     /// Those of [`ClientOptions::add_header`]; `WS_ERR_STATE` once started.
     pub fn add_header(&self, name: &str, value: &str) -> Result<()> {
         self.set_up("add a header", |setup| setup.options.add_header(name, value))
+    }
+
+    /// Has this header field in the place of all of its name, or none of that name, from the next attempt on if it was started.
+    ///
+    /// # Errors
+    /// Those of [`ClientOptions::add_header`]; `WS_ERR_CLOSED` if it has ended.
+    pub fn set_header(&self, name: &str, value: Option<&str>) -> Result<()> {
+        self.set_up_or_plan(
+            |setup| setup.options.set_header(name, value),
+            |plan| {
+                plan.upgrade.headers = header_replaced(&plan.upgrade.headers, name, value)?;
+                Ok(())
+            },
+        )
     }
 
     /// Has events handled by callbacks, or, with `None`, taken with [`Client::poll`] or [`Loop::poll`].
@@ -122,6 +154,19 @@ impl Client {
         })
     }
 
+    fn set_up_or_plan(
+        &self,
+        set: impl FnOnce(&mut Setup) -> Result<()>,
+        plan: impl FnOnce(&mut Plan) -> Result<()>,
+    ) -> Result<()> {
+        let mut place = self.setup.write();
+        if let Some(setup) = place.as_deref_mut() {
+            return set(setup);
+        }
+        drop(place);
+        self.core()?.change_plan(plan)
+    }
+
     fn set_up<T>(&self, what: &str, change: impl FnOnce(&mut Setup) -> Result<T>) -> Result<T> {
         self.setup.write().as_deref_mut().map_or_else(|| Err(started(what)), change)
     }
@@ -136,7 +181,7 @@ impl Client {
         let Some(setup) = place.as_deref() else { return Err(started("start")) };
         let mut options = setup.options.clone();
         options.settle()?;
-        let plan = Arc::new(self.plan(&options)?);
+        let plan = Arc::new(plan(&setup.url, &options)?);
         let (home, alone) = match (&setup.shared, &setup.handler) {
             (Some(_), Some(_)) => {
                 let detail = "start: callbacks are set, and a loop is polled: it is one or the other";
@@ -157,27 +202,6 @@ impl Client {
         drop(place);
         core.begin(plan);
         Ok(())
-    }
-
-    /// All that an attempt to connect needs to know.
-    fn plan(&self, options: &ClientOptions) -> Result<Plan> {
-        let url = Url::parse(&self.url);
-        let url = url.map_err(|error| Error::new(Status::WS_ERR_URL, format!("start: the URL: {error}")))?;
-        if url.scheme == Scheme::Wss {
-            // Without the target, in which there may be a secret.
-            let at = url.authority();
-            let detail = format!("start: wss://{at}: wss:// is not supported yet, for want of TLS; ws:// is");
-            return Err(Error::new(Status::WS_ERR_UNSUPPORTED, detail));
-        }
-        Ok(Plan {
-            url,
-            proxy: options.proxy_url(),
-            resolutions: options.resolutions(),
-            upgrade: options.upgrade(),
-            max_redirects: options.max_redirects as u32,
-            connect_timeout: options.connect_timeout,
-            handshake_timeout: options.handshake_timeout,
-        })
     }
 
     // ---- from the start on ----------------------------------------------------------------------------------------
@@ -205,14 +229,14 @@ impl Client {
         self.core()?.push(kind, payload)
     }
 
-    /// Sends a ping. Its pong is not told; it counts as a sign of life.
+    /// Sends a ping. Its pong is not told; it counts as a sign of life, and without any within `pong_timeout` the connection is cut.
     ///
     /// # Errors
     /// `WS_ERR_TOO_LARGE` beyond 125 bytes, `WS_ERR_CLOSED`, `WS_ERR_QUEUE_FULL`.
     pub fn ping(&self, payload: &[u8]) -> Result<()> {
         frame::check_ping(payload)?;
         let core = self.core()?;
-        core.link().send(core.conn()?, Opcode::Ping, payload)
+        core.link().ping(core.conn()?, payload)
     }
 
     /// Ends the client: closes its connection, with a code that may be sent or without one, and makes no other. Before it is
@@ -225,7 +249,8 @@ impl Client {
         self.core()?.close(code, reason)
     }
 
-    /// Has the next attempt to connect made at once, if one is waiting.
+    /// Has the next attempt to connect made at once, if one is waiting; and looks whether an open connection is still there, as
+    /// [`Client::ping`].
     ///
     /// # Errors
     /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
@@ -248,6 +273,14 @@ impl Client {
     /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
     pub fn queued_bytes(&self) -> Result<u64> {
         Ok(self.core()?.queued_bytes())
+    }
+
+    /// Drops the messages that are kept for the next connection, and returns how many they were.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    pub fn clear_offline(&self) -> Result<u64> {
+        Ok(self.core()?.clear_kept())
     }
 
     /// Has nothing more read from the connection, until [`Client::resume`]. The next connection is read from again.
@@ -356,6 +389,57 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.retire();
     }
+}
+
+/// All that an attempt to connect needs to know.
+fn plan(url: &str, options: &ClientOptions) -> Result<Plan> {
+    Ok(Plan {
+        url: parse_url("start: the URL", url)?,
+        proxy: options.proxy_url(),
+        resolutions: options.resolutions(),
+        upgrade: options.upgrade(),
+        max_redirects: options.max_redirects as u32,
+        connect_timeout: options.connect_timeout,
+        handshake_timeout: options.handshake_timeout,
+    })
+}
+
+fn parse_url(what: &str, url: &str) -> Result<Url> {
+    let url = Url::parse(url).map_err(|error| Error::new(Status::WS_ERR_URL, format!("{what}: {error}")))?;
+    if url.scheme == Scheme::Wss {
+        // Without the target, in which there may be a secret.
+        let at = url.authority();
+        let detail = format!("{what}: wss://{at}: wss:// is not supported yet, for want of TLS; ws:// is");
+        return Err(Error::new(Status::WS_ERR_UNSUPPORTED, detail));
+    }
+    Ok(url)
+}
+
+/// Sets an option that says how to connect where the next attempt finds it.
+fn set_in_plan(plan: &mut Plan, name: &str, value: &str) -> Result<()> {
+    let mut options = ClientOptions::default();
+    options.set(name, value)?;
+    options.settle()?;
+    let mut header = |name, value: &str| {
+        plan.upgrade.headers =
+            header_replaced(&plan.upgrade.headers, name, Some(value).filter(|text| !text.is_empty()))?;
+        Ok(())
+    };
+    match name {
+        "origin" => return header("Origin", value),
+        "cookie" => return header("Cookie", value),
+        "user_agent" => return header("User-Agent", value),
+        "connect_timeout" => plan.connect_timeout = options.connect_timeout,
+        "handshake_timeout" => plan.handshake_timeout = options.handshake_timeout,
+        "max_redirects" => plan.max_redirects = options.max_redirects as u32,
+        "proxy" => plan.proxy = options.proxy_url(),
+        "resolve" => plan.resolutions = options.resolutions(),
+        "host" => plan.upgrade.host = options.host,
+        "subprotocols" => plan.upgrade.subprotocols = options.subprotocols,
+        "max_response_head" => plan.upgrade.max_head = options.upgrade().max_head,
+        _ => return Err(started(&format!("set {name}"))),
+    }
+    Ok(())
 }
 
 fn started(what: &str) -> Error {

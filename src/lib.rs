@@ -35,6 +35,7 @@
 //! # Ok::<(), wspush::error::Error>(())
 //! ```
 
+pub mod cause;
 pub mod client;
 pub mod engine;
 pub mod error;

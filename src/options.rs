@@ -11,7 +11,7 @@ use crate::protocol::handshake::Admission;
 use std::time::Duration;
 use values::{G, K, M};
 
-pub use client::{CLIENT_TABLE, ClientOptions};
+pub use client::{CLIENT_TABLE, ClientOptions, header_replaced};
 pub use row::Row;
 pub use table::TABLE;
 

@@ -19,7 +19,7 @@ use crate::engine::turn::{self, DIRECT_MIN, Host};
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::protocol::decoder::Kind;
-use crate::protocol::frame::{self, Opcode};
+use crate::protocol::frame;
 use crate::protocol::{close, utf8};
 use crate::sys::inherit;
 use crate::sys::lock::{Lock, Writing};
@@ -216,7 +216,7 @@ impl Server {
     /// `WS_ERR_TOO_LARGE` beyond 125 bytes, `WS_ERR_CLOSED`, `WS_ERR_QUEUE_FULL`.
     pub fn ping(&self, conn: ConnId, payload: &[u8]) -> Result<()> {
         frame::check_ping(payload)?;
-        self.link(conn)?.send(conn, Opcode::Ping, payload)
+        self.link(conn)?.ping(conn, payload)
     }
 
     /// Begins the closing handshake, with a code that may be sent, or without one. What was pushed before is sent

@@ -45,7 +45,7 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
     /** How often it has opened since the start */
     private int $openings = 0;
     private ?UpgradeResponse $response = null;
-    /** @var array{int, string}|null code and reason of the last close */
+    /** @var array{int, string, CloseCause, string}|null code, reason and cause of the last close, and that in words */
     private ?array $lastClose = null;
     private ?ConnectException $lastFailure = null;
 
@@ -63,9 +63,9 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
      * @throws Exception OPTION (no such name), VALUE, ARGUMENT or UTF8 (a header that cannot be sent), LIBRARY
      */
     public function __construct(
-        private readonly string $url,
-        private readonly array $options = [],
-        private readonly array $headers = [],
+        #[\SensitiveParameter] private string $url,
+        #[\SensitiveParameter] private array $options = [],
+        #[\SensitiveParameter] private array $headers = [],
         ?string $library = null,
     ) {
         parent::__construct($library);
@@ -80,8 +80,9 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
      *                                                                 to give, and refuses
      *     drain    (Client $client)                                   there is room again after a push() that was refused, or
      *                                                                 after high_watermark bytes had waited
-     *     close    (Client $client, int $code, string $reason)        of each opened connection, once. 1005: a Close without a
-     *                                                                 code, 1006: lost without one
+     *     close    (Client $client, int $code, string $reason, CloseCause $cause)
+     *                                                                 of each opened connection, once. 1005: a Close without a
+     *                                                                 code, 1006: lost without one; the cause says why
      *     error    (Client $client, ConnectException $failure)        an attempt to connect has failed
      *     retry    (Client $client, float $seconds)                   with the option reconnect, after a close or an error: so
      *                                                                 long from now it is tried again
@@ -221,6 +222,61 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
         return $this->url;
     }
 
+    /**
+     * Sets the URL. While it runs it is for the next attempt to connect: a connection that is open stays.
+     *
+     * @return $this
+     *
+     * @throws ConnectException URL, UNSUPPORTED: one that will not do, while it runs; otherwise start() judges it
+     * @throws Exception CLOSED: it was closed, and connects no more
+     */
+    public function setUrl(#[\SensitiveParameter] string $url): static
+    {
+        $this->change(fn () => $this->engineSetUrl($url));
+        $this->url = $url;
+
+        return $this;
+    }
+
+    /**
+     * Sets a field of the request in the place of all of its name; null: none of that name. While it runs it is for the next
+     * attempt to connect, such as a fresh token after a 401, in a handler of 'error' or 'retry':
+     *
+     *     $client->on('error', fn ($client, $failure) => $failure->httpStatus === 401 && $client->setHeader('Authorization', token()));
+     *
+     * @return $this
+     *
+     * @throws Exception ARGUMENT: what cannot be sent; CLOSED: it was closed, and connects no more
+     */
+    public function setHeader(string $name, #[\SensitiveParameter] ?string $value): static
+    {
+        $this->change(fn () => $this->engineSetHeader($name, $value));
+        $this->headers = \array_filter($this->headers, static fn (mixed $other): bool => \strcasecmp((string) $other, $name) !== 0, \ARRAY_FILTER_USE_KEY);
+        if ($value !== null) {
+            $this->headers[$name] = $value;
+        }
+
+        return $this;
+    }
+
+    /**
+     * Sets an option. While it runs, those that say how to connect are for the next attempt: cookie, subprotocols, proxy,
+     * connect_timeout and their like.
+     *
+     * @param string|int|float|bool|list<string> $value
+     *
+     * @return $this
+     *
+     * @throws Exception OPTION, VALUE; STATE: one that cannot change while it runs; CLOSED: it was closed, and connects no more
+     */
+    public function setOption(string $name, #[\SensitiveParameter] mixed $value): static
+    {
+        $this->change(fn () => $this->engineSet($name, self::optionText($name, $value)));
+        $this->options[$name] = $value;
+
+        return $this;
+    }
+
     /** @internal called by ClientLoop::add() */
     public function belongTo(ClientLoop $loop): void
     {
@@ -237,9 +293,9 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
         $this->lastFailure = null;
     }
 
-    protected function closed(int $code, string $reason): void
+    protected function closed(int $code, string $reason, CloseCause $cause, string $why): void
     {
-        $this->lastClose = [$code, $reason];
+        $this->lastClose = [$code, $reason, $cause, $why];
     }
 
     protected function failed(ConnectException $failure): void
@@ -258,8 +314,7 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
         $this->isSpent = false;
         $this->engineNew($this->url);
         foreach ($this->options as $name => $value) {
-            $values = \array_map(static fn (mixed $one): string => self::value(self::scalar("option $name", $one, Exception::VALUE)), self::list($value));
-            $this->engineSet((string) $name, \implode(',', $values));
+            $this->engineSet((string) $name, self::optionText((string) $name, $value));
         }
         foreach ($this->headers as $name => $values) {
             if (!\is_string($name)) {
@@ -269,6 +324,17 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
                 $this->engineAddHeader($name, (string) self::scalar("header \"$name\"", $value, Exception::ARGUMENT));
             }
         }
+    }
+
+    /** Has the handle of C changed, if there is one that counts: a client that has ended gets a new one by its next start. */
+    private function change(\Closure $change): void
+    {
+        $this->running || !$this->isSpent ? $change() : null;
+    }
+
+    private static function optionText(string $name, mixed $value): string
+    {
+        return \implode(',', \array_map(static fn (mixed $one): string => self::value(self::scalar("option $name", $one, Exception::VALUE)), self::list($value)));
     }
 
     /** @return array<array-key, mixed> */

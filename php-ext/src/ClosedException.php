@@ -15,12 +15,14 @@ final class ClosedException extends Exception
      * @param int $closeCode the close code (RFC 6455 section 7.4): the server's, or ours; 1005: a Close without one, 1006: the
      *                       connection was lost without a Close; 0 if there was no connection to close
      * @param string $reason UTF-8, as it came with the code
+     * @param CloseCause $cause why: what 1006 does not say, and whose limit a 1009 is of
      */
     public function __construct(
         string $message,
         public readonly int $closeCode = 0,
         public readonly string $reason = '',
         ?\Throwable $previous = null,
+        public readonly CloseCause $cause = CloseCause::None,
     ) {
         parent::__construct($message, self::CLOSED, $previous);
     }

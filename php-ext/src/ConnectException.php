@@ -16,6 +16,10 @@ final class ConnectException extends Exception
     public readonly int $httpStatus;
     /** @var array<string, string> of that answer, names in lower case */
     public readonly array $headers;
+    /** Of that answer: "Unauthorized"; "" if there is none */
+    public readonly string $reason;
+    /** Of that answer: the beginning, 4 KiB at most */
+    public readonly string $body;
 
     /** @param UpgradeResponse|null $response the answer, if there was one */
     public function __construct(string $message, int $status, public readonly ?UpgradeResponse $response = null)
@@ -24,5 +28,7 @@ final class ConnectException extends Exception
         $this->status = $status;
         $this->httpStatus = $response->status ?? 0;
         $this->headers = $response->headers ?? [];
+        $this->reason = $response->reason ?? '';
+        $this->body = $response->body ?? '';
     }
 }

@@ -87,8 +87,10 @@ class Server extends Native\Server implements EventSource
      *                                                                           after high_watermark bytes had waited, or
      *                                                                           a push() was refused, and no more than
      *                                                                           low_watermark wait
-     *     close    (Server $server, int $conn, int $code, string $reason)       of each opened one, once. 1005: a Close
-     *                                                                           without a code, 1006: lost without one
+     *     close    (Server $server, int $conn, int $code, string $reason, CloseCause $cause)
+     *                                                                           of each opened one, once. 1005: a Close
+     *                                                                           without a code, 1006: lost without one;
+     *                                                                           the cause says why
      *     request  (Request $request, Response $response)                       plain HTTP: a page, a webhook. Without
      *                                                                           this handler: 426
      *     handshake (Request $request, Handshake $handshake)                    an upgrade: accept() or refuse() it. Without

@@ -18,6 +18,8 @@ final class UpgradeResponse
      * @param string $subprotocol that the server has chosen among those that were offered; "" if none
      * @param string $remoteAddress "192.0.2.7", "2001:db8::1" or "unix": which of the server's addresses it was
      * @param int $remotePort 0 for unix sockets
+     * @param string $reason the reason phrase: "Unauthorized"; "" if there is none
+     * @param string $body of a refusal: the beginning of its body, 4 KiB at most
      */
     public function __construct(
         public readonly int $status,
@@ -26,6 +28,8 @@ final class UpgradeResponse
         public readonly string $subprotocol,
         public readonly string $remoteAddress,
         public readonly int $remotePort,
+        public readonly string $reason = '',
+        public readonly string $body = '',
     ) {
     }
 

@@ -43,6 +43,27 @@ typedef enum {
 } ws_status;
 
 typedef enum {
+  WS_CAUSE_NONE = 0,
+  WS_CAUSE_PEER = 1,
+  WS_CAUSE_HOST = 2,
+  WS_CAUSE_DISCONNECT = 3,
+  WS_CAUSE_STOP = 4,
+  WS_CAUSE_END_OF_STREAM = 5,
+  WS_CAUSE_RESET = 6,
+  WS_CAUSE_NETWORK = 7,
+  WS_CAUSE_PONG_TIMEOUT = 8,
+  WS_CAUSE_CLOSE_TIMEOUT = 9,
+  WS_CAUSE_IDLE_TIMEOUT = 10,
+  WS_CAUSE_LIFETIME = 11,
+  WS_CAUSE_SLOW_CLIENT = 12,
+  WS_CAUSE_CONTROL_FLOOD = 13,
+  WS_CAUSE_PROTOCOL = 14,
+  WS_CAUSE_UTF8 = 15,
+  WS_CAUSE_TOO_BIG = 16,
+  WS_CAUSE_FAULT = 17,
+} ws_cause;
+
+typedef enum {
   WS_TEXT = 1,
   WS_BINARY = 2,
 } ws_opcode;
@@ -130,6 +151,7 @@ typedef struct {
   const ws_request *request;
   int32_t type;
   int32_t code;
+  int32_t cause;
 } ws_event;
 
 typedef struct {
@@ -238,6 +260,12 @@ const char *ws_error_name(int status);
 
 const char *ws_last_error(void);
 
+int ws_close_cause(void);
+
+const char *ws_cause_name(int cause);
+
+const char *ws_cause_text(int cause);
+
 int ws_server_error(ws_server *server, char *buffer, size_t size);
 
 int ws_client_error(ws_client *client, char *buffer, size_t size);
@@ -324,6 +352,8 @@ int ws_server_on_log(ws_server *server, ws_log_fn callback, void *user_data);
 
 int ws_request_status(const ws_request *request);
 
+const char *ws_request_reason(const ws_request *request);
+
 const char *ws_request_method(const ws_request *request);
 
 int ws_request_version(const ws_request *request);
@@ -372,6 +402,10 @@ ws_client *ws_client_new(const char *url);
 
 int ws_client_set(ws_client *client, const char *name, const char *value);
 
+int ws_client_set_url(ws_client *client, const char *url);
+
+int ws_client_set_header(ws_client *client, const char *name, const char *value);
+
 int ws_client_add_header(ws_client *client, const char *name, const char *value);
 
 int ws_client_start(ws_client *client);
@@ -393,6 +427,8 @@ int ws_client_ping(ws_client *client, const void *data, size_t length);
 int ws_client_close(ws_client *client, int code, const void *reason, size_t length);
 
 int ws_client_reconnect(ws_client *client);
+
+int ws_client_clear_offline(ws_client *client);
 
 int ws_client_pause(ws_client *client);
 

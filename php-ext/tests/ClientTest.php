@@ -7,6 +7,7 @@ namespace WsPush\Tests;
 use PHPUnit\Framework\TestCase;
 use WsPush\Client as PushClient;
 use WsPush\ClosedException;
+use WsPush\CloseCause;
 use WsPush\ConnectException;
 use WsPush\Exception;
 use WsPush\UpgradeResponse;
@@ -273,6 +274,22 @@ final class ClientTest extends TestCase
         self::assertFalse($client->isRunning());
     }
 
+    public function testNoSecretOfTheUrlIsTold(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        foreach (["ws://me:s3cret@127.0.0.1:$port/status/503?token=s3cret", "ws://me@127.0.0.1:$port/redirect/x?s3cret", 'unix:/run/none.sock:/?s3cret', 'ws://me:s3cret@127.0.0.1:1/?s3cret', 'wss://me:s3cret@127.0.0.1/?s3cret', 'ws://me:s3cret@127.0.0.1:x/'] as $url) {
+            foreach ([null, 0.0] as $timeout) {
+                $client = new PushClient($url);
+                try {
+                    $client->connect($timeout);
+                    self::fail('it is open');
+                } catch (ConnectException $failure) {
+                    self::assertStringNotContainsString('s3cret', (string) $failure);
+                }
+            }
+        }
+    }
+
     public function testATimeoutOfAnySize(): void
     {
         [$peer, $port] = Process::announcing(self::PEER);
@@ -523,6 +540,93 @@ final class ClientTest extends TestCase
         self::assertFalse($client->push('late'));
         $this->expectException(ClosedException::class);
         $client->send('late');
+    }
+
+    public function testAConnectionThatWasResetIsToldWithItsCode(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $client = new PushClient("ws://127.0.0.1:$port/");
+        $client->connect(10);
+        $client->send('drop');
+        self::waitUntil(fn (): bool => !$client->isOpen());
+        try {
+            $client->send('late');
+            self::fail('it was sent');
+        } catch (ClosedException $closed) {
+            self::assertSame(1006, $closed->closeCode);
+            self::assertContains($closed->cause, [CloseCause::EndOfStream, CloseCause::Reset]);
+            self::assertStringContainsString('closed with 1006', $closed->getMessage());
+        }
+    }
+
+    public function testAMessageBeyondALimitSaysWhoseItWas(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $client = new PushClient("ws://127.0.0.1:$port/", ['max_message_size' => 10]);
+        $client->connect(10);
+        $client->send(str_repeat('x', 11));
+        try {
+            $client->receive(10);
+            self::fail('it was received');
+        } catch (ClosedException $closed) {
+            self::assertSame([1009, CloseCause::TooBig], [$closed->closeCode, $closed->cause]);
+            self::assertStringContainsString('max_message_size', $closed->getMessage());
+        }
+        $client = new PushClient("ws://127.0.0.1:$port/");
+        $client->connect(10);
+        $client->send('close 1009 too much');
+        try {
+            $client->receive(10);
+            self::fail('it was received');
+        } catch (ClosedException $closed) {
+            self::assertSame([1009, CloseCause::Peer, 'too much'], [$closed->closeCode, $closed->cause, $closed->reason]);
+        }
+    }
+
+    public function testTheCausesAreThoseOfTheEngine(): void
+    {
+        $library = array_values(array_filter(\WsPush\Library::candidates(null), 'is_file'))[0];
+        $ffi = \FFI::cdef('const char *ws_cause_name(int cause);', $library);
+        foreach (CloseCause::cases() as $cause) {
+            $name = 'WS_CAUSE_' . strtoupper((string) preg_replace('/(?<=[a-z])(?=[A-Z])/', '_', $cause->name));
+            self::assertSame($name, $ffi->ws_cause_name($cause->value));
+        }
+        self::assertSame('WS_CAUSE_UNKNOWN', $ffi->ws_cause_name(count(CloseCause::cases())));
+    }
+
+    public function testARefusalSaysWhyAndAFreshTokenIsSentAfterIt(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $client = new PushClient("ws://127.0.0.1:$port/status/401", ['reconnect' => true, 'reconnect_min' => '1h', 'reconnect_max' => '1h', 'max_offline_bytes' => '1K']);
+        $told = null;
+        $client->on('error', function (PushClient $client, ConnectException $failure) use (&$told, $port): void {
+            $told = $failure;
+            $client->setHeader('Authorization', 'Bearer new')->setOption('cookie', 'a=new')->setUrl("ws://127.0.0.1:$port/request")->reconnect();
+        });
+        $client->start();
+        self::assertTrue($client->push('never'));
+        self::assertSame(1, $client->clearOffline());
+        $client->connect(10);
+        self::assertSame([401, 'Unauthorized', "no\n"], [$told->httpStatus, $told->reason, $told->body]);
+        $request = json_decode((string) $client->receive(10), true);
+        self::assertSame('/request', $request['target']);
+        self::assertSame('Bearer new', $request['headers']['authorization']);
+        self::assertSame(['a' => 'new'], $request['cookies']);
+        self::assertSame("ws://127.0.0.1:$port/request", $client->url());
+        self::assertNull($client->receive(0));
+        try {
+            $client->setOption('reconnect', false);
+            self::fail('it was set');
+        } catch (Exception $exception) {
+            self::assertSame(Exception::STATE, $exception->getCode());
+        }
+        $client->close();
+        // What was set is there at the next start, too.
+        $client->setHeader('authorization', null);
+        $client->connect(10);
+        $request = json_decode((string) $client->receive(10), true);
+        self::assertArrayNotHasKey('authorization', $request['headers']);
+        self::assertSame(['a' => 'new'], $request['cookies']);
     }
 
     /** Without taking events: as a script that does other things. */

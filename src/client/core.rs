@@ -30,6 +30,8 @@ pub(super) struct Policy {
     /// Attempts in a row that may fail; 0: any number.
     attempts: u64,
     max_offline_bytes: usize,
+    /// Zero: none.
+    max_offline_age: Duration,
     /// Its loop ends with it.
     alone: bool,
     close_timeout: Duration,
@@ -41,6 +43,7 @@ impl Policy {
             reconnect: options.reconnect,
             backoff: Backoff { min: options.reconnect_min, max: options.reconnect_max },
             attempts: options.reconnect_attempts,
+            max_offline_age: options.max_offline_age,
             max_offline_bytes: usize::try_from(options.max_offline_bytes).unwrap_or(usize::MAX),
             alone,
             close_timeout: options.engine.close_timeout,
@@ -72,6 +75,8 @@ struct State {
     closing: bool,
     /// Its host is to hear nothing more.
     released: bool,
+    /// Its connection is closing, and the next attempt is to be made as soon as it has closed.
+    hurries: bool,
     /// Attempts that have failed in a row, and connections that did not last.
     failures: u32,
     kept: Kept,
@@ -115,6 +120,7 @@ impl Core {
             stage: Stage::Arriving,
             closing: false,
             released: false,
+            hurries: false,
             failures: 0,
             kept: Kept::default(),
             online_since: Instant::now(),
@@ -206,13 +212,43 @@ impl Core {
         if self.policy.max_offline_bytes == 0 {
             return Err(offline());
         }
+        self.drop_aged(&mut state.kept);
         let (kept, most) = (state.kept.frames.len(), self.policy.max_offline_bytes);
         if kept + self.link.frame_length(payload.len()) > most {
             let detail = format!("{kept} bytes are kept for the next connection already (max_offline_bytes is {most})");
             return Err(Error::new(Status::WS_ERR_QUEUE_FULL, detail));
         }
-        frame::write(&mut state.kept.frames, kind.into(), true, self.link.mask(), payload);
-        state.kept.messages += 1;
+        state.kept.keep(Instant::now(), |frames| frame::write(frames, kind.into(), true, self.link.mask(), payload));
+        Ok(())
+    }
+
+    /// Drops what was kept for too long.
+    fn drop_aged(&self, kept: &mut Kept) {
+        let age = self.policy.max_offline_age;
+        let oldest = Instant::now().checked_sub(age).filter(|_| !age.is_zero());
+        if let Some(oldest) = oldest {
+            self.link.stats.messages_dropped.add_shared(kept.drop_before(oldest));
+        }
+    }
+
+    /// Drops all that is kept, and returns how many messages that was.
+    pub(super) fn clear_kept(&self) -> u64 {
+        std::mem::take(&mut lock(&self.state).kept).messages
+    }
+
+    /// Has the next attempt go by another plan.
+    pub(super) fn change_plan(&self, change: impl FnOnce(&mut Plan) -> Result<()>) -> Result<()> {
+        let mut state = lock(&self.state);
+        let Some(plan) = state.plan.as_ref().filter(|_| !state.closing && !state.stage.is_over()) else {
+            return Err(Error::new(Status::WS_ERR_CLOSED, "the client is closed, and connects no more"));
+        };
+        let mut changed = Plan::clone(plan);
+        change(&mut changed)?;
+        let changed = Arc::new(changed);
+        state.plan = Some(Arc::clone(&changed));
+        if let Stage::Dialing(call) = state.stage {
+            self.dialer.upgrade().inspect(|dialer| dialer.replan(call, changed));
+        }
         Ok(())
     }
 
@@ -238,8 +274,15 @@ impl Core {
     }
 
     pub(super) fn hurry(&self) {
-        if let Stage::Dialing(call) = lock(&self.state).stage {
-            self.dialer.upgrade().inspect(|dialer| dialer.hurry(call));
+        let mut state = lock(&self.state);
+        match state.stage {
+            Stage::Dialing(call) => drop(self.dialer.upgrade().inspect(|dialer| dialer.hurry(call))),
+            // One whose queue is full shows by itself whether it is still there.
+            Stage::Online(conn) => {
+                let pinged = self.link.ping(conn, b"");
+                state.hurries = pinged.is_err_and(|error| error.status == Status::WS_ERR_CLOSED);
+            }
+            Stage::Arriving | Stage::Ended | Stage::Told => {}
         }
     }
 
@@ -249,7 +292,10 @@ impl Core {
     }
 
     pub(super) fn queued_bytes(&self) -> u64 {
-        let kept = lock(&self.state).kept.frames.len() as u64;
+        let mut state = lock(&self.state);
+        self.drop_aged(&mut state.kept);
+        let kept = state.kept.frames.len() as u64;
+        drop(state);
         kept + self.link.queued_bytes(self.conn.load(Ordering::Acquire)).unwrap_or(0)
     }
 
@@ -305,6 +351,7 @@ impl Core {
         let retry_after = why.and_then(|why| why.retry_after);
         let delay = self.policy.backoff.delay(state.failures, u64::from_ne_bytes(random_bytes), retry_after);
         state.failures = state.failures.saturating_add(1);
+        let delay = if std::mem::take(&mut state.hurries) { Duration::ZERO } else { delay };
         self.dial(state, delay);
         Next::Retry(delay)
     }
@@ -371,6 +418,7 @@ impl Owner for Core {
         if let Some(members) = &self.members {
             members.list().enter(conn, self.tag);
         }
+        self.drop_aged(&mut state.kept);
         Some(std::mem::take(&mut state.kept))
     }
 

@@ -5,6 +5,7 @@ use super::owner::{Failed, Next, Tag};
 use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
+use crate::cause::Cause;
 use crate::error::Status;
 use crate::protocol::decoder::Kind;
 use crate::protocol::message::Message;
@@ -55,8 +56,8 @@ pub enum Event {
     Drain(ConnId),
     /// A pong arrived, with this payload.
     Pong(ConnId, Span),
-    /// It closed, with this code and reason.
-    Close(ConnId, u16, Span),
+    /// It closed, with this code and reason, and why.
+    Close(ConnId, u16, Span, Cause),
     /// A plain HTTP request wants an answer.
     Request(ConnId, Arc<Request>),
     /// The engine has something to say, which is of no connection.
@@ -243,9 +244,9 @@ impl Batch {
         self.events.push(Event::Pong(conn, span));
     }
 
-    pub(super) fn push_close(&mut self, conn: ConnId, code: u16, reason: &str) {
+    pub(super) fn push_close(&mut self, conn: ConnId, code: u16, reason: &str, cause: Cause) {
         let span = self.put(reason.as_bytes());
-        self.events.push(Event::Close(conn, code, span));
+        self.events.push(Event::Close(conn, code, span, cause));
     }
 
     fn put(&mut self, payload: &[u8]) -> Span {

@@ -21,6 +21,7 @@ use super::reactor::Newcomer;
 use super::registry::ConnId;
 use super::request::Request;
 use super::worker::{self, QUIET_MAX};
+use crate::cause::Cause;
 use crate::protocol::frame::{self, Opcode};
 use crate::protocol::http::ResponseHead;
 use crate::protocol::mask;
@@ -69,8 +70,10 @@ pub enum Command {
         /// The list of receivers was made for this message, and is no other's yet.
         is_first: bool,
     },
-    /// Begin the closing handshake, with this code and reason.
-    Close(ConnId, Option<u16>, Box<str>),
+    /// Begin the closing handshake, with this code and reason, and why.
+    Close(ConnId, Option<u16>, Box<str>, Cause),
+    /// The host has sent a ping: await its pong.
+    AwaitPong(ConnId),
     /// Cut the connection.
     Disconnect(ConnId),
     /// Read nothing from the connection, or go on.

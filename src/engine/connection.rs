@@ -8,11 +8,15 @@ use super::http::Http;
 use super::outbox::Outbox;
 use super::registry::ConnId;
 use super::timers::{Tick, ticks_in, until};
+use crate::cause::Cause;
 use crate::options::Options;
 use crate::protocol::Role;
 use crate::protocol::decoder::Decoder;
 use crate::sys::socket::Socket;
 use std::time::Duration;
+
+/// Beside the number of a cause: the connection has sent a message.
+const ASKED: u8 = 1 << 7;
 
 /// What a request may take beyond the time that its bytes have at `min_receive_rate`.
 const RATE_GRACE: Duration = Duration::from_secs(5);
@@ -115,6 +119,9 @@ pub struct Wire {
     pub timer: Option<Tick>,
     /// Frames for it in what is just being taken from the host, as far as they were counted.
     pub pushed: u8,
+    /// Why it closes, as soon as something has happened that ends it: the number of a [`Cause`]. The top bit says that it has sent a
+    /// message. A byte more, and a connection would take eight.
+    cause: u8,
     /// The flags below.
     pub flags: Flags,
 }
@@ -160,8 +167,6 @@ pub struct Flags {
     pub turned_away: bool,
     /// It has not sent its first request whole, and is counted for that.
     pub pending: bool,
-    /// It has sent a message, which the host may answer.
-    pub asked: bool,
 }
 
 impl Connection {
@@ -180,6 +185,7 @@ impl Connection {
             mark: 0,
             timer: None,
             pushed: 0,
+            cause: 0,
             flags: Flags::default(),
         };
         Self { decoder: Decoder::new(role), pending: Leftover::default(), wire }
@@ -187,6 +193,35 @@ impl Connection {
 }
 
 impl Wire {
+    /// Notes that its socket can no longer be used, and for what error.
+    pub fn note_broken(&mut self, error: &std::io::Error) {
+        self.flags.broken = true;
+        self.note_cause(Cause::of_error(error));
+    }
+
+    /// Notes that it has sent a message, which the host may answer.
+    #[inline]
+    pub const fn note_asked(&mut self) {
+        self.cause |= ASKED;
+    }
+
+    /// Whether it has sent a message.
+    #[must_use]
+    pub const fn has_asked(&self) -> bool {
+        self.cause & ASKED != 0
+    }
+
+    /// Notes what ends it.
+    pub const fn note_cause(&mut self, cause: Cause) {
+        self.cause = self.cause & ASKED | cause as u8;
+    }
+
+    /// Why it closes, if something has happened that ends it.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        Cause::from_number((self.cause & !ASKED).into()).unwrap_or_default()
+    }
+
     /// Bytes that wait to be sent, but for the replies of its turn.
     #[must_use]
     pub fn queued(&self) -> usize {

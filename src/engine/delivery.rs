@@ -8,6 +8,7 @@ use super::owner::{ClientHandler, Failed, Next, Tag};
 use super::pool::Pool;
 use super::registry::ConnId;
 use super::request::Request;
+use crate::cause::Cause;
 use crate::protocol::decoder::Kind;
 use crate::protocol::message::Message;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub trait Handler: Send + Sync {
     /// What waits to be sent to a connection has fallen to the low watermark, or there is room again after a push was refused.
     fn drain(&self, conn: ConnId);
     /// An open connection closed: the last that is heard of it.
-    fn close(&self, conn: ConnId, code: u16, reason: &str);
+    fn close(&self, conn: ConnId, code: u16, reason: &str, cause: Cause);
     /// A plain HTTP request arrived, to be answered now or later. `false`: nobody will, answer with 404.
     fn request(&self, conn: ConnId, request: &Request) -> bool;
     /// Whether it decides about upgrades.
@@ -166,11 +167,13 @@ impl Delivery {
     }
 
     /// A connection closed.
-    pub fn close(&mut self, conn: ConnId, code: u16, reason: &str) {
+    pub fn close(&mut self, conn: ConnId, code: u16, reason: &str, cause: Cause) {
         match self {
-            Self::Callbacks(handler) => handler.close(conn, code, reason),
-            Self::Each(handlers) => handlers.of(conn).into_iter().for_each(|handler| handler.close(code, reason)),
-            Self::Batches(writer) => writer.batch(reason.len()).push_close(conn, code, reason),
+            Self::Callbacks(handler) => handler.close(conn, code, reason, cause),
+            Self::Each(handlers) => {
+                handlers.of(conn).into_iter().for_each(|handler| handler.close(code, reason, cause))
+            }
+            Self::Batches(writer) => writer.batch(reason.len()).push_close(conn, code, reason, cause),
         }
     }
 

@@ -13,6 +13,7 @@ use super::stats::Stats;
 use super::topics::{NotSubscribed, Recipients, Topics};
 use super::turn::{self, Answer, Host};
 use super::worker::{self, Waiting};
+use crate::cause::Cause;
 use crate::error::{Error, Result, Status};
 use crate::options::{Options, SlowClient};
 use crate::protocol::frame::{self, Opcode};
@@ -303,10 +304,23 @@ impl Link {
     /// # Errors
     /// `WS_ERR_CLOSED`.
     pub fn close(&self, conn: ConnId, code: Option<u16>, reason: &str) -> Result<()> {
+        self.close_for(Cause::WS_CAUSE_HOST, conn, code, reason)
+    }
+
+    fn close_for(&self, cause: Cause, conn: ConnId, code: Option<u16>, reason: &str) -> Result<()> {
         if !self.registry.change_phase(conn, Phase::Open, Phase::Closing) {
             return Err(not_open(conn, self.registry.standing(conn)));
         }
-        self.enqueue(Command::Close(conn, code, reason.into()))
+        self.enqueue(Command::Close(conn, code, reason.into(), cause))
+    }
+
+    /// Sends a ping, and has the connection cut if nothing is heard of its peer within `pong_timeout`.
+    ///
+    /// # Errors
+    /// `WS_ERR_CLOSED`, `WS_ERR_QUEUE_FULL`.
+    pub fn ping(&self, conn: ConnId, payload: &[u8]) -> Result<()> {
+        self.send(conn, Opcode::Ping, payload)?;
+        self.enqueue(Command::AwaitPong(conn))
     }
 
     /// Has a drain told of an open connection as soon as there is room.
@@ -448,7 +462,7 @@ impl Link {
             }
             SlowClient::Close(code) => {
                 // Whoever closes it first is the one that counts it.
-                if self.close(to, Some(code), SLOW_CLIENT).is_ok() {
+                if self.close_for(Cause::WS_CAUSE_SLOW_CLIENT, to, Some(code), SLOW_CLIENT).is_ok() {
                     self.stats.slow_clients_closed.add_shared(1);
                 }
                 let detail = format!("{}, and so it is closed with {code} (slow_client)", self.how_full(to, queued));

@@ -6,10 +6,12 @@
 
 use super::registry::ConnId;
 use super::request::Request;
+use crate::cause::Cause;
 use crate::error::Status;
 use crate::protocol::decoder::Kind;
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A name of a client that no other has at this time, in the events of those that share a loop.
 pub type Tag = u64;
@@ -24,7 +26,7 @@ pub trait ClientHandler: Send + Sync {
     /// What waits to be sent has fallen to the low watermark, or there is room again after a push was refused.
     fn drain(&self);
     /// The open connection closed.
-    fn close(&self, code: u16, reason: &str);
+    fn close(&self, code: u16, reason: &str, cause: Cause);
     /// An attempt to connect failed, and why; with the response if there was one.
     fn error(&self, status: Status, detail: &str, response: Option<&Request>);
     /// Behind a close or an error: another attempt follows in so long.
@@ -57,6 +59,49 @@ pub struct Kept {
     pub frames: Vec<u8>,
     /// How many they are.
     pub messages: u64,
+    /// Since when which of them are kept: those of a moment together.
+    since: VecDeque<Moment>,
+}
+
+/// Messages that are kept since the same moment.
+#[derive(Debug)]
+struct Moment {
+    at: Instant,
+    bytes: usize,
+    messages: u64,
+}
+
+/// How long a moment is.
+const MOMENT: Duration = Duration::from_millis(10);
+
+impl Kept {
+    /// Keeps the message that `write` puts behind the others.
+    pub fn keep(&mut self, now: Instant, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.frames.len();
+        write(&mut self.frames);
+        self.messages += 1;
+        let bytes = self.frames.len() - before;
+        match self.since.back_mut() {
+            Some(moment) if now.saturating_duration_since(moment.at) < MOMENT => {
+                moment.bytes += bytes;
+                moment.messages += 1;
+            }
+            _ => self.since.push_back(Moment { at: now, bytes, messages: 1 }),
+        }
+    }
+
+    /// Drops those that were kept before this time, and returns how many they were.
+    pub fn drop_before(&mut self, time: Instant) -> u64 {
+        let (mut bytes, mut messages) = (0, 0);
+        while self.since.front().is_some_and(|moment| moment.at < time) {
+            let Some(moment) = self.since.pop_front() else { break };
+            bytes += moment.bytes;
+            messages += moment.messages;
+        }
+        self.frames.drain(..bytes);
+        self.messages -= messages;
+        messages
+    }
 }
 
 /// What comes after a close or an error.
@@ -110,4 +155,23 @@ pub struct Failed {
     pub detail: String,
     /// The response, if there was one.
     pub response: Option<Arc<Request>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_ages_from_the_oldest_on() {
+        let start = Instant::now();
+        let mut kept = Kept::default();
+        for (after_ms, text) in [(0, &b"one"[..]), (5, b"two"), (20, b"three"), (40, b"four")] {
+            kept.keep(start + Duration::from_millis(after_ms), |frames| frames.extend_from_slice(text));
+        }
+        assert_eq!((kept.drop_before(start), kept.messages), (0, 4));
+        assert_eq!((kept.drop_before(start + Duration::from_millis(20)), kept.messages), (2, 2));
+        assert_eq!(kept.frames, b"threefour");
+        assert_eq!((kept.drop_before(start + Duration::from_secs(1)), kept.messages), (2, 0));
+        assert!(kept.frames.is_empty() && kept.since.is_empty());
+    }
 }

@@ -41,6 +41,7 @@ use super::pool::Pool;
 use super::registry::{ConnId, IdAllocator};
 use super::site::Site;
 use super::timers::{self, Tick, Wheel, tick_of, until};
+use crate::cause::Cause;
 use crate::protocol::Role;
 use crate::protocol::close;
 use crate::protocol::decoder::Limits;
@@ -432,7 +433,7 @@ impl Reactor {
         self.sender.end_turn(&mut conn.wire);
         self.log(Level::Error, |link| format!("{}: {fault}", named(link, &conn.wire)));
         if matches!(conn.wire.state, State::Open) {
-            self.fail(&mut conn.wire, close::INTERNAL_ERROR, "internal error");
+            self.fail(&mut conn.wire, close::INTERNAL_ERROR, "internal error", Cause::WS_CAUSE_FAULT);
             return self.flush(&mut conn.wire);
         }
         Fate::Ends
@@ -446,6 +447,9 @@ impl Reactor {
             self.link.forget_decision(wire.id);
         }
         self.take_incoming(wire);
+        if wire.cause() == Cause::WS_CAUSE_NONE {
+            wire.note_cause(if wire.is_lost() { Cause::WS_CAUSE_RESET } else { Cause::WS_CAUSE_FAULT });
+        }
         self.tell_closed(wire, close::ABNORMAL, "");
         self.lose(wire.id);
         if matches!(wire.state, State::Leaving(_)) {

@@ -23,6 +23,8 @@ pub struct Request {
     query: At,
     remote_address: At,
     subprotocol: At,
+    /// Of a response.
+    reason: At,
     headers: Vec<(At, At)>,
     version: Version,
     remote: Peer,
@@ -64,9 +66,24 @@ impl Request {
         let query = put(&mut text, query.as_bytes());
         let remote_address = put(&mut text, remote.address().as_bytes());
         let subprotocol = put(&mut text, b"");
+        let reason = subprotocol;
         let headers = headers.map(|(name, value)| (put(&mut text, name.as_bytes()), put(&mut text, value))).collect();
         let (body, version) = (Vec::new(), Version::Http11);
-        Self { status, text, body, target, path, query, remote_address, subprotocol, headers, version, remote, local }
+        Self {
+            status,
+            text,
+            body,
+            target,
+            path,
+            query,
+            remote_address,
+            subprotocol,
+            reason,
+            headers,
+            version,
+            remote,
+            local,
+        }
     }
 
     /// The same with a body.
@@ -80,6 +97,19 @@ impl Request {
     pub fn with_subprotocol(mut self, subprotocol: &str) -> Self {
         self.subprotocol = put(&mut self.text, subprotocol.as_bytes());
         self
+    }
+
+    /// The same with this reason phrase.
+    #[must_use]
+    pub fn with_reason(mut self, reason: &[u8]) -> Self {
+        self.reason = put(&mut self.text, reason);
+        self
+    }
+
+    /// The reason phrase of a response, empty if it has none or is a request.
+    #[must_use]
+    pub fn reason(&self) -> &CStr {
+        self.at(self.reason)
     }
 
     /// The status of a response, 0 of a request.

@@ -50,7 +50,12 @@ pub unsafe extern "C" fn ws_client_new(url: *const c_char) -> *mut ws_client {
 /// Sets an option by its name, before the start: `ws_client_set(client, "reconnect", "on")`. The README has a table of all
 /// options of a client. Sizes and times are written as for `ws_server_set`.
 ///
-/// Errors: `WS_ERR_OPTION`, `WS_ERR_VALUE`, `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
+/// Once started, these can be set for the next attempt to connect: `connect_timeout`, `handshake_timeout`, `subprotocols`,
+/// `origin`, `cookie`, `user_agent`, `proxy`, `host`, `resolve`, `max_redirects`, `max_response_head`. Then any thread, and any
+/// callback. An attempt that is under way goes on as it is.
+///
+/// Errors: `WS_ERR_OPTION`, `WS_ERR_VALUE`; once started `WS_ERR_STATE` for any other option, `WS_ERR_CLOSED` if it has ended;
+/// `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_set(client: *mut ws_client, name: *const c_char, value: *const c_char) -> c_int {
     guard_of(client, || {
@@ -60,10 +65,44 @@ pub unsafe extern "C" fn ws_client_set(client: *mut ws_client, name: *const c_ch
     })
 }
 
+/// Sets the URL, as `ws_client_new` takes it. Once started it is for the next attempt to connect, with `reconnect`: an open
+/// connection, and an attempt that is under way, go on as they are.
+///
+/// Any thread, and any callback. Errors: once started `WS_ERR_URL` and `WS_ERR_UNSUPPORTED`, which `ws_client_start` tells
+/// otherwise, and `WS_ERR_CLOSED` if it has ended; `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_set_url(client: *mut ws_client, url: *const c_char) -> c_int {
+    guard_of(client, || {
+        // SAFETY: the contract of this function: `url` is NUL-terminated.
+        let url = unsafe { text(url, "url")? };
+        handle::with(client, |hosted: &HostedClient| hosted.client.set_url(url)).map(|()| OK)
+    })
+}
+
+/// Has the request have this header field in the place of all of its name; NULL as `value`: none of that name. Once started it is
+/// for the next attempt to connect: a fresh token, say, after an error event with status 401.
+///
+/// Any thread, and any callback. Errors: those of `ws_client_add_header`, but for `WS_ERR_STATE`; `WS_ERR_CLOSED` if the client has
+/// ended; `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_set_header(
+    client: *mut ws_client,
+    name: *const c_char,
+    value: *const c_char,
+) -> c_int {
+    guard_of(client, || {
+        // SAFETY: the contract of this function: `name` is NUL-terminated, and `value` NULL or likewise.
+        let (name, value) =
+            unsafe { (text(name, "name")?, if value.is_null() { None } else { Some(text(value, "value")?) }) };
+        handle::with(client, |hosted: &HostedClient| hosted.client.set_header(name, value)).map(|()| OK)
+    })
+}
+
 /// Adds a header field to the request, before the start. The same name may be added several times.
 ///
 /// Errors: `WS_ERR_ARGUMENT` for what cannot stand in a request (CR, LF, NUL, a name that is no token), and for Host and the
-/// fields of the handshake itself; `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
+/// fields of the handshake itself; `WS_ERR_TOO_LARGE` for more than 64 KiB in all; `WS_ERR_STATE` once started, `WS_ERR_NULL`,
+/// `WS_ERR_UTF8`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_add_header(
     client: *mut ws_client,
@@ -184,8 +223,8 @@ pub unsafe extern "C" fn ws_client_push(
     })
 }
 
-/// Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told. The
-/// option `ping_interval` sends pings by itself.
+/// Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told; without any
+/// within `pong_timeout` the connection is cut. The option `ping_interval` sends pings by itself.
 ///
 /// Any thread, and any callback. Errors: `WS_ERR_TOO_LARGE`, and those of `ws_client_push`.
 #[unsafe(no_mangle)]
@@ -217,13 +256,25 @@ pub unsafe extern "C" fn ws_client_close(
     })
 }
 
-/// Has the next attempt to connect made at once, if one is waiting: for hosts that know that the network is back. Otherwise
-/// nothing happens.
+/// For hosts that know that the network is back, or another. Has the next attempt to connect made at once, if one is waiting. On
+/// an open connection it sends a ping: unless something is heard within `pong_timeout`, the connection is cut, and with `reconnect`
+/// made again. Otherwise nothing happens.
 ///
 /// Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_reconnect(client: *mut ws_client) -> c_int {
     guard_of(client, || handle::with(client, |hosted: &HostedClient| hosted.client.reconnect()).map(|()| OK))
+}
+
+/// Drops the messages that are kept for the next connection (`max_offline_bytes`), and returns how many they were.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_clear_offline(client: *mut ws_client) -> c_int {
+    guard_of(client, || {
+        let dropped = handle::with(client, |hosted: &HostedClient| hosted.client.clear_offline())?;
+        Ok(c_int::try_from(dropped).unwrap_or(c_int::MAX))
+    })
 }
 
 /// Reads nothing more from the connection until `ws_client_resume`, as `ws_conn_pause`. The next connection is read from again.

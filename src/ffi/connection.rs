@@ -139,8 +139,8 @@ pub unsafe extern "C" fn ws_broadcast(
     })
 }
 
-/// Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told. The
-/// option `ping_interval` sends pings by itself.
+/// Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told; without any
+/// within `pong_timeout` the connection is cut. The option `ping_interval` sends pings by itself.
 ///
 /// Any thread, and any callback. Errors: `WS_ERR_TOO_LARGE`, and those of `ws_push`.
 #[unsafe(no_mangle)]

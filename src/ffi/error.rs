@@ -5,9 +5,10 @@ use super::handle::{self, Hosted, ws_client, ws_loop, ws_server};
 use super::looping::HostedLoop;
 use super::server::HostedServer;
 use super::{guard, null};
+use crate::cause::Cause;
 use crate::error::Status;
 use crate::sys::lock::Lock;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_int};
 
 /// The number of this ABI. It changes when a program that was compiled against the older header would break.
@@ -22,6 +23,16 @@ pub(super) fn remember(detail: &str) {
     let detail = detail.replace('\0', "\u{fffd}");
     // A thread that is coming to its end has no place for it any more.
     let _ = LAST.try_with(|last| *last.borrow_mut() = CString::new(detail).unwrap_or_default());
+}
+
+thread_local! {
+    /// Why the connection closed whose close the host is being told in a callback.
+    static CAUSE: Cell<Cause> = const { Cell::new(Cause::WS_CAUSE_NONE) };
+}
+
+/// Has `ws_close_cause` give this cause on this thread from now on.
+pub(super) fn tell_cause(cause: Cause) {
+    let _ = CAUSE.try_with(|told| told.set(cause));
 }
 
 const UNKNOWN_NAME: &CStr = c"WS_ERR_UNKNOWN";
@@ -62,6 +73,25 @@ pub extern "C" fn ws_error_name(status: c_int) -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_last_error() -> *const c_char {
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+}
+
+/// Inside a close callback: why the connection closed, a `ws_cause`. Anywhere else `WS_CAUSE_NONE`; events have a field for it.
+#[unsafe(no_mangle)]
+pub extern "C" fn ws_close_cause() -> c_int {
+    CAUSE.try_with(Cell::get).unwrap_or_default() as c_int
+}
+
+/// The name of a cause: "WS_CAUSE_PONG_TIMEOUT". Never NULL, static; any thread, any time.
+#[unsafe(no_mangle)]
+pub extern "C" fn ws_cause_name(cause: c_int) -> *const c_char {
+    Cause::from_number(cause).map_or(c"WS_CAUSE_UNKNOWN", Cause::name).as_ptr()
+}
+
+/// What a cause means, in a few words of English: "the peer answered no ping (pong_timeout)". Never NULL, static; any thread,
+/// any time.
+#[unsafe(no_mangle)]
+pub extern "C" fn ws_cause_text(cause: c_int) -> *const c_char {
+    Cause::from_number(cause).map_or(c"unknown cause", Cause::text).as_ptr()
 }
 
 /// The words for the last error of what a handle leads to, on whichever thread that was.

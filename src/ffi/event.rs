@@ -68,6 +68,8 @@ pub struct ws_event {
     /// MESSAGE: `WS_TEXT` or `WS_BINARY`. CLOSE: the close code of RFC 6455 section 7.4; 1005 if the peer gave none, 1006
     /// if the connection was lost without a Close frame. LOG: the level. ERROR: the status. RETRY: milliseconds.
     pub code: i32,
+    /// CLOSE: a `ws_cause`, which says why; otherwise 0.
+    pub cause: i32,
 }
 
 impl ws_event {
@@ -80,14 +82,16 @@ impl ws_event {
             request: std::ptr::null(),
             r#type: r#type as i32,
             code: 0,
+            cause: 0,
         };
         match event {
             Event::Message(conn, kind, span) => {
                 bare(*conn, ws_event_type::WS_EVENT_MESSAGE).with(batch.payload(*span), *kind as i32)
             }
-            Event::Close(conn, code, span) => {
-                bare(*conn, ws_event_type::WS_EVENT_CLOSE).with(batch.payload(*span), i32::from(*code))
-            }
+            Event::Close(conn, code, span, cause) => Self {
+                cause: *cause as i32,
+                ..bare(*conn, ws_event_type::WS_EVENT_CLOSE).with(batch.payload(*span), i32::from(*code))
+            },
             Event::Log(level, span) => {
                 bare(0, ws_event_type::WS_EVENT_LOG).with(batch.payload(*span), ws_log_level::from(*level) as i32)
             }

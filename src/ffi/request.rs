@@ -36,6 +36,13 @@ pub unsafe extern "C" fn ws_request_status(request: *const ws_request) -> c_int 
     unsafe { borrow(request) }.map_or(0, |request| c_int::from(request.status()))
 }
 
+/// The reason phrase of a response: "Unauthorized". Empty if it came without one, and for a request. Not necessarily UTF-8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_reason(request: *const ws_request) -> *const c_char {
+    // SAFETY: the contract of `ws_request`.
+    pointer(unsafe { borrow(request) }.map(Request::reason))
+}
+
 /// The method: "GET".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_request_method(request: *const ws_request) -> *const c_char {
@@ -111,7 +118,8 @@ pub unsafe extern "C" fn ws_request_header_value(request: *const ws_request, ind
 }
 
 /// The body, with its length in bytes in `*length`; NULL and 0 if there is none. Not NUL-terminated: any bytes, as they were
-/// sent but for the transfer coding, at most `max_request_body` of them. `length` may not be NULL.
+/// sent but for the transfer coding, at most `max_request_body` of them. `length` may not be NULL. Of a response that refuses a
+/// client it is the beginning of the body: what came of the first 4 KiB within a second of the head; none of a redirection.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_request_body(request: *const ws_request, length: *mut usize) -> *const c_void {
     // SAFETY: the contract of `ws_request`.

@@ -1,12 +1,13 @@
 //! A server's life: made, set up, started, stopped, freed.
 
 use super::call::call;
-use super::error::LastError;
+use super::error::{LastError, tell_cause};
 use super::event::{View, ws_conn};
 use super::handle::{self, ws_server};
 use super::log::ws_log_fn;
 use super::request::ws_request;
 use super::{guard_of, limit, text};
+use crate::cause::Cause;
 use crate::engine::delivery::Handler;
 use crate::engine::log::Logger;
 use crate::engine::request::Request;
@@ -169,8 +170,9 @@ impl Handler for Callbacks {
         }
     }
 
-    fn close(&self, conn: ws_conn, code: u16, reason: &str) {
+    fn close(&self, conn: ws_conn, code: u16, reason: &str, cause: Cause) {
         if let Some((callback, data)) = self.may_call(self.close) {
+            tell_cause(cause);
             // SAFETY: the host's function, called as its type says.
             unsafe {
                 call!(
@@ -183,6 +185,7 @@ impl Handler for Callbacks {
                     data.0
                 )
             }
+            tell_cause(Cause::WS_CAUSE_NONE);
         }
     }
 

@@ -41,6 +41,7 @@ pub struct ClientOptions {
     pub reconnect_max: Duration,
     pub reconnect_attempts: u64,
     pub max_offline_bytes: u64,
+    pub max_offline_age: Duration,
     pub max_response_head: u64,
     /// What the engine has to know. Clients for which it is equal can share a thread.
     pub engine: Options,
@@ -66,6 +67,7 @@ impl Default for ClientOptions {
             reconnect_max: Duration::from_secs(30),
             reconnect_attempts: 0,
             max_offline_bytes: 0,
+            max_offline_age: Duration::ZERO,
             max_response_head: 16 * K,
             engine: Options::default(),
             headers: String::new(),
@@ -89,21 +91,17 @@ impl ClientOptions {
     /// `WS_ERR_ARGUMENT` for a name that is no token, for a control character in the value, for a header that the handshake
     /// writes itself, and for a second one of a kind that comes once. `WS_ERR_TOO_LARGE` for more than 64 KiB in all.
     pub fn add_header(&mut self, name: &str, value: &str) -> Result<()> {
-        let refused = |fault: &str| {
-            let detail = format!("header \"{}\": {fault}", name.escape_debug());
-            Err(Error::new(Status::WS_ERR_ARGUMENT, detail))
-        };
-        if let Some(fault) = header_fault(name, value) {
-            return refused(fault);
-        }
-        if SINGLE.iter().any(|single| single.eq_ignore_ascii_case(name)) && self.has_header(name) {
-            return refused("it has been added already, and comes once");
-        }
-        if self.headers.len() + name.len() + value.len() > MAX_HEADERS {
-            let detail = format!("header \"{name}\": all headers together take {} KiB at most", MAX_HEADERS / 1024);
-            return Err(Error::new(Status::WS_ERR_TOO_LARGE, detail));
-        }
-        self.headers.extend([name, ": ", value, "\r\n"]);
+        let lines = header_added(&self.headers, name, value)?;
+        self.headers = lines;
+        Ok(())
+    }
+
+    /// Has this header in the place of all of its name that were added by hand; with `None` none.
+    ///
+    /// # Errors
+    /// As [`ClientOptions::add_header`].
+    pub fn set_header(&mut self, name: &str, value: Option<&str>) -> Result<()> {
+        self.headers = header_replaced(&self.headers, name, value)?;
         Ok(())
     }
 
@@ -169,9 +167,47 @@ impl ClientOptions {
 
     /// Whether one of this name was added by hand.
     fn has_header(&self, name: &str) -> bool {
-        let names = self.headers.split("\r\n").filter_map(|line| line.split_once(':'));
-        names.map(|(other, _)| other).any(|other| other.eq_ignore_ascii_case(name))
+        has_header(&self.headers, name)
     }
+}
+
+/// These header lines and another one.
+///
+/// # Errors
+/// As [`ClientOptions::add_header`].
+fn header_added(lines: &str, name: &str, value: &str) -> Result<String> {
+    let refused = |fault: &str| {
+        let detail = format!("header \"{}\": {fault}", name.escape_debug());
+        Err(Error::new(Status::WS_ERR_ARGUMENT, detail))
+    };
+    if let Some(fault) = header_fault(name, value) {
+        return refused(fault);
+    }
+    if SINGLE.iter().any(|single| single.eq_ignore_ascii_case(name)) && has_header(lines, name) {
+        return refused("it has been added already, and comes once");
+    }
+    if lines.len() + name.len() + value.len() > MAX_HEADERS {
+        let detail = format!("header \"{name}\": all headers together take {} KiB at most", MAX_HEADERS / 1024);
+        return Err(Error::new(Status::WS_ERR_TOO_LARGE, detail));
+    }
+    Ok([lines, name, ": ", value, "\r\n"].concat())
+}
+
+/// These header lines with one in the place of all of its name, or without any of that name.
+///
+/// # Errors
+/// As [`ClientOptions::add_header`].
+pub fn header_replaced(lines: &str, name: &str, value: Option<&str>) -> Result<String> {
+    let is_other = |line: &&str| !line.split_once(':').is_some_and(|(other, _)| other.eq_ignore_ascii_case(name));
+    let others: String = lines.split_inclusive("\r\n").filter(is_other).collect();
+    // What cannot be added cannot be there.
+    let added = header_added(&others, name, value.unwrap_or_default())?;
+    Ok(if value.is_some() { added } else { others })
+}
+
+fn has_header(lines: &str, name: &str) -> bool {
+    let names = lines.split("\r\n").filter_map(|line| line.split_once(':'));
+    names.map(|(other, _)| other).any(|other| other.eq_ignore_ascii_case(name))
 }
 
 /// The row of a server's option that is a client's too.
@@ -317,6 +353,13 @@ pub const CLIENT_TABLE: &[Row<ClientOptions>] = &[
         meaning: "Messages of this size, all together, that are pushed while there is no connection are kept, and sent when there \
                   is one, before anything that is pushed when that is told; more are refused. At most `max_queued_bytes`. 0: all are refused.",
         field: Field::Bytes(|o| &mut o.max_offline_bytes, 0, 64 * G),
+    },
+    Row {
+        name: "max_offline_age",
+        default: "0",
+        meaning: "A message that was kept for longer than this is not sent any more: it is dropped, which nobody is told of, and \
+                  counted in `messages_dropped`. 0: none is too old.",
+        field: Field::Time(|o| &mut o.max_offline_age, 0, DAY_MS),
     },
     Row {
         name: "max_response_head",

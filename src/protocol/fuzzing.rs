@@ -268,7 +268,7 @@ pub fn response_head(input: &[u8]) {
             loop {
                 let step = negotiation.read(&bytes[from..end]);
                 let taken = match &step {
-                    Step::More => break,
+                    Step::More | Step::Refused => break,
                     Step::Send { taken, .. } => *taken,
                     Step::Open { taken, .. } => {
                         from += *taken;

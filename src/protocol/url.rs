@@ -6,7 +6,6 @@
 //! for an address, and names are ASCII.
 
 use crate::protocol::http::target::percent_decode;
-use crate::protocol::http::tokens::is_target_byte;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -60,7 +59,8 @@ impl Scheme {
 pub struct Url {
     /// How.
     pub scheme: Scheme,
-    /// A name in lower case, or an IP address without brackets; with `unix` the path of the socket.
+    /// A name in lower case, or an IP address without brackets, with its zone behind a `%` if it has one; with `unix` the path of
+    /// the socket.
     pub host: String,
     /// 1 to 65535; with `unix` 0.
     pub port: u16,
@@ -90,7 +90,7 @@ pub enum UrlError {
     Character,
     /// A character beyond ASCII in the host.
     Punycode,
-    /// A character beyond ASCII, or one that no URL has, elsewhere.
+    /// A character that no URL has elsewhere, one beyond ASCII for example, or a percent sign that encodes nothing.
     Unencoded,
     /// A host that is neither a name nor an address.
     Host,
@@ -98,7 +98,7 @@ pub enum UrlError {
     Ipv4,
     /// Brackets around something else than an IPv6 address, or none around one.
     Ipv6,
-    /// An IPv6 address with a zone.
+    /// An IPv6 address with a zone that is not written as RFC 6874 has it.
     Zone,
     /// A port that is no number from 1 to 65535.
     Port,
@@ -126,13 +126,13 @@ impl fmt::Display for UrlError {
             Self::NoHost => "there is no host",
             Self::Character => "there is a space, a control character or a backslash in it",
             Self::Punycode => "the host has a character beyond ASCII; write its name in punycode (xn--...)",
-            Self::Unencoded => "there is a character in it that must be percent-encoded",
+            Self::Unencoded => "there is a character in it that must be percent-encoded, or a % without two hexadecimal digits",
             Self::Host => {
                 "the host is no name: it takes letters, digits, - and _, with dots between at most 63 of them, 253 in all"
             }
             Self::Ipv4 => "the host ends in a number, but is no IPv4 address of four numbers from 0 to 255",
             Self::Ipv6 => "an IPv6 address must stand in brackets, and nothing else may",
-            Self::Zone => "the IPv6 address has a zone, which means nothing in a URL",
+            Self::Zone => "the zone of an IPv6 address stands behind %25, and is the name or number of an interface: [fe80::1%25eth0]",
             Self::Port => "the port must be a number from 1 to 65535",
             Self::UserInfo => {
                 "the name and the password before the @ must be percent-encoded UTF-8 without control characters, and the \
@@ -184,20 +184,30 @@ impl Url {
     }
 
     /// Host, with its brackets, and port, unless it is the default one: what the Host header says. For `unix` it is
-    /// `localhost`.
+    /// `localhost`. A zone is not in it: it means nothing to another machine (RFC 6874 section 3).
     #[must_use]
     pub fn host_header(&self) -> String {
         match (self.scheme, self.port == self.scheme.default_port()) {
             (Scheme::Unix, _) => "localhost".to_owned(),
-            (_, true) => self.bracketed_host(),
-            (_, false) => self.authority(),
+            (_, true) => self.bracketed_host(None),
+            (_, false) => self.tunnel_authority(),
         }
     }
 
-    /// Host, with its brackets, and port, whichever it is: what CONNECT asks a proxy for.
+    /// Host, with its brackets, and port, whichever it is: what CONNECT asks a proxy for. A zone is not in it.
+    #[must_use]
+    pub fn tunnel_authority(&self) -> String {
+        format!("{}:{}", self.bracketed_host(None), self.port)
+    }
+
+    /// Host, with its brackets and its zone, and port, whichever it is: what it is called in this machine.
     #[must_use]
     pub fn authority(&self) -> String {
-        format!("{}:{}", self.bracketed_host(), self.port)
+        format!("{}:{}", self.bracketed_host(self.zone()), self.port)
+    }
+
+    fn zone(&self) -> Option<&str> {
+        self.host.split_once('%').map(|(_, zone)| zone)
     }
 
     /// Whether both lead to the same server: scheme, host and port are the same.
@@ -206,8 +216,13 @@ impl Url {
         (self.scheme, &self.host, self.port) == (other.scheme, &other.host, other.port)
     }
 
-    fn bracketed_host(&self) -> String {
-        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
+    fn bracketed_host(&self, zone: Option<&str>) -> String {
+        let address = self.host.split('%').next().unwrap_or_default();
+        match zone {
+            _ if !self.host.contains(':') => self.host.clone(),
+            Some(zone) => format!("[{address}%25{zone}]"),
+            None => format!("[{address}]"),
+        }
     }
 
     /// Reads what stands behind the colon of the scheme.
@@ -247,7 +262,10 @@ impl fmt::Display for Url {
             Scheme::Unix if self.target == "/" => write!(f, "unix:{}", self.host),
             Scheme::Unix => write!(f, "unix:{}:{}", self.host, self.target),
             Scheme::Http => write!(f, "http://{}", self.authority()),
-            Scheme::Ws | Scheme::Wss => write!(f, "{}://{}{}", self.scheme.name(), self.host_header(), self.target),
+            Scheme::Ws | Scheme::Wss if self.port == self.scheme.default_port() => {
+                write!(f, "{}://{}{}", self.scheme.name(), self.bracketed_host(self.zone()), self.target)
+            }
+            Scheme::Ws | Scheme::Wss => write!(f, "{}://{}{}", self.scheme.name(), self.authority(), self.target),
         }
     }
 }
@@ -274,10 +292,12 @@ fn parse_host(scheme: Scheme, text: &str) -> Result<(String, u16), UrlError> {
     }
     let (host, port) = if let Some(literal) = text.strip_prefix('[') {
         let (address, port) = literal.split_once(']').ok_or(UrlError::Ipv6)?;
-        if address.contains('%') {
-            return Err(UrlError::Zone);
-        }
-        (address.parse::<Ipv6Addr>().map_err(|_| UrlError::Ipv6)?.to_string(), port)
+        let (address, zone) = match address.split_once('%') {
+            Some((address, zone)) => (address, Some(parse_zone(zone)?)),
+            None => (address, None),
+        };
+        let address = address.parse::<Ipv6Addr>().map_err(|_| UrlError::Ipv6)?;
+        (zone.map_or_else(|| address.to_string(), |zone| format!("{address}%{zone}")), port)
     } else {
         let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
         if text.parse::<Ipv6Addr>().is_ok() {
@@ -295,6 +315,14 @@ fn parse_host(scheme: Scheme, text: &str) -> Result<(String, u16), UrlError> {
         Some(_) => return Err(UrlError::Port),
     };
     Ok((host, port))
+}
+
+/// The name or the number of an interface, from what stands behind the `%` (RFC 6874 section 2).
+fn parse_zone(text: &str) -> Result<&str, UrlError> {
+    let zone = text.strip_prefix("25").ok_or(UrlError::Zone)?;
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    // Interfaces have names of 15 bytes at most.
+    if (1..=15).contains(&zone.len()) && zone.bytes().all(is_good) { Ok(zone) } else { Err(UrlError::Zone) }
 }
 
 /// A name in lower case, or an IPv4 address.
@@ -327,11 +355,20 @@ fn parse_target(text: &str) -> Result<String, UrlError> {
     if text.contains('#') {
         return Err(UrlError::Fragment);
     }
-    if !text.bytes().all(is_target_byte) {
+    if !is_encoded(text) {
         return Err(UrlError::Unencoded);
     }
     let (path, query) = text.split_at(text.find('?').unwrap_or(text.len()));
     Ok(format!("{}{query}", reference::without_dot_segments(path)))
+}
+
+/// Whether a path with its query has nothing in it that must be percent-encoded, and no percent sign that encodes nothing
+/// (RFC 3986 sections 3.3 and 3.4).
+fn is_encoded(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte);
+    let bytes = text.as_bytes();
+    let is_escape = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    bytes.iter().enumerate().all(|(at, byte)| is_plain(*byte) || *byte == b'%' && is_escape(at))
 }
 
 /// A name and a password.

@@ -21,6 +21,15 @@ pub fn fork_generation() -> u32 {
     FORKS.load(Ordering::Relaxed)
 }
 
+/// How many descriptors this process may have at a time.
+#[must_use]
+pub fn max_descriptors() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer leads to a structure of this type, which is all that the call writes to.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    if result == 0 { usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX) } else { 0 }
+}
+
 /// Begins to count forks. Called before anything is made that a child could take for its own.
 pub fn watch_forks() {
     static WATCHED: AtomicBool = AtomicBool::new(false);

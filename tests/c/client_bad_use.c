@@ -76,7 +76,7 @@ static void urls(void)
         {"", WS_ERR_URL}, {"x", WS_ERR_URL}, {"http://127.0.0.1/", WS_ERR_URL}, {"ws:/127.0.0.1/", WS_ERR_URL},
         {"ws://", WS_ERR_URL}, {"ws://:80/", WS_ERR_URL}, {"ws://a b/", WS_ERR_URL}, {"ws://a/b c", WS_ERR_URL},
         {"ws://a/\r\nX: y", WS_ERR_URL}, {"ws://a:0/", WS_ERR_URL}, {"ws://a:65536/", WS_ERR_URL}, {"ws://a:x/", WS_ERR_URL},
-        {"ws://a/#fragment", WS_ERR_URL}, {"ws://[::1", WS_ERR_URL}, {"ws://[fe80::1%25lo]/", WS_ERR_URL},
+        {"ws://a/#fragment", WS_ERR_URL}, {"ws://[::1", WS_ERR_URL}, {"ws://[fe80::1%lo]/", WS_ERR_URL}, {"ws://a/%zz", WS_ERR_URL}, {"ws://a/b|c", WS_ERR_URL},
         {"ws://\xc3\xa4.example/", WS_ERR_URL}, {"unix:", WS_ERR_URL}, {"wss://me:secret@127.0.0.1/?secret", WS_ERR_UNSUPPORTED},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

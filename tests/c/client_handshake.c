@@ -76,6 +76,9 @@ static const char *const taken[] = {
     YES "connection: Upgrade\r\nupgrade:websocket\r\nsec-websocket-accept:   %s  \t\r\nServer: x\r\n\r\n",
     YES "Upgrade: websocket\r\nConnection: x\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\nSet-Cookie: a=b\r\n\r\n",
     "HTTP/1.1 101\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+    YES "Connection: x,\r\n\tUpgrade\r\nUpgrade:\r\n websocket\r\nSec-WebSocket-Accept:\r\n \r\n  %s\r\nX: a\r\n b\r\n\r\n",
+    "HTTP/1.1 103 Early Hints\r\nLink: </x>;\r\n rel=preload\r\n\r\n"
+    YES "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
     "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
     YES "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
 };

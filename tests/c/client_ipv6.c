@@ -36,6 +36,24 @@ static void reaches(const struct listener *listener, const char *host)
     EXPECT_CLOSED(client, &record, 1006);
 }
 
+/* The zone is this machine's business: the loopback's is the interface 1, and the server is not told of it. */
+static void reaches_by_zone(const struct listener *listener)
+{
+    struct client_record record = CLIENT_RECORD;
+    char url[96], expected[96], value[96];
+    snprintf(url, sizeof url, "ws://[::1%%251]:%d/", listener->port);
+    snprintf(expected, sizeof expected, "[::1]:%d", listener->port);
+    ws_client *client = started_client(url, &record);
+    int fd = ACCEPT(listener);
+    struct upgrade upgrade = receive_upgrade(fd);
+    CHECK(header_of(upgrade.head, "Host", value, sizeof value));
+    CHECK_STRING(expected, value);
+    send_101(fd, &upgrade, "");
+    WAIT_CLIENT(&record, opens, 1);
+    close(fd);
+    EXPECT_CLOSED(client, &record, 1006);
+}
+
 int main(void)
 {
     struct listener four = new_listener(), six;
@@ -47,6 +65,7 @@ int main(void)
         return SKIPPED;
     }
     reaches(&six, "[::1]");
+    reaches_by_zone(&six);
     struct client_record record = CLIENT_RECORD;
     char url[96];
     close(six.fd);

@@ -70,6 +70,7 @@ static void not_followed(const struct listener *listener, const char *response, 
     receive_upgrade(fd);
     send_text(fd, response);
     EXPECT_FAILURE(client, &record, status, part);
+    CHECK(strstr(record.detail, "s3cret") == NULL);
     EXPECT_CUT(fd);
     CHECK(!is_dialled(listener, 50));
 }
@@ -95,6 +96,7 @@ int main(void)
     char there[64];
     to(&one, 301, "/other?z", &one, "/other?z");
     to(&one, 302, "three", &one, "/one/three");
+    to(&one, 302, "four?x#fragment", &one, "/one/four?x"); /* RFC 9110, 10.2.2 */
     to(&one, 307, "?only=query", &one, "/one/two?only=query");
     snprintf(there, sizeof there, "http://127.0.0.1:%d/by-http", one.port);
     to(&one, 308, there, &one, "/by-http");
@@ -107,6 +109,8 @@ int main(void)
     not_followed(&one, "HTTP/1.1 302 Found\r\nLocation: ftp://127.0.0.1/\r\n\r\n", WS_ERR_REDIRECT, "ftp");
     not_followed(&one, "HTTP/1.1 302 Found\r\nLocation: unix:/tmp/x\r\n\r\n", WS_ERR_REDIRECT, "");
     not_followed(&one, "HTTP/1.1 302 Found\r\nLocation: wss://127.0.0.1/\r\n\r\n", WS_ERR_UNSUPPORTED, "wss");
+    not_followed(&one, "HTTP/1.1 302 Found\r\nLocation: ws://me:s3cret@127.0.0.1/?s3cret\r\n\r\n", WS_ERR_REDIRECT, "127.0.0.1");
+    not_followed(&one, "HTTP/1.1 302 Found\r\nLocation: wss://127.0.0.1/?s3cret\r\n\r\n", WS_ERR_UNSUPPORTED, "wss");
     close(one.fd);
     close(two.fd);
     return 0;

@@ -35,7 +35,7 @@ fn from_open_to_end() {
     let rest = [
         json!({"event": "message", "type": "text", "data": "\"quoted\"\n\u{1b}[m zwölf 🦀\u{2028}"}),
         json!({"event": "message", "type": "binary", "data": "AP8K"}),
-        json!({"event": "close", "code": 4001, "reason": "enough \"of\" this"}),
+        json!({"event": "close", "code": 4001, "reason": "enough \"of\" this", "cause": "peer"}),
         json!({"event": "end", "exit": 4}),
     ];
     assert_eq!(told[1..], rest);
@@ -51,7 +51,10 @@ fn an_echo() {
     assert!(is_open(&told[0], &Value::Null), "{told:?}");
     let data: Vec<_> = told.iter().filter(|event| event["event"] == "message").map(|event| &event["data"]).collect();
     assert_eq!(data, ["one", "two"]);
-    assert_eq!(told[3..], [json!({"event": "close", "code": 1000, "reason": ""}), json!({"event": "end", "exit": 0})]);
+    assert_eq!(
+        told[3..],
+        [json!({"event": "close", "code": 1000, "reason": "", "cause": "host"}), json!({"event": "end", "exit": 0})]
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WsPush\Client;
 
 use WsPush\ClosedException;
+use WsPush\CloseCause;
 use WsPush\ConnectException;
 use WsPush\Exception;
 use WsPush\Inbox;
@@ -215,10 +216,10 @@ trait Waiting
         return $count > 0 || $deadline === null || \hrtime(true) < $deadline;
     }
 
-    /** The URL, fit to be told: without a password. */
+    /** The URL, fit to be told: without a password and a query, in which there may be a secret. */
     private function place(): string
     {
-        return (string) \preg_replace('{^(\w+://[^/?:@]*):[^/?]*@}', '$1:…@', $this->url);
+        return (string) \preg_replace(['{^(\w+://[^/?#:@]*):[^/?#]*@}', '{[?#].*$}s'], ['$1:…@', '?…'], $this->url);
     }
 
     private function giveUp(): void
@@ -242,14 +243,26 @@ trait Waiting
         if (!$this->isSpent) {
             return new Exception("$what: connect() it first", Exception::STATE);
         }
-        [$code, $reason] = $this->lastClose ?? [0, ''];
+        $this->hearOfClose();
+        [$code, $reason, $cause, $why] = $this->lastClose ?? [0, '', CloseCause::None, ''];
         $how = match (true) {
             $this->lastFailure !== null => $this->lastFailure->getMessage(),
             $this->lastClose === null => 'it is not open',
-            default => "the connection has closed with $code" . ($reason === '' ? '' : " ($reason)"),
+            default => "the connection has closed with $code" . ($reason === '' ? '' : " ($reason)") . ": $why",
         };
 
-        return new ClosedException("$what: $how", $code, $reason, $this->lastFailure);
+        return new ClosedException("$what: $how", $code, $reason, $this->lastFailure, $cause);
+    }
+
+    /** A connection that is found closed has an event on its way that says how: it is taken, where that can be done. */
+    private function hearOfClose(): void
+    {
+        if ($this->taking || $this->loop !== null) {
+            return;
+        }
+        $deadline = self::deadline(1.0);
+        while ($this->running && $this->isClosedUntold() && $this->wait($deadline)) {
+        }
     }
 
     /** @throws Exception STATE: where it would wait for what only comes when it returns */

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WsPush\Native;
 
 use WsPush\ClientHandlers;
+use WsPush\CloseCause;
 use WsPush\ConnectException;
 use WsPush\Exception;
 use WsPush\Inbox;
@@ -29,6 +30,8 @@ abstract class Client extends Native
     protected bool $collects = false;
     /** It was told as open, and not as closed since. */
     private bool $isUp = false;
+    /** It was closed from this side. */
+    private bool $isClosing = false;
     private ?\FFI\CData $handle = null;
 
     /**
@@ -67,7 +70,8 @@ abstract class Client extends Native
     }
 
     /**
-     * Sends a Ping. The engine sends its own already (option ping_interval), and answers those of the server.
+     * Sends a Ping. The engine sends its own already (option ping_interval), and answers those of the server. Unless something is
+     * heard within pong_timeout the connection is given up.
      *
      * @param string $data at most 125 bytes
      *
@@ -83,14 +87,27 @@ abstract class Client extends Native
     }
 
     /**
-     * With the option reconnect, while it waits for the next attempt: makes it now. For a program that knows that the network is
-     * back. At other times nothing happens.
+     * For a program that knows that the network is back, or another. With the option reconnect, while it waits for the next
+     * attempt: makes it now. While it is open: sends a Ping, and unless something is heard within pong_timeout the connection is
+     * given up, and made again.
      *
      * @throws Exception STATE
      */
     public function reconnect(): void
     {
         $this->check($this->ffi->ws_client_reconnect($this->handle));
+    }
+
+    /**
+     * Drops the messages that are kept for the next connection (option max_offline_bytes).
+     *
+     * @return int how many they were
+     *
+     * @throws Exception STATE
+     */
+    public function clearOffline(): int
+    {
+        return $this->check($this->ffi->ws_client_clear_offline($this->handle));
     }
 
     /**
@@ -120,6 +137,12 @@ abstract class Client extends Native
         $status = $this->ffi->ws_client_resume($this->handle);
 
         return $status === 0 || $this->refused($status);
+    }
+
+    /** Whether it was told as open, and its close waits to be told. */
+    protected function isClosedUntold(): bool
+    {
+        return $this->isUp && !$this->isClosing && !$this->isOpen();
     }
 
     /** Whether there is a connection that messages can be sent on now. */
@@ -186,8 +209,9 @@ abstract class Client extends Native
             case self::EVENT_CLOSE:
                 $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
                 $this->isUp = false;
-                $this->closed($event->code, $reason);
-                $on->close !== null && $this->call('close', 0, $on->close, $this, $event->code, $reason);
+                $cause = CloseCause::tryFrom($event->cause) ?? CloseCause::None;
+                $this->closed($event->code, $reason, $cause, (string) $this->ffi->ws_cause_text($event->cause));
+                $on->close !== null && $this->call('close', 0, $on->close, $this, $event->code, $reason, $cause);
                 break;
             case self::EVENT_DRAIN:
                 $on->drain !== null && $this->call('drain', 0, $on->drain, $this);
@@ -215,7 +239,7 @@ abstract class Client extends Native
     abstract protected function opened(UpgradeResponse $response): void;
 
     /** The connection is gone. */
-    abstract protected function closed(int $code, string $reason): void;
+    abstract protected function closed(int $code, string $reason, CloseCause $cause, string $why): void;
 
     /** An attempt to connect has failed. */
     abstract protected function failed(ConnectException $failure): void;
@@ -224,22 +248,17 @@ abstract class Client extends Native
     abstract protected function ended(): void;
 
     /** @throws Exception MEMORY: as many live as may; ConnectException URL: one that is no text */
-    protected function engineNew(string $url): void
+    protected function engineNew(#[\SensitiveParameter] string $url): void
     {
         $this->engineFree();
-        if (\str_contains($url, "\0")) {
-            throw new ConnectException('a URL with a NUL', Exception::URL);
-        }
-        if (\preg_match('//u', $url) !== 1) {
-            throw new ConnectException('a URL that is not UTF-8', Exception::URL);
-        }
+        self::mustBeText($url);
         $handle = $this->ffi->ws_client_new($url);
         if (!$handle instanceof \FFI\CData) {
             throw $this->failure(Exception::MEMORY);
         }
         $this->handle = $handle;
         $this->numbers = null;
-        $this->isUp = false;
+        $this->isUp = $this->isClosing = false;
     }
 
     protected function engineFree(): void
@@ -250,7 +269,7 @@ abstract class Client extends Native
         }
     }
 
-    protected function engineSet(string $name, string $value): void
+    protected function engineSet(string $name, #[\SensitiveParameter] string $value): void
     {
         if (\str_contains("$name$value", "\0")) {
             throw new Exception("a NUL in the option \"$name\"", Exception::VALUE); // where C would see the end of it
@@ -258,7 +277,7 @@ abstract class Client extends Native
         $this->check($this->ffi->ws_client_set($this->handle, $name, $value));
     }
 
-    protected function engineAddHeader(string $name, string $value): void
+    protected function engineAddHeader(string $name, #[\SensitiveParameter] string $value): void
     {
         if (\strpbrk("$name$value", "\r\n\0") !== false) {
             throw new Exception("a line break or NUL in the header \"$name\"", Exception::ARGUMENT);
@@ -266,10 +285,30 @@ abstract class Client extends Native
         $this->check($this->ffi->ws_client_add_header($this->handle, $name, $value));
     }
 
+    /** @throws Exception ARGUMENT, TOO_LARGE; CLOSED: it has ended */
+    protected function engineSetHeader(string $name, #[\SensitiveParameter] ?string $value): void
+    {
+        if (\strpbrk($name . $value, "\r\n\0") !== false) {
+            throw new Exception("a line break or NUL in the header \"$name\"", Exception::ARGUMENT);
+        }
+        $this->check($this->ffi->ws_client_set_header($this->handle, $name, $value));
+    }
+
+    /** @throws Exception ConnectException for a URL that will not do; CLOSED: it has ended */
+    protected function engineSetUrl(#[\SensitiveParameter] string $url): void
+    {
+        self::mustBeText($url);
+        $this->checkConnecting($this->ffi->ws_client_set_url($this->handle, $url));
+    }
+
     /** @throws Exception ConnectException for a URL that will not do; STATE, SYSTEM, MEMORY */
     protected function engineStart(): void
     {
-        $status = $this->ffi->ws_client_start($this->handle);
+        $this->checkConnecting($this->ffi->ws_client_start($this->handle));
+    }
+
+    private function checkConnecting(int $status): void
+    {
         if ($status < 0) {
             $failure = $this->failure($status);
 
@@ -277,10 +316,22 @@ abstract class Client extends Native
         }
     }
 
+    /** @throws ConnectException URL */
+    private static function mustBeText(string $url): void
+    {
+        if (\str_contains($url, "\0")) {
+            throw new ConnectException('a URL with a NUL', Exception::URL);
+        }
+        if (\preg_match('//u', $url) !== 1) {
+            throw new ConnectException('a URL that is not UTF-8', Exception::URL);
+        }
+    }
+
     /** @return bool false: it was closed already, or is closing */
     protected function engineClose(int $code, string $reason): bool
     {
         $status = $this->ffi->ws_client_close($this->handle, $code, $reason, \strlen($reason));
+        $this->isClosing = $this->isClosing || $status === 0;
 
         return $status === 0 || $this->refused($status);
     }
@@ -362,6 +413,9 @@ abstract class Client extends Native
             }
         }
 
+        $length = $ffi->new('size_t');
+        $body = $ffi->ws_request_body($response, \FFI::addr($length));
+
         return new UpgradeResponse(
             $ffi->ws_request_status($response),
             $this->headers($response),
@@ -369,6 +423,8 @@ abstract class Client extends Native
             $ffi->ws_request_subprotocol($response),
             $ffi->ws_request_remote_address($response),
             $ffi->ws_request_remote_port($response),
+            (string) $ffi->ws_request_reason($response),
+            $length->cdata === 0 ? '' : \FFI::string($body, $length->cdata),
         );
     }
 }

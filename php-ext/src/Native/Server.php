@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WsPush\Native;
 
+use WsPush\CloseCause;
 use WsPush\Exception;
 use WsPush\Handlers;
 use WsPush\Handshake;
@@ -247,9 +248,9 @@ abstract class Server extends Native
         $this->handsOut = true;
         try {
             while (($event = $this->withheld->next()) !== null) {
-                [$conn, $data, $code, $isEnd] = $event;
-                if ($isEnd) {
-                    $on->close !== null && $this->call('close', $conn, $on->close, $this, $conn, $code, $data);
+                [$conn, $data, $code, $cause] = $event;
+                if ($cause !== null) {
+                    $on->close !== null && $this->call('close', $conn, $on->close, $this, $conn, $code, $data, $cause);
                     $this->withheld->forget($conn);
                 } elseif ($on->message !== null) {
                     $this->call('message', $conn, $on->message, $this, $conn, $data, $code);
@@ -284,8 +285,9 @@ abstract class Server extends Native
             }
         } elseif ($event->type === self::EVENT_CLOSE) {
             $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
-            if (!$this->withheld->takesEnd($conn, $event->code, $reason)) {
-                $on->close !== null && $this->call('close', $conn, $on->close, $this, $conn, $event->code, $reason);
+            $cause = CloseCause::tryFrom($event->cause) ?? CloseCause::None;
+            if (!$this->withheld->takesEnd($conn, $event->code, $reason, $cause)) {
+                $on->close !== null && $this->call('close', $conn, $on->close, $this, $conn, $event->code, $reason, $cause);
                 $this->withheld->forget($conn); // if the handler has closed it once more
             }
         } elseif ($event->type === self::EVENT_OPEN) {

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace WsPush\Native;
 
+use WsPush\CloseCause;
+
 /**
  * Connections whose events are not delivered as they come. Of one that the program has closed no message is delivered any more,
  * though a batch may have some yet; what a paused one has sent waits here until it is resumed, and its end behind that. It is no
@@ -13,8 +15,8 @@ namespace WsPush\Native;
  */
 final class Withheld
 {
-    /** @var array<int, list<array{string, int, bool}>|null> by connection: null: closed. Payload or reason, opcode or code, and
-     *                                                        whether it is the close event. Most of the time it is empty */
+    /** @var array<int, list<array{string, int, ?CloseCause}>|null> by connection: null: closed. Payload or reason, opcode or
+     *                                                        code, and the cause if it is the close event. Most of the time it is empty */
     public array $events = [];
     /** @var array<int, true> connections that were resumed and have events here yet */
     private array $resumed = [];
@@ -60,21 +62,21 @@ final class Withheld
             return false;
         }
         if ($this->events[$conn] !== null) {
-            $this->events[$conn][] = [$data, $opcode, false];
+            $this->events[$conn][] = [$data, $opcode, null];
         }
 
         return true;
     }
 
     /** Whether the end of a connection waits behind its messages. If not, nothing is known of it any more. */
-    public function takesEnd(int $conn, int $code, string $reason): bool
+    public function takesEnd(int $conn, int $code, string $reason, CloseCause $cause): bool
     {
         if (($this->events[$conn] ?? []) === []) {
             unset($this->events[$conn], $this->resumed[$conn]);
 
             return false;
         }
-        $this->events[$conn][] = [$reason, $code, true];
+        $this->events[$conn][] = [$reason, $code, $cause];
 
         return true;
     }
@@ -106,9 +108,9 @@ final class Withheld
     }
 
     /**
-     * The next event of those that were resumed: its connection, payload or reason, opcode or code, whether it is the end.
+     * The next event of those that were resumed: its connection, payload or reason, opcode or code, the cause if it is the end.
      *
-     * @return array{int, string, int, bool}|null
+     * @return array{int, string, int, ?CloseCause}|null
      */
     public function next(): ?array
     {
@@ -125,12 +127,12 @@ final class Withheld
         return null;
     }
 
-    /** @return array{string, int, bool}|null the close event, if it waits */
+    /** @return array{string, int, ?CloseCause}|null the close event, if it waits */
     private function end(int $conn): ?array
     {
         $events = $this->events[$conn] ?? [];
         $last = $events === [] ? null : $events[\count($events) - 1];
 
-        return $last !== null && $last[2] ? $last : null;
+        return $last !== null && $last[2] !== null ? $last : null;
     }
 }

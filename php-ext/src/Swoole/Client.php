@@ -281,6 +281,7 @@ class Client
         }
         $this->errMsg = $exception->getMessage();
         $this->headers = $exception->response?->headers;
+        $this->body = $exception->body;
         $this->set_cookie_headers = $exception->response?->cookies ?: null;
         [$this->errCode, $this->statusCode] = match ($exception->status) {
             Exception::RESOLVE => [\SWOOLE_ERROR_DNSLOOKUP_RESOLVE_FAILED, \SWOOLE_HTTP_CLIENT_ESTATUS_CONNECT_FAILED],

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use wspush::cause::Cause;
 
 /// Says what went wrong.
 pub fn complain(text: &str) {
@@ -13,6 +14,15 @@ pub fn complain(text: &str) {
 /// Writes a line to standard error. Where that cannot be written to, there is nobody to be told.
 pub fn note(text: &str) {
     let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+}
+
+/// How a connection closed; and why, unless the peer has said so itself or it was we who closed it.
+pub fn told_close(code: u16, reason: &str, cause: Cause) -> String {
+    let told = format!("closed with {code} {}", harmless(reason, false));
+    match cause {
+        Cause::WS_CAUSE_PEER | Cause::WS_CAUSE_HOST | Cause::WS_CAUSE_STOP => told.trim_end().to_owned(),
+        cause => format!("{}: {}", told.trim_end(), cause.text().to_string_lossy()),
+    }
 }
 
 /// Text of the network with every character escaped that a terminal would obey, or that hides what is written; with `lines`,

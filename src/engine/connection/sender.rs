@@ -186,8 +186,8 @@ impl Sender {
                 count
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
-            Err(_) => {
-                wire.flags.broken = true;
+            Err(error) => {
+                wire.note_broken(&error);
                 0
             }
         }

@@ -5,8 +5,9 @@
 //! the end.
 
 use super::connecting::{Race, Standing, Track, Winner, hang_up, in_order};
-use super::failures::{Place, name, shown};
+use super::failures::{Place, name, shown_location};
 use super::network::{Network, known};
+use super::places::{Places, Seat};
 use super::resolver::{Found, Resolver};
 use super::talking::{News, Party, Talk};
 use super::{CallId, Caller, Connected, Failure, Plan, after};
@@ -17,7 +18,6 @@ use crate::protocol::url::{Scheme, Url};
 use crate::sys::epoll::{Epoll, Ready};
 use crate::sys::random;
 use crate::sys::socket::{Address, Peer, Socket};
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,13 +25,16 @@ use std::time::{Duration, Instant};
 /// How long a call that is connected keeps its place, unless the answer is there before.
 const KEPT: Duration = Duration::from_millis(250);
 
+/// How long the body of a refusal is waited for, from its head on.
+const BODY_WAIT: Duration = Duration::from_secs(1);
+
 /// What calls work with.
 pub struct Desk {
     pub epoll: Epoll,
     pub network: Arc<dyn Network>,
     pub resolver: Resolver,
-    /// How many places are taken by calls that connect, or have just done so.
-    pub connecting: Rc<Cell<usize>>,
+    /// The places for calls that connect.
+    pub places: Rc<Places>,
     /// The time of this round.
     pub now: Instant,
     /// The last token that was given out.
@@ -69,32 +72,18 @@ enum Stage {
         race: Race,
         deadline: Instant,
         seat: Seat,
+        /// When it falls silent, unless somebody answers.
+        patience: Instant,
     },
     /// A server that has just taken a connection has it in a queue that is not long: the place is kept for a while.
     Talking {
-        talk: Talk,
+        talk: Box<Talk>,
         seat: Option<(Seat, Instant)>,
     },
 }
 
 /// How long to wait before a busy caller is asked again.
 const BUSY: Duration = Duration::from_millis(100);
-
-/// One of the places for calls that connect, taken as long as this lives.
-struct Seat(Rc<Cell<usize>>);
-
-impl Seat {
-    fn take(places: &Rc<Cell<usize>>) -> Self {
-        places.set(places.get() + 1);
-        Self(Rc::clone(places))
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
 
 impl Call {
     /// A call that begins at this time.
@@ -108,12 +97,19 @@ impl Call {
         match &self.stage {
             Stage::Delayed { until: time } | Stage::Resolving { deadline: time, .. } => Some(*time),
             Stage::Queued { .. } => None,
-            Stage::Connecting { race, deadline, .. } => {
-                Some(race.alarm().map_or(*deadline, |next| next.min(*deadline)))
+            Stage::Connecting { race, deadline, seat, patience } => {
+                let patience = seat.is_taken().then_some(*patience);
+                race.alarm().into_iter().chain(patience).chain([*deadline]).min()
             }
             Stage::Talking { talk, seat: Some((_, until)) } => Some(talk.deadline.min(*until)),
             Stage::Talking { talk, seat: None } => Some(talk.deadline),
         }
+    }
+
+    /// Goes by another plan, before it begins.
+    pub fn replan(&mut self, plan: Arc<Plan>) {
+        self.url = plan.url.clone();
+        self.plan = plan;
     }
 
     /// Whether it has not begun.
@@ -124,6 +120,12 @@ impl Call {
     /// Whether it waits for a place.
     pub fn is_queued(&self) -> bool {
         matches!(self.stage, Stage::Queued { .. })
+    }
+
+    /// Whether it waits for a place, and leads to nothing but addresses at which enough wait for an answer.
+    pub fn is_crowded(&self, places: &Places) -> bool {
+        let Stage::Queued { addresses, .. } = &self.stage else { return false };
+        !addresses.is_empty() && addresses.iter().all(|address| places.is_crowded(address))
     }
 
     fn place(&self) -> Place<'_> {
@@ -185,7 +187,8 @@ impl Call {
         let Stage::Queued { addresses, left } = &mut self.stage else { return Ok(None) };
         let race = Race::new(std::mem::take(addresses), desk.now);
         let deadline = after(desk.now, *left);
-        self.stage = Stage::Connecting { race, deadline, seat: Seat::take(&desk.connecting) };
+        let (seat, patience) = (Seat::take(&desk.places), after(desk.now, desk.network.patience()));
+        self.stage = Stage::Connecting { race, deadline, seat, patience };
         self.race(desk, Race::go_on)
     }
 
@@ -215,7 +218,11 @@ impl Call {
                     _ => Ok(progress),
                 }
             }
-            Stage::Connecting { .. } => self.race(desk, Race::go_on),
+            Stage::Connecting { .. } => {
+                self.fall_silent(desk);
+                self.race(desk, Race::go_on)
+            }
+            Stage::Talking { talk, .. } if talk.deadline <= desk.now && talk.is_refused => self.end_refusal(desk),
             Stage::Talking { talk, .. } if talk.deadline <= desk.now => {
                 // And so may the answer.
                 let progress = self.talk(desk)?;
@@ -275,11 +282,23 @@ impl Call {
         let talk = Talk::new((socket, token, to), started, with, deadline);
         let over = Stage::Delayed { until: desk.now };
         let seat = match std::mem::replace(&mut self.stage, over) {
-            Stage::Connecting { seat, .. } => Some((seat, desk.now + KEPT)),
+            Stage::Connecting { seat, .. } if seat.is_taken() => Some((seat, desk.now + KEPT)),
             _ => None,
         };
-        self.stage = Stage::Talking { talk, seat };
+        self.stage = Stage::Talking { talk: Box::new(talk), seat };
         self.talk(desk)
+    }
+
+    /// If nobody has answered for long, others may connect.
+    fn fall_silent(&mut self, desk: &Desk) {
+        let Stage::Connecting { race, seat, patience, .. } = &mut self.stage else { return };
+        if *patience <= desk.now && seat.is_taken() {
+            if let Some(address) = race.silent() {
+                seat.fall_silent(address);
+            }
+            // If it may not, it tries again.
+            *patience = after(desk.now, desk.network.patience());
+        }
     }
 
     /// Others may connect.
@@ -294,13 +313,28 @@ impl Call {
             let Stage::Talking { talk, .. } = &mut self.stage else { return Ok(None) };
             let with = talk.with;
             match talk.go_on() {
-                News::Nothing => return Ok(None),
+                News::Nothing => {
+                    if talk.is_refused {
+                        talk.deadline = talk.deadline.min(*talk.patience.get_or_insert(desk.now + BODY_WAIT));
+                    }
+                    return Ok(None);
+                }
                 News::Tunnel => talk.deadline = after(desk.now, self.plan.handshake_timeout),
                 News::Open(response) => return Ok(self.end_talk(&response, desk)),
                 News::Ended => return Err(self.failed_talk(|place, talk| place.ended(talk))),
                 News::Broken(error) => return Err(self.failed_talk(|place, talk| place.broken(talk, &error))),
                 News::Refused(error, response) => return self.refused(with, error, response.as_ref(), desk),
             }
+        }
+    }
+
+    /// What the server says of its refusal is not waited for any longer.
+    fn end_refusal(&mut self, desk: &mut Desk) -> Progress {
+        let Stage::Talking { talk, .. } = &mut self.stage else { return Ok(None) };
+        let with = talk.with;
+        match talk.end() {
+            Some(News::Refused(error, response)) => self.refused(with, error, response.as_ref(), desk),
+            _ => Err(self.failed_talk(|place, talk| place.ended(talk))),
         }
     }
 
@@ -331,7 +365,8 @@ impl Call {
         let headers = response.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
         let told = Request::answered(&self.url.target, response.status, headers, remote, Socket::local(&talk.socket));
         let subprotocol = response.subprotocol.as_deref().unwrap_or_default();
-        Some(Arc::new(told.with_subprotocol(subprotocol)))
+        let told = told.with_subprotocol(subprotocol).with_reason(&response.reason);
+        Some(Arc::new(told.with_body(response.body.clone())))
     }
 
     fn refused(
@@ -368,10 +403,12 @@ impl Call {
                 0 => "redirects are not followed unless max_redirects allows it".to_owned(),
                 _ => format!("that is one redirect more than {most} (max_redirects)"),
             };
-            return Err(place.not_redirected(&format!("it redirects to {}, and {why}", shown(&location))));
+            return Err(place.not_redirected(&format!("it redirects to {}, and {why}", shown_location(&location))));
         }
         let to = self.url.join(&location);
-        let to = to.map_err(|why| place.not_redirected(&format!("it redirects to {}, but {why}", shown(&location))))?;
+        let to = to.map_err(|why| {
+            place.not_redirected(&format!("it redirects to {}, but {why}", shown_location(&location)))
+        })?;
         if to.scheme == Scheme::Wss {
             return Err(place.redirected_to_tls(&to));
         }

@@ -168,6 +168,11 @@ impl Race {
         }
     }
 
+    /// The address that has been tried for the longest and has not answered.
+    pub fn silent(&self) -> Option<&Address> {
+        self.under_way.iter().min_by_key(|runner| runner.token).map(|runner| &runner.to)
+    }
+
     /// The addresses that were tried.
     pub fn tried(&self) -> impl Iterator<Item = &Address> {
         self.failed.iter().map(|(to, _)| to).chain(self.under_way.iter().map(|runner| &runner.to))

@@ -168,7 +168,7 @@ impl Place<'_> {
             HandshakeError::Status(503) => Status::WS_ERR_UNAVAILABLE,
             HandshakeError::Status(_) => Status::WS_ERR_HTTP_STATUS,
             HandshakeError::Proxy(_) | HandshakeError::ProxyMalformed(_) => Status::WS_ERR_PROXY,
-            HandshakeError::HeadTooLarge => Status::WS_ERR_HEAD_TOO_LARGE,
+            HandshakeError::HeadTooLarge | HandshakeError::TooManyLines => Status::WS_ERR_HEAD_TOO_LARGE,
             HandshakeError::Accept => Status::WS_ERR_ACCEPT,
             _ => Status::WS_ERR_HANDSHAKE,
         };
@@ -243,6 +243,20 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
+/// Where a server redirects to, as [`shown`], without what may be secret: a name and a password, and the query.
+pub fn shown_location(location: &str) -> String {
+    let first = location.find(['/', '?', '#']).filter(|at| location[*at..].starts_with("//"));
+    // Without two slashes there is no host, and so no name before it.
+    let (start, rest) = location.split_at(first.map_or(0, |slashes| slashes + 2));
+    let end = if start.is_empty() { 0 } else { rest.find(['/', '?', '#']).unwrap_or(rest.len()) };
+    let (authority, target) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let user = if host.len() < authority.len() { "...@" } else { "" };
+    let (path, query) = target.split_at(target.find(['?', '#']).unwrap_or(target.len()));
+    let query = if query.is_empty() { "" } else { "?..." };
+    shown(&[start, user, host, path, query].concat())
+}
+
 /// How long the server asks us to wait. What is not to the letter is as good as nothing, and so is what it says twice.
 fn asked_to_wait(response: &Response, now: SystemTime) -> Option<Duration> {
     let mut fields = response.all("retry-after");
@@ -260,7 +274,7 @@ mod tests {
         let now = httpdate::parse_http_date("Fri, 31 Dec 1999 23:59:00 GMT").unwrap();
         let wait = |values: &[&str]| {
             let headers = values.iter().map(|value| ("Retry-After".to_owned(), value.as_bytes().to_vec())).collect();
-            asked_to_wait(&Response { status: 503, headers, subprotocol: None }, now).map(|wait| wait.as_secs())
+            asked_to_wait(&Response { status: 503, headers, ..Response::default() }, now).map(|wait| wait.as_secs())
         };
         assert_eq!(wait(&["120"]), Some(120));
         assert_eq!(wait(&["0"]), Some(0));
@@ -270,6 +284,21 @@ mod tests {
         assert_eq!(wait(&["Fri, 31 Dec 1999 23:58:00 GMT"]), Some(0));
         for nothing in [&[][..], &[""], &["-1"], &["1.5"], &["soon"], &["\u{ff}"], &["1", "1"]] {
             assert_eq!(wait(nothing), None, "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn where_a_server_redirects_to_is_shown_without_secrets() {
+        for (location, expected) in [
+            ("ws://user:s3cret@host:80/a/b?token=x#y", "ws://...@host:80/a/b?..."),
+            ("//:s3cret@host", "//...@host"),
+            ("ws://a@s3cret@host/", "ws://...@host/"),
+            ("ws://host/@b", "ws://host/@b"),
+            ("/path?next=ws://user:s3cret@host/", "/path?..."),
+            ("path#token", "path?..."),
+            ("", ""),
+        ] {
+            assert_eq!(shown_location(location), expected, "{location}");
         }
     }
 

@@ -14,6 +14,8 @@ pub enum Order {
     Dial(CallId, Instant, Arc<Plan>, Arc<dyn Caller>),
     /// Give up a call.
     Cancel(CallId),
+    /// Dial by this plan, if the call has not begun.
+    Replan(CallId, Arc<Plan>),
     /// Do not wait for the rest of the delay of a call.
     Hurry(CallId),
     /// A name was looked up.

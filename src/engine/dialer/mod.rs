@@ -7,8 +7,8 @@
 //! threads of its own (`resolver`). A call dials once: whether to dial again, and when, is the business of whoever
 //! dials, which says so with a delay.
 //!
-//! `operator` is the thread, `call` is one call with its stages, `connecting` and `talking` are the two
-//! long ones, and `failures` are the ways in which it all can end otherwise.
+//! `operator` is the thread, `places` says how many may connect at a time, `call` is one call with its stages, `connecting`
+//! and `talking` are the two long ones, and `failures` are the ways in which it all can end otherwise.
 
 mod call;
 mod connecting;
@@ -16,6 +16,7 @@ mod failures;
 mod mailbox;
 mod network;
 mod operator;
+mod places;
 mod resolver;
 mod talking;
 #[cfg(test)]
@@ -150,6 +151,11 @@ impl Dialer {
     /// Gives a call up. At most one callback that was under way may still come.
     pub fn cancel(&self, call: CallId) {
         self.post(Order::Cancel(call));
+    }
+
+    /// Has a call that is delayed dial by another plan. Others go on as they are.
+    pub fn replan(&self, call: CallId, plan: Arc<Plan>) {
+        self.post(Order::Replan(call, plan));
     }
 
     /// Has a call that is delayed begin now. Others go on as they are.

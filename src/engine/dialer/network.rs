@@ -1,9 +1,11 @@
 //! What the dialer asks of the world. Tests put a world of their own in its place, where names lead anywhere and addresses
 //! are as dead as they have to be.
 
+use super::places::PATIENCE;
 use crate::sys::socket::{Address, Connecting, Socket};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
 
 /// Names and addresses.
 pub trait Network: Send + Sync {
@@ -13,6 +15,11 @@ pub trait Network: Send + Sync {
     /// # Errors
     /// Why there are none.
     fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>>;
+
+    /// How long a call that nobody answers counts among those that connect.
+    fn patience(&self) -> Duration {
+        PATIENCE
+    }
 
     /// Begins to connect, as [`Socket::connect`].
     ///

@@ -1,28 +1,24 @@
 //! The dialer's thread: waits for sockets, orders and deadlines, and has the calls go on that they concern.
 //!
-//! At most [`PLACES`] calls connect at a time, for the sake of our descriptors and of the queues of servers, which lose what
-//! does not fit. A place is kept until the answer is there, but no longer than a quarter of a second from the moment at which
-//! the connection is, so that servers that answer slowly delay nobody for long. Others wait in the order in which they were
-//! dialled; their time to connect does not run meanwhile.
+//! At most [`PLACES`](super::places::PLACES) calls connect at a time, for the sake of our descriptors and of the queues of servers,
+//! which lose what does not fit. A place is kept until the answer is there, but no longer than a quarter of a second from the
+//! moment at which the connection is, so that servers that answer slowly delay nobody for long; nor is it kept for long by one that
+//! nobody answers (`places`). Others wait in the order in which they were dialled; their time to connect does not run meanwhile.
 
 use super::call::{Call, Desk, Progress, call_of};
 use super::mailbox::{Mailbox, Order};
 use super::network::Network;
+use super::places::Places;
 use super::resolver::Resolver;
 use super::{CallId, Failure};
 use crate::error::Status;
 use crate::sys::epoll::{Epoll, Events};
 use crate::sys::fault;
-use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Calls that connect at a time, or have just done so.
-pub const PLACES: usize = 512;
 
 /// Sockets told of per wait.
 const EVENTS: usize = 512;
@@ -37,6 +33,8 @@ pub struct Operator {
     calls: HashMap<CallId, Box<Call>>,
     /// Calls that wait for a place.
     queued: BTreeSet<CallId>,
+    /// Of these, those that lead to crowded addresses.
+    crowded: BTreeSet<CallId>,
     deadlines: Deadlines,
     has_ended: bool,
 }
@@ -48,10 +46,9 @@ impl Operator {
     /// When there is no descriptor left.
     pub fn new(mailbox: Arc<Mailbox>, network: Arc<dyn Network>, epoll: Epoll) -> Self {
         let resolver = Resolver::new(&network, &mailbox);
-        let connecting = Rc::new(Cell::new(0));
-        let desk = Desk { epoll, network, resolver, connecting, now: Instant::now(), tokens: 0 };
+        let desk = Desk { epoll, network, resolver, places: Places::new(), now: Instant::now(), tokens: 0 };
         let (calls, queued, deadlines) = (HashMap::new(), BTreeSet::new(), Deadlines::default());
-        Self { mailbox, desk, calls, queued, deadlines, has_ended: false }
+        Self { mailbox, desk, calls, queued, crowded: BTreeSet::new(), deadlines, has_ended: false }
     }
 
     /// Has an epoll tell of the mailbox.
@@ -108,8 +105,14 @@ impl Operator {
             }
             Order::Cancel(id) => {
                 self.queued.remove(&id);
+                self.crowded.remove(&id);
                 if let Some(mut call) = self.calls.remove(&id) {
                     call.hang_up(&mut self.desk);
+                }
+            }
+            Order::Replan(id, plan) => {
+                if let Some(call) = self.calls.get_mut(&id).filter(|call| call.is_delayed()) {
+                    call.replan(plan);
                 }
             }
             Order::Hurry(id) => {
@@ -126,9 +129,16 @@ impl Operator {
 
     /// Has calls that wait for a place connect.
     fn admit(&mut self) {
-        while self.desk.connecting.get() < PLACES {
+        if self.desk.places.take_thinned() {
+            self.queued.append(&mut self.crowded);
+        }
+        while self.desk.places.has_room() {
             let Some(id) = self.queued.pop_first() else { return };
-            self.with(id, Call::connect);
+            if self.calls.get(&id).is_some_and(|call| call.is_crowded(&self.desk.places)) {
+                self.crowded.insert(id);
+            } else {
+                self.with(id, Call::connect);
+            }
         }
     }
 

@@ -30,6 +30,10 @@ pub struct Talk {
     out: Vec<u8>,
     sent: usize,
     received: Vec<u8>,
+    /// It is refused, and what the other side says of that is still on its way.
+    pub is_refused: bool,
+    /// Until when that is waited for.
+    pub patience: Option<Instant>,
 }
 
 /// Who is to answer.
@@ -57,6 +61,16 @@ pub enum News {
     Broken(io::Error),
 }
 
+impl News {
+    /// If this is the end, the refusal that came before it, if one did.
+    fn or_refusal(self, refusal: impl FnOnce() -> Option<Self>) -> Self {
+        match self {
+            Self::Ended | Self::Broken(_) => refusal().unwrap_or(self),
+            news => news,
+        }
+    }
+}
+
 impl Talk {
     /// A talk that begins with these bytes.
     pub fn new(
@@ -65,7 +79,19 @@ impl Talk {
         with: Party,
         deadline: Instant,
     ) -> Self {
-        Self { socket, token, to, deadline, with, negotiation, out, sent: 0, received: Vec::new() }
+        Self {
+            socket,
+            token,
+            to,
+            deadline,
+            with,
+            negotiation,
+            out,
+            sent: 0,
+            received: Vec::new(),
+            is_refused: false,
+            patience: None,
+        }
     }
 
     /// How many bytes of the answer have come.
@@ -87,6 +113,12 @@ impl Talk {
             (News::Nothing | News::Ended, Err(error)) => News::Broken(error),
             (news, _) => news,
         }
+        .or_refusal(|| self.end())
+    }
+
+    /// What is known of a refusal of which nothing more comes.
+    pub fn end(&mut self) -> Option<News> {
+        self.negotiation.end().map(|(error, response)| News::Refused(error, Some(response)))
     }
 
     fn send(&mut self) -> io::Result<()> {
@@ -123,6 +155,7 @@ impl Talk {
 
     /// What the negotiation makes of all that has come.
     fn look(&mut self) -> Option<News> {
+        self.negotiation.unfold(&mut self.received);
         match self.negotiation.read(&self.received) {
             Step::More => None,
             Step::Send { taken, bytes } => {
@@ -135,6 +168,10 @@ impl Talk {
             Step::Open { taken, response } => {
                 self.received.drain(..taken);
                 Some(News::Open(response))
+            }
+            Step::Refused => {
+                self.is_refused = true;
+                None
             }
             Step::Failed { error, response } => Some(News::Refused(error, response)),
         }

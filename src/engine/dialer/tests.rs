@@ -157,11 +157,16 @@ struct World {
     /// Told of each dead address that somebody connects to: the far end of what the dialer has.
     dead: Mutex<Sender<(IpAddr, UnixStream)>>,
     tried: Arc<Mutex<VecDeque<String>>>,
+    patience: Duration,
 }
 
 impl Network for World {
     fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
         (self.look_up)(name)
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
     }
 
     fn connect(&self, to: &Address) -> io::Result<(Socket, Connecting)> {
@@ -194,10 +199,27 @@ fn world(
     look_up: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     fates: &[(&str, Fate)],
 ) -> Stage {
+    stage(look_up, fates, Duration::from_secs(86_400))
+}
+
+/// The same, where calls fall silent after a moment.
+fn impatient_world(
+    look_up: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    fates: &[(&str, Fate)],
+) -> Stage {
+    stage(look_up, fates, Duration::from_millis(20))
+}
+
+fn stage(
+    look_up: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    fates: &[(&str, Fate)],
+    patience: Duration,
+) -> Stage {
     let (sender, dead) = channel();
     let tried = Arc::default();
     let fates = fates.iter().map(|(ip, fate)| (ip.parse().unwrap(), *fate)).collect();
-    let world = World { look_up: Box::new(look_up), fates, dead: Mutex::new(sender), tried: Arc::clone(&tried) };
+    let world =
+        World { look_up: Box::new(look_up), fates, dead: Mutex::new(sender), tried: Arc::clone(&tried), patience };
     Stage { dialer: Dialer::start(Arc::new(world)).unwrap(), dead, tried }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::batch::Event;
 use super::*;
+use crate::cause::Cause;
 use crate::protocol::decoder::Kind;
 use crate::protocol::message::Message;
 
@@ -31,7 +32,7 @@ impl Reactors for Apart {
 fn texts(queue: &EventQueue) -> Vec<Vec<u8>> {
     let read = |batch: &Batch| {
         let payload = |event: &Event| match event {
-            Event::Message(_, _, span) | Event::Close(_, _, span) => batch.payload(*span).to_vec(),
+            Event::Message(_, _, span) | Event::Close(_, _, span, _) => batch.payload(*span).to_vec(),
             _ => Vec::new(),
         };
         batch.events().iter().map(payload).collect::<Vec<_>>()
@@ -47,7 +48,7 @@ fn events_arrive_in_batches_and_in_order() {
     assert!(texts(&queue).is_empty());
     writer.batch(3).push_message(1, Kind::Text, b"one");
     writer.batch(200_000).push_assembled(1, Kind::Binary, &mut Message::from(&[7; 200_000][..]));
-    writer.batch(3).push_close(1, 1000, "bye");
+    writer.batch(3).push_close(1, 1000, "bye", Cause::WS_CAUSE_PEER);
     writer.flush(&mut Pool::default());
     assert_eq!(texts(&queue), [b"one".to_vec(), vec![7; 200_000], b"bye".to_vec()]);
     assert!(texts(&queue).is_empty());
@@ -129,7 +130,7 @@ fn the_writer_learns_which_batches_the_host_is_done_with() {
 fn a_stopped_queue_is_drained_first() {
     let queue = Arc::new(EventQueue::new(1000).unwrap());
     let mut writer = BatchWriter::new(Arc::clone(&queue));
-    writer.batch(3).push_close(9, 1001, "");
+    writer.batch(3).push_close(9, 1001, "", Cause::WS_CAUSE_STOP);
     writer.flush(&mut Pool::default());
     queue.stop();
     assert_eq!(texts(&queue).len(), 1);

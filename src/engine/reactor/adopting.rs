@@ -6,6 +6,7 @@ use super::super::owner::{ClientHandler, Failed, Next, Owner};
 use super::super::registry::{ConnId, Phase};
 use super::super::request::Request;
 use super::{Fate, Reactor};
+use crate::cause::Cause;
 use crate::error::Status;
 use crate::protocol::Role;
 use crate::protocol::close;
@@ -155,7 +156,7 @@ impl Reactor {
         self.with(id, |reactor, conn| {
             reactor.set_owner(slot, None);
             conn.wire.flags.announced = false;
-            reactor.begin_close(&mut conn.wire, Some(close::GOING_AWAY), "client ends");
+            reactor.begin_close(&mut conn.wire, Some(close::GOING_AWAY), "client ends", Cause::WS_CAUSE_STOP);
             let _ = reactor.flush(&mut conn.wire);
             Fate::Ends
         });

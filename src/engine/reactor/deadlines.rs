@@ -5,6 +5,7 @@ use super::super::log::Level;
 use super::super::timers::{self, TICK_MS, Tick, ticks_in, until};
 use super::logging::named;
 use super::{Fate, Reactor};
+use crate::cause::Cause;
 use crate::protocol::frame::{ControlFrame, Opcode};
 use crate::protocol::http::Refusal;
 use crate::protocol::{Role, close};
@@ -106,15 +107,17 @@ impl Reactor {
             }
             State::Leaving(_) => self.leave(wire),
             State::Closing | State::Ending => {
+                wire.note_cause(Cause::WS_CAUSE_CLOSE_TIMEOUT);
                 stats.close_timeouts.add(1);
                 stats.connections_cut.add(u64::from(self.stopping.is_some()));
                 return Fate::Ends;
             }
             State::Open if !wire.flags.halted && self.is_idle_too_long(wire) => {
                 stats.idle_timeouts.add(1);
-                self.begin_close(wire, Some(close::GOING_AWAY), "idle for too long");
+                self.begin_close(wire, Some(close::GOING_AWAY), "idle for too long", Cause::WS_CAUSE_IDLE_TIMEOUT);
             }
             State::Open if wire.flags.pinged => {
+                wire.note_cause(Cause::WS_CAUSE_PONG_TIMEOUT);
                 stats.pong_timeouts.add(1);
                 self.log(Level::Info, |link| {
                     format!("{}: cut, as it answered no ping (pong_timeout)", named(link, wire))
@@ -131,6 +134,19 @@ impl Reactor {
             }
         }
         Fate::Lives
+    }
+
+    /// The host has sent a ping: the peer has the same time to give a sign of life as after one of ours. That of one that is
+    /// awaited already does not begin anew, however often the host sends another.
+    pub(super) fn await_pong(&mut self, wire: &mut Wire) -> Fate {
+        if matches!(wire.state, State::Open) && !wire.flags.halted && !wire.flags.pinged {
+            wire.flags.pinged = true;
+            self.watch_ping(wire);
+            wire.since = self.now;
+            self.watches.forget_excuse(self.link.registry.slot_of(wire.id));
+            self.arm(wire);
+        }
+        self.flush(wire)
     }
 
     /// Whether its time is not over after all: it could not be heard, or still takes what it was sent.

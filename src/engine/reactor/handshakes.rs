@@ -8,6 +8,7 @@ use super::super::timers::ticks_in;
 use super::super::turn;
 use super::logging::named;
 use super::{Fate, Reactor};
+use crate::cause::Cause;
 use crate::protocol::frame::{self, ControlFrame, Opcode};
 use crate::protocol::{Role, Violation, close};
 use std::sync::Arc;
@@ -34,6 +35,9 @@ impl Reactor {
     // ---- the closing handshake -------------------------------------------------------------------------------
 
     pub(super) fn on_close_frame(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
+        if matches!(wire.state, State::Open) {
+            wire.note_cause(Cause::WS_CAUSE_PEER);
+        }
         self.conclude(wire, Some(self.close_frame(code, reason)));
         self.tell_closed(wire, code.unwrap_or(close::NO_STATUS), reason);
     }
@@ -41,18 +45,25 @@ impl Reactor {
     /// The peer has ended its side without a Close frame, and may still read: what waits for it goes out, and what the host
     /// answers to what came before, as with a Close frame. It gets none, for it has not asked for an orderly end.
     pub(super) fn on_end_of_stream(&mut self, wire: &mut Wire) {
+        wire.note_cause(Cause::WS_CAUSE_END_OF_STREAM);
         self.conclude(wire, None);
         self.tell_closed(wire, close::ABNORMAL, "");
     }
 
     pub(super) fn on_violation(&mut self, wire: &mut Wire, violation: Violation) -> Fate {
         self.link.stats.protocol_errors.add(1);
-        self.fail(wire, violation.code, violation.reason);
+        let cause = match violation.code {
+            close::INVALID_PAYLOAD => Cause::WS_CAUSE_UTF8,
+            close::MESSAGE_TOO_BIG => Cause::WS_CAUSE_TOO_BIG,
+            _ => Cause::WS_CAUSE_PROTOCOL,
+        };
+        self.fail(wire, violation.code, violation.reason, cause);
         Fate::Lives
     }
 
     /// Fails the connection (RFC 6455 section 7.1.7): a Close frame, if none was sent yet, and nothing after it.
-    pub(super) fn fail(&mut self, wire: &mut Wire, code: u16, reason: &str) {
+    pub(super) fn fail(&mut self, wire: &mut Wire, code: u16, reason: &str, cause: Cause) {
+        wire.note_cause(cause);
         self.log(Level::Info, |link| format!("{}: failed with {code}, {reason}", named(link, wire)));
         self.conclude(wire, Some(self.close_frame(Some(code), reason)));
         self.tell_closed(wire, code, reason);
@@ -91,7 +102,7 @@ impl Reactor {
         // A host that has opened it may push before it is asked. A server's knows of no connection that it has not taken.
         self.link.registry.change_phase(wire.id, Phase::Open, Phase::Leaving);
         let is_taken = self.delivery.is_taken(wire.mark);
-        let may_answer = wire.flags.asked || self.link.role == Role::Server && !is_taken;
+        let may_answer = wire.has_asked() || self.link.role == Role::Server && !is_taken;
         if !is_due || !may_answer {
             self.link.registry.shut(wire.id);
             wire.mark = 0;
@@ -164,7 +175,7 @@ impl Reactor {
     }
 
     /// Begins the closing handshake from our side. The end of the connection is told when the peer has answered.
-    pub(super) fn begin_close(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str) {
+    pub(super) fn begin_close(&mut self, wire: &mut Wire, code: Option<u16>, reason: &str, cause: Cause) {
         if let State::Leaving(close) = &mut wire.state {
             // Of a peer that only ended its side nothing has settled how we close.
             if close.is_empty() {
@@ -173,6 +184,7 @@ impl Reactor {
         }
         self.leave(wire);
         if matches!(wire.state, State::Open) {
+            wire.note_cause(cause);
             self.link.registry.change_phase(wire.id, Phase::Open, Phase::Closing);
             self.link.topics.leave(wire.id);
             let close = self.close_frame(code, reason);
@@ -191,8 +203,11 @@ impl Reactor {
     pub(super) fn tell_closed(&mut self, wire: &mut Wire, code: u16, reason: &str) {
         if std::mem::take(&mut wire.flags.announced) {
             self.link.stats.closed(code).add(1);
-            self.log(Level::Debug, |link| format!("{}: closed with {code} {reason:?}", named(link, wire)));
-            self.delivery.close(wire.id, code, reason);
+            self.log(Level::Debug, |link| {
+                let why = wire.cause().text().to_string_lossy();
+                format!("{}: closed with {code} {reason:?}: {why}", named(link, wire))
+            });
+            self.delivery.close(wire.id, code, reason, wire.cause());
             // One that is leaving is its client's for as long as answers to what came before may be pushed.
             if !matches!(wire.state, State::Leaving(_)) {
                 self.lose(wire.id);

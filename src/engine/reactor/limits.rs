@@ -6,6 +6,7 @@ use super::super::connection::{Connection, State, Wire};
 use super::super::registry::ConnId;
 use super::super::timers::{TICK_MS, Tick, ticks_in, until};
 use super::{Fate, Reactor};
+use crate::cause::Cause;
 use crate::protocol::close;
 use crate::protocol::http::{Persistence, Refusal};
 use crate::sys::socket::Peer;
@@ -226,7 +227,9 @@ impl Reactor {
     fn end_lifetime(&mut self, wire: &mut Wire) -> bool {
         const DETAIL: &str = "the connection's time is over (max_lifetime)";
         match wire.state {
-            State::Open => self.begin_close(wire, Some(close::GOING_AWAY), "connection lifetime"),
+            State::Open => {
+                self.begin_close(wire, Some(close::GOING_AWAY), "connection lifetime", Cause::WS_CAUSE_LIFETIME)
+            }
             State::Handshake if wire.is_between_requests() => self.enter(wire, State::Ending),
             State::Handshake | State::Body => self.refuse(wire, Refusal { status: 408, detail: DETAIL }),
             State::Deciding if self.withdraw_request(wire) => {
@@ -264,7 +267,8 @@ impl Reactor {
         *count += 1;
         if *count > most {
             self.link.stats.control_floods.add(1);
-            self.fail(wire, close::POLICY_VIOLATION, "too many control frames (max_control_frames)");
+            let reason = "too many control frames (max_control_frames)";
+            self.fail(wire, close::POLICY_VIOLATION, reason, Cause::WS_CAUSE_CONTROL_FLOOD);
             return false;
         }
         true

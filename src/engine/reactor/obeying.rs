@@ -16,6 +16,7 @@ use super::super::timers::ticks_in;
 use super::super::worker;
 use super::sending::{mark_dirty, takes_pushes};
 use super::{Fate, Reactor};
+use crate::cause::Cause;
 use crate::options::SlowClient;
 use crate::protocol::frame::{self, Header, Opcode};
 use crate::sys::ring::Consumer;
@@ -325,11 +326,15 @@ impl Reactor {
             }
             // They have a way of their own.
             Command::Broadcast { .. } | Command::Publish { .. } => {}
-            Command::Close(id, code, reason) => self.with(id, |reactor, conn| {
-                reactor.begin_close(&mut conn.wire, code, &reason);
+            Command::Close(id, code, reason, cause) => self.with(id, |reactor, conn| {
+                reactor.begin_close(&mut conn.wire, code, &reason, cause);
                 reactor.flush(&mut conn.wire)
             }),
-            Command::Disconnect(id) => self.with(id, |_, _| Fate::Ends),
+            Command::AwaitPong(id) => self.with(id, |reactor, conn| reactor.await_pong(&mut conn.wire)),
+            Command::Disconnect(id) => self.with(id, |_, conn| {
+                conn.wire.note_cause(Cause::WS_CAUSE_DISCONNECT);
+                Fate::Ends
+            }),
             Command::Halt(id, halted) => self.with(id, |reactor, conn| reactor.halt(&mut conn.wire, halted)),
             Command::OweDrain(id) => self.with(id, |reactor, conn| reactor.owe_drain(&mut conn.wire)),
             Command::Respond { to, head, body } => {
@@ -428,7 +433,7 @@ impl Reactor {
         match self.link.options.slow_client {
             SlowClient::Close(code) if matches!(wire.state, State::Open) => {
                 self.link.stats.slow_clients_closed.add_shared(1);
-                self.begin_close(wire, Some(code), SLOW_CLIENT);
+                self.begin_close(wire, Some(code), SLOW_CLIENT, Cause::WS_CAUSE_SLOW_CLIENT);
                 return self.flush(wire);
             }
             SlowClient::Drop => self.link.stats.messages_dropped.add_shared(1),

@@ -209,9 +209,9 @@ impl Reactor {
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
-            Err(_) => {
+            Err(error) => {
                 wire.flags.readable = false;
-                wire.flags.broken = true;
+                wire.note_broken(&error);
                 None
             }
         }
@@ -426,6 +426,6 @@ impl Reactor {
     fn note_message(&self, wire: &mut Wire) {
         wire.message_at = self.now;
         wire.mark = self.delivery.mark();
-        wire.flags.asked = true;
+        wire.note_asked();
     }
 }

@@ -26,8 +26,8 @@ impl Reactor {
                 // The response has left, and there is less time for what comes next.
                 self.arm(wire);
             }
-            if flushed.result.is_err() {
-                wire.flags.broken = true;
+            if let Err(error) = flushed.result {
+                wire.note_broken(&error);
                 return Fate::Ends;
             }
         }

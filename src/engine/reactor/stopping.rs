@@ -16,6 +16,7 @@ use super::super::registry::ConnId;
 use super::super::timers::{TICK_MS, Tick, ticks_in, until};
 use super::obeying::LAST_SLICE;
 use super::{Fate, Listening, Reactor};
+use crate::cause::Cause;
 use crate::protocol::Role;
 use crate::protocol::close;
 use crate::protocol::http::Refusal;
@@ -76,7 +77,7 @@ impl Reactor {
             State::Body if self.refuses_requests() => self.refuse(wire, REFUSAL),
             State::Handshake | State::Body | State::Streaming => {}
             State::Request | State::Deciding => self.refuse_to_wait(wire),
-            _ => self.begin_close(wire, Some(close::GOING_AWAY), self.farewell()),
+            _ => self.begin_close(wire, Some(close::GOING_AWAY), self.farewell(), Cause::WS_CAUSE_STOP),
         }
     }
 
@@ -84,7 +85,7 @@ impl Reactor {
     pub(super) fn close_if_stopping(&mut self, wire: &mut Wire) {
         if self.stopping.is_some() {
             self.sender.end_turn(wire);
-            self.begin_close(wire, Some(close::GOING_AWAY), self.farewell());
+            self.begin_close(wire, Some(close::GOING_AWAY), self.farewell(), Cause::WS_CAUSE_STOP);
         }
     }
 
@@ -205,6 +206,7 @@ impl Reactor {
                     reactor.refuse_to_wait(&mut conn.wire);
                     reactor.flush(&mut conn.wire);
                 }
+                conn.wire.note_cause(Cause::WS_CAUSE_STOP);
                 Fate::Ends
             });
         }

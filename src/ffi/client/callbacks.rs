@@ -1,10 +1,12 @@
 //! What a client calls, in callback mode.
 
 use super::HostedClient;
+use crate::cause::Cause;
 use crate::engine::owner::ClientHandler;
 use crate::engine::request::Request;
 use crate::error::Status;
 use crate::ffi::call::call;
+use crate::ffi::error::tell_cause;
 use crate::ffi::event::in_milliseconds;
 use crate::ffi::guard_of;
 use crate::ffi::handle::{self, ws_client};
@@ -37,7 +39,7 @@ pub type ws_client_message_fn = Option<
 pub type ws_client_drain_fn = Option<unsafe extern "C" fn(client: *mut ws_client, user_data: *mut c_void)>;
 
 /// Called once for each connection that was told as open, when it has closed. `code` is the close code: the server's, or ours
-/// if we failed the connection; 1005 if the Close frame had none, 1006 if the connection was lost without one. `reason` is
+/// if we failed the connection; 1005 if the Close frame had none, 1006 if the connection was lost without one. `ws_close_cause` says why. `reason` is
 /// UTF-8, not NUL-terminated, and valid until the callback returns.
 pub type ws_client_close_fn = Option<
     unsafe extern "C" fn(
@@ -138,8 +140,9 @@ impl ClientHandler for Callbacks {
         }
     }
 
-    fn close(&self, code: u16, reason: &str) {
+    fn close(&self, code: u16, reason: &str, cause: Cause) {
         if let Some((callback, data)) = self.may_call(self.close) {
+            tell_cause(cause);
             // SAFETY: the host's function, called as its type says.
             unsafe {
                 call!(
@@ -151,6 +154,7 @@ impl ClientHandler for Callbacks {
                     data.0
                 )
             }
+            tell_cause(Cause::WS_CAUSE_NONE);
         }
     }
 

@@ -7,7 +7,9 @@
 //! redirect has led to another one.
 
 use super::client::{Expected, UpgradeRequest, is_reserved};
+use crate::protocol::http::chunked::ChunkedReader;
 use crate::protocol::http::reply::{Reply, ReplyReader, ReplyStatus};
+use crate::protocol::http::tokens::list_has;
 use crate::protocol::http::{HeadLimits, InvalidHead, headers};
 use crate::protocol::url::{Scheme, Url};
 use base64::Engine as _;
@@ -33,11 +35,15 @@ pub struct Upgrade {
     pub max_head: usize,
 }
 
-/// A response, as far as it matters: its head.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A response, as far as it matters: its head, and the beginning of the body of a refusal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
     /// Its status.
     pub status: u16,
+    /// Its reason phrase.
+    pub reason: Vec<u8>,
+    /// Of a refusal: its body, or the beginning of it, as far as it came.
+    pub body: Vec<u8>,
     /// Its headers in the order they came: names as sent, values without the white space around them.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The subprotocol that the server chose: one of those offered, or none.
@@ -63,6 +69,9 @@ pub enum Step {
         /// The response.
         response: Response,
     },
+    /// The connection is no WebSocket. What the server has to say of that is still on its way: read on, for a while, and then call
+    /// [`Negotiation::end`].
+    Refused,
     /// The connection is no WebSocket: close it.
     Failed {
         /// Why.
@@ -78,8 +87,10 @@ pub enum Step {
 pub enum HandshakeError {
     /// It is not a response of HTTP/1.x.
     Malformed(&'static str),
-    /// The head of the response is larger than the limit, or has too many lines.
+    /// The head of the response is larger than the limit.
     HeadTooLarge,
+    /// The head of the response has too many lines.
+    TooManyLines,
     /// The server answered with a status other than 101: a refusal, a redirection, a web page.
     Status(u16),
     /// The 101 is one of HTTP/1.0, which has no upgrades.
@@ -104,12 +115,9 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed(detail) => return write!(f, "the server's response is malformed: {detail}"),
-            Self::HeadTooLarge => {
-                return write!(
-                    f,
-                    "the head of the response is larger than the limit, or has more than {} lines",
-                    HeadLimits::MAX_HEADERS
-                );
+            Self::HeadTooLarge => "the head of the response is larger than the limit",
+            Self::TooManyLines => {
+                return write!(f, "the head of the response has more than {} lines", HeadLimits::MAX_HEADERS);
             }
             Self::Status(status) => return write!(f, "the server answered with status {status}, not 101"),
             Self::Version => "the server answered 101 in HTTP/1.0, which has no upgrades",
@@ -138,6 +146,8 @@ pub struct Negotiation {
     /// The upgrade, to be sent once there is a tunnel. `None`: it has been sent.
     after_tunnel: Option<Vec<u8>>,
     expected: Expected,
+    /// A refusal whose body is still arriving.
+    refusal: Option<(HandshakeError, Response)>,
 }
 
 impl Negotiation {
@@ -172,12 +182,18 @@ impl Negotiation {
             limits: HeadLimits { max_head: upgrade.max_head },
             after_tunnel,
             expected: Expected::new(nonce, &upgrade.subprotocols),
+            refusal: None,
         };
         Ok((negotiation, first))
     }
 
+    /// Unfolds the folded header lines in `input`, which is what [`Negotiation::read`] is given next (RFC 9112 section 5.2).
+    pub fn unfold(&mut self, input: &mut [u8]) {
+        while matches!(self.reader.read(input, &self.limits), ReplyStatus::Malformed(_)) && self.reader.unfold(input) {}
+    }
+
     /// Looks at `input`: everything that was received and not yet taken, that is, what earlier calls were given but for what
-    /// they took, and more behind it.
+    /// they took, and more behind it. [`Negotiation::unfold`] has seen it before.
     ///
     /// What a proxy sends behind the head of its 2xx comes through the tunnel, whatever lengths that head names (RFC 9110
     /// section 9.3.6): it is left, and taken for the beginning of the server's response. It can be a refusal that was
@@ -189,29 +205,77 @@ impl Negotiation {
         let (reply, taken) = match self.reader.read(input, &self.limits) {
             ReplyStatus::Partial => return Step::More,
             ReplyStatus::TooLarge => return failed(HandshakeError::HeadTooLarge),
+            ReplyStatus::TooManyLines => return failed(HandshakeError::TooManyLines),
             ReplyStatus::Malformed(detail) if is_proxy => return failed(HandshakeError::ProxyMalformed(detail)),
             ReplyStatus::Malformed(detail) => return failed(HandshakeError::Malformed(detail)),
             ReplyStatus::Complete(reply, taken) => (reply, taken),
         };
-        let refused = |error| Step::Failed { error, response: Some(Response::of(&reply, None)) };
         if let Some(bytes) = self.after_tunnel.take_if(|_| matches!(reply.line.code, 200..=299)) {
             self.reader = ReplyReader::new();
             return Step::Send { taken, bytes };
         }
         if is_proxy {
-            return refused(HandshakeError::Proxy(reply.line.code));
+            return self.refuse(HandshakeError::Proxy(reply.line.code), &reply, &input[taken..]);
         }
         match self.expected.verify(&reply) {
             Ok(subprotocol) => Step::Open { taken, response: Response::of(&reply, subprotocol) },
-            Err(error) => refused(error),
+            Err(error) => self.refuse(error, &reply, &input[taken..]),
         }
     }
+
+    fn refuse(&mut self, error: HandshakeError, reply: &Reply<'_>, rest: &[u8]) -> Step {
+        let (body, is_all) = body_of(reply, rest);
+        let response = Response { body, ..Response::of(reply, None) };
+        if is_all {
+            return Step::Failed { error, response: Some(response) };
+        }
+        self.refusal = Some((error, response));
+        Step::Refused
+    }
+
+    /// Nothing more comes, or nothing more is waited for. If the response was a refusal, this is what is known of it.
+    pub fn end(&mut self) -> Option<(HandshakeError, Response)> {
+        self.refusal.take()
+    }
+}
+
+/// The most of the body of a refusal that is told.
+const BODY_MAX: usize = 4096;
+
+/// What has come of the body of a refusal, and whether that is all that is waited for.
+fn body_of(reply: &Reply<'_>, rest: &[u8]) -> (Vec<u8>, bool) {
+    let code = reply.line.code;
+    // What a redirection says beside where it leads is not worth a wait.
+    if matches!(code, 100..=199 | 204 | 301..=304 | 307 | 308) {
+        return (Vec::new(), true);
+    }
+    let mut body = Vec::new();
+    let mut ends = false;
+    let mut codings = reply.headers.clone().all("transfer-encoding");
+    if codings.any(|value| list_has(value, "chunked")) {
+        let mut reader = ChunkedReader::new();
+        let keep = |data: &[u8]| {
+            body.extend_from_slice(data.get(..BODY_MAX).unwrap_or(data));
+            Ok(())
+        };
+        // What is no such coding is told as far as it was one.
+        ends = reader.read(rest, keep).is_err() || reader.is_done();
+    } else {
+        let mut lengths = reply.headers.clone().all("content-length");
+        let length = lengths.next().and_then(|value| std::str::from_utf8(value).ok()?.parse::<usize>().ok());
+        let length = length.unwrap_or(usize::MAX);
+        ends |= rest.len() >= length;
+        body.extend_from_slice(&rest[..rest.len().min(length).min(BODY_MAX)]);
+    }
+    body.truncate(BODY_MAX);
+    let is_all = ends || body.len() == BODY_MAX;
+    (body, is_all)
 }
 
 impl Response {
     fn of(reply: &Reply<'_>, subprotocol: Option<String>) -> Self {
         let headers = reply.headers.clone().map(|(name, value)| (name.to_owned(), value.to_vec())).collect();
-        Self { status: reply.line.code, headers, subprotocol }
+        Self { status: reply.line.code, reason: reply.reason.to_vec(), headers, subprotocol, body: Vec::new() }
     }
 
     /// The values of the headers called `name`, in any case.
@@ -234,7 +298,7 @@ fn encode_connect(url: &Url, proxy: &Url, upgrade: &Upgrade) -> Result<Vec<u8>, 
     if url.scheme == Scheme::Unix {
         return Err(InvalidHead::Host);
     }
-    let authority = url.authority();
+    let authority = url.tunnel_authority();
     let mut lines = lines_that(&upgrade.headers, |name| is_one_of(name, &[PROXY_AUTHORIZATION]));
     if let Some(credentials) = basic(proxy).filter(|_| lines.is_empty()) {
         lines = format!("{PROXY_AUTHORIZATION}: {credentials}\r\n");

@@ -15,6 +15,9 @@ use super::request::HeadLimits;
 use super::response::{Refusal, bad};
 use super::tokens::{FIELD, TOKEN, is_token_byte, run};
 
+/// The refusal of a head with more lines than any may have.
+pub(in crate::protocol) const TOO_MANY_LINES: Refusal = Refusal { status: 431, detail: "more than 100 header lines" };
+
 /// How much of a line is parsed again as it grows.
 const BEGINNING: usize = 256;
 
@@ -44,6 +47,8 @@ pub(in crate::protocol) struct HeadReader {
     lines: u8,
     /// Where the line being read starts.
     start: usize,
+    /// Where the one before it starts.
+    previous: usize,
     /// How many bytes have been looked at.
     seen: usize,
 }
@@ -51,7 +56,7 @@ pub(in crate::protocol) struct HeadReader {
 impl HeadReader {
     /// A reader of a request head.
     pub(in crate::protocol) fn request() -> Self {
-        HeadReader { role: Role::Request, lines: 0, start: 0, seen: 0 }
+        HeadReader { role: Role::Request, lines: 0, start: 0, previous: 0, seen: 0 }
     }
 
     /// A reader of a response head.
@@ -72,6 +77,7 @@ impl HeadReader {
                 Ok(Some(line)) => {
                     // RFC 9112 section 2.2 asks to ignore at least one empty line before a request: one is enough.
                     self.lines += u8::from(line != b"\r\n");
+                    self.previous = self.start;
                     self.start += line.len();
                 }
                 Ok(None) if input.len() >= limits.max_head => return Progress::Refused(self.too_large()),
@@ -82,6 +88,23 @@ impl HeadReader {
                 Err(refusal) => return Progress::Refused(refusal),
             }
         }
+    }
+
+    /// Unfolds the line that it has refused, if that is a folded one of a response: in place of the line break before it there are
+    /// spaces then, as RFC 9112 section 5.2 asks of a client, and reading goes on with the whole. A line that is folded counts as
+    /// several, so that what is read anew is bounded. Whether it did. A server refuses such lines.
+    pub(in crate::protocol) fn unfold(&mut self, input: &mut [u8]) -> bool {
+        // The status line is none that can be folded.
+        let can_be =
+            self.role == Role::Response && self.lines > 1 && usize::from(self.lines) <= HeadLimits::MAX_HEADERS;
+        let is_folded = matches!(input.get(self.start), Some(b' ' | b'\t'));
+        match input.get_mut(self.start.saturating_sub(2)..self.start) {
+            Some(line_break @ [b'\r', b'\n']) if can_be && is_folded => line_break.fill(b' '),
+            _ => return false,
+        }
+        self.seen = self.start;
+        self.start = self.previous;
+        true
     }
 
     /// The first line of `rest`, CRLF included, if it is whole.
@@ -130,7 +153,7 @@ impl HeadReader {
 /// Refuses what cannot be a header line, the empty line that ends a head, or the beginning of one.
 fn check_header(line: &[u8], full: bool) -> Result<(), Refusal> {
     if full && line.first().copied().is_some_and(is_token_byte) {
-        return Err(Refusal { status: 431, detail: "more than 100 header lines" });
+        return Err(TOO_MANY_LINES);
     }
     if httparse::parse_headers(line, &mut [httparse::EMPTY_HEADER]).is_ok() {
         return Ok(());

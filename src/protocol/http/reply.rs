@@ -1,7 +1,7 @@
 //! The heads of responses as a client reads them: the final one, behind any number of interim ones.
 
 use super::first_line::StatusLine;
-use super::head::{HeadReader, Progress};
+use super::head::{HeadReader, Progress, TOO_MANY_LINES};
 use super::headers::Headers;
 use super::request::HeadLimits;
 
@@ -20,6 +20,8 @@ pub(in crate::protocol) struct ReplyReader {
 #[derive(Clone, Debug)]
 pub(in crate::protocol) struct Reply<'a> {
     pub(in crate::protocol) line: StatusLine,
+    /// The reason phrase, which may be empty.
+    pub(in crate::protocol) reason: &'a [u8],
     pub(in crate::protocol) headers: Headers<'a>,
 }
 
@@ -32,6 +34,8 @@ pub(in crate::protocol) enum ReplyStatus<'a> {
     Complete(Reply<'a>, usize),
     /// More than the limit, and not whole.
     TooLarge,
+    /// More header lines than any response may have.
+    TooManyLines,
     /// No valid head can start like this.
     Malformed(&'static str),
 }
@@ -41,6 +45,11 @@ impl ReplyReader {
         Self { start: 0, reader: HeadReader::response() }
     }
 
+    /// Unfolds the line for which `input` was refused, if that is what is wrong with it: then it can be read again.
+    pub(in crate::protocol) fn unfold(&mut self, input: &mut [u8]) -> bool {
+        input.get_mut(self.start..).is_some_and(|rest| self.reader.unfold(rest))
+    }
+
     /// Looks at `input`: everything received so far, that is, what earlier calls were given and more behind it.
     pub(in crate::protocol) fn read<'a>(&mut self, input: &'a [u8], limits: &HeadLimits) -> ReplyStatus<'a> {
         loop {
@@ -48,6 +57,7 @@ impl ReplyReader {
             let rest = input.get(self.start..).unwrap_or_default();
             let length = match self.reader.read(rest, &left) {
                 Progress::Partial => return ReplyStatus::Partial,
+                Progress::Refused(TOO_MANY_LINES) => return ReplyStatus::TooManyLines,
                 Progress::Refused(refusal) if refusal.status == 431 => return ReplyStatus::TooLarge,
                 Progress::Refused(refusal) => return ReplyStatus::Malformed(refusal.detail),
                 Progress::Complete(length) => length,
@@ -67,6 +77,7 @@ impl ReplyReader {
 impl<'a> Reply<'a> {
     fn parse(head: &'a [u8]) -> Option<Self> {
         let (line, headers) = head.split_at(head.iter().position(|byte| *byte == b'\n')? + 1);
-        Some(Self { line: StatusLine::parse(line).ok()??, headers: Headers::new(headers) })
+        let reason = line.get("HTTP/1.1 200 ".len()..).unwrap_or_default().trim_ascii();
+        Some(Self { line: StatusLine::parse(line).ok()??, reason, headers: Headers::new(headers) })
     }
 }

@@ -4,13 +4,16 @@ use super::{Scheme, Url, UrlError, check_characters, parse_target, split_scheme}
 
 impl Url {
     /// Where a response from here redirects to with this Location: a URL (`http` stands for `ws`, and `https` for `wss`), a
-    /// host behind two slashes, or a path, which may be relative to the one here. The name and the password stay with it if it
+    /// host behind two slashes, or a path, which may be relative to the one here. A fragment may be behind it all (RFC 9110 section
+    /// 10.2.2), and is dropped. The name and the password stay with it if it
     /// leads to the same server.
     ///
     /// # Errors
     /// What is wrong with it. Nothing leads to a Unix socket but a path to the one that it comes from, nothing from `wss` to
     /// `ws`, and nothing brings a name and a password with it (RFC 9110 section 4.2.4).
     pub fn join(&self, location: &str) -> Result<Self, UrlError> {
+        // A fragment is of the resource, and none of the server's business.
+        let location = location.split('#').next().unwrap_or_default();
         // A colon behind a slash or a question mark does not end a scheme.
         let first = location.split(['/', '?', '#']).next().unwrap_or_default();
         let (scheme, rest) = match split_scheme(location) {

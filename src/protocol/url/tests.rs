@@ -25,6 +25,8 @@ fn what_is_taken() {
         ("ws://127.0.0.1:1", (Ws, "127.0.0.1", 1, "/"), "127.0.0.1:1"),
         ("ws://[::1]", (Ws, "::1", 80, "/"), "[::1]"),
         ("ws://[2001:DB8:0::7]:65535/x", (Ws, "2001:db8::7", 65535, "/x"), "[2001:db8::7]:65535"),
+        ("ws://[fe80::1%25eth0]/a", (Ws, "fe80::1%eth0", 80, "/a"), "[fe80::1]"),
+        ("ws://[FE80::1%252]:81/", (Ws, "fe80::1%2", 81, "/"), "[fe80::1]:81"),
         ("ws://[::ffff:10.0.0.1]:00080", (Ws, "::ffff:10.0.0.1", 80, "/"), "[::ffff:10.0.0.1]"),
         ("unix:////run//chat", (Unix, "/run//chat", 0, "/"), "localhost"),
         ("ws://a/b/./c/../d/..", (Ws, "a", 80, "/b/"), "a"),
@@ -82,6 +84,14 @@ fn what_is_refused_and_why() {
         ("ws://m\u{fc}nchen.example/", UrlError::Punycode),
         ("ws://a\u{3002}b/", UrlError::Punycode),
         ("ws://a/caf\u{e9}", UrlError::Unencoded),
+        ("ws://a/%zz", UrlError::Unencoded),
+        ("ws://a/?b=%4", UrlError::Unencoded),
+        ("ws://a/%", UrlError::Unencoded),
+        ("ws://a/b|c", UrlError::Unencoded),
+        ("ws://a/?{}", UrlError::Unencoded),
+        ("ws://a/<b>", UrlError::Unencoded),
+        ("ws://a/[b]", UrlError::Unencoded),
+        ("ws://a/?^`\"", UrlError::Unencoded),
         ("ws://a%2eb/", UrlError::Host),
         ("ws://a..b/", UrlError::Host),
         ("ws://.a/", UrlError::Host),
@@ -103,7 +113,11 @@ fn what_is_refused_and_why() {
         ("ws://[127.0.0.1]/", UrlError::Ipv6),
         ("ws://[example.com]/", UrlError::Ipv6),
         ("ws://[v1.a]/", UrlError::Ipv6),
-        ("ws://[fe80::1%25eth0]/", UrlError::Zone),
+        ("ws://[fe80::1%25]/", UrlError::Zone),
+        ("ws://[fe80::1%]/", UrlError::Zone),
+        ("ws://[fe80::1%25a%20b]/", UrlError::Zone),
+        ("ws://[fe80::1%25longer-than-any-name]/", UrlError::Zone),
+        ("ws://[127.0.0.1%25eth0]/", UrlError::Ipv6),
         ("ws://[fe80::1%eth0]/", UrlError::Zone),
         ("ws://[::1]80/", UrlError::Host),
         ("ws://a:0/", UrlError::Port),
@@ -194,7 +208,8 @@ fn proxies() {
 
 #[test]
 fn references_are_resolved_as_the_rfc_shows() {
-    // RFC 3986 sections 5.4.1 and 5.4.2, but for the fragments, and for what it calls backward compatibility.
+    // RFC 3986 sections 5.4.1 and 5.4.2, without the fragments, which are dropped, and but for what it calls backward
+    // compatibility.
     let base = Url::parse("ws://a/b/c/d;p?q").unwrap();
     let rows = [
         ("http:g", Err(UrlError::Slashes)),
@@ -206,8 +221,11 @@ fn references_are_resolved_as_the_rfc_shows() {
         ("//g", Ok("ws://g/")),
         ("?y", Ok("ws://a/b/c/d;p?y")),
         ("g?y", Ok("ws://a/b/c/g?y")),
-        ("#s", Err(UrlError::Fragment)),
-        ("g#s", Err(UrlError::Fragment)),
+        ("#s", Ok("ws://a/b/c/d;p?q")),
+        ("g#s", Ok("ws://a/b/c/g")),
+        ("g?y#s", Ok("ws://a/b/c/g?y")),
+        ("g#s/../x", Ok("ws://a/b/c/g")),
+        ("g#s/./x?y#z", Ok("ws://a/b/c/g")),
         (";x", Ok("ws://a/b/c/;x")),
         ("g;x", Ok("ws://a/b/c/g;x")),
         ("", Ok("ws://a/b/c/d;p?q")),
@@ -341,7 +359,7 @@ proptest! {
             let again = Url::parse(&url.to_string());
             let bare = Url { username: None, password: None, ..url.clone() };
             prop_assert_eq!(again, Ok(bare));
-            prop_assert!(url.target.starts_with('/') && url.target.bytes().all(is_target_byte));
+            prop_assert!(url.target.starts_with('/') && url.target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'));
             prop_assert!(crate::protocol::http::target::is_authority(url.host_header().as_bytes()));
         }
     }

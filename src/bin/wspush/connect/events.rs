@@ -89,10 +89,10 @@ impl<'a> Printer<'a> {
                 Some(time) => self.print(|output| output.pong(time)),
                 None => Ok(()),
             },
-            Event::Close(_, code, span) => {
+            Event::Close(_, code, span, cause) => {
                 self.tell(News::Closed(*code));
                 self.shared.gate.set_open(false);
-                self.print(|output| output.close(*code, &String::from_utf8_lossy(batch.payload(*span))))
+                self.print(|output| output.close(*code, &String::from_utf8_lossy(batch.payload(*span)), *cause))
             }
             Event::Failed(_, status, span, response) => {
                 self.tell(News::Failed(*status));

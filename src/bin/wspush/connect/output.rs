@@ -5,12 +5,13 @@ use super::json::Line;
 use crate::arguments::Connect;
 use crate::arguments::connect::Loudness;
 use crate::print::{self, Form};
-use crate::terminal::{complain, harmless, note};
+use crate::terminal::{complain, harmless, note, told_close};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::time::Duration;
+use wspush::cause::Cause;
 use wspush::engine::request::Request;
 use wspush::error::{Error, Status};
 use wspush::protocol::decoder::Kind;
@@ -69,8 +70,8 @@ impl Output {
         Ok(())
     }
 
-    pub fn close(&mut self, code: u16, reason: &str) -> io::Result<()> {
-        let told = format!("closed with {code} {}", harmless(reason, false));
+    pub fn close(&mut self, code: u16, reason: &str, cause: Cause) -> io::Result<()> {
+        let told = told_close(code, reason, cause);
         let expected = matches!(code, 1000 | 1001 | 1005) || code == self.close_code;
         if self.loudness == Loudness::Verbose || expected && self.converses() {
             note(&format!("* {}", told.trim_end()));
@@ -78,7 +79,9 @@ impl Output {
             complain(told.trim_end());
         }
         if self.form == Form::Json {
-            self.out.write_all(Line::of("close").number("code", code.into()).text("reason", reason).end())?;
+            let cause = cause.name().to_string_lossy().trim_start_matches("WS_CAUSE_").to_ascii_lowercase();
+            let mut line = Line::of("close");
+            self.out.write_all(line.number("code", code.into()).text("reason", reason).text("cause", &cause).end())?;
         }
         Ok(())
     }

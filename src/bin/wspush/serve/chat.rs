@@ -8,7 +8,7 @@ use crate::arguments::connect::Source;
 use crate::gate::Gate;
 use crate::input::{self, Recipient, Sender};
 use crate::print::{self, Form};
-use crate::terminal::{complain, harmless, note};
+use crate::terminal::{complain, harmless, note, told_close};
 use crate::{exit, signals};
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Stdout, Write};
@@ -206,9 +206,9 @@ impl Printer {
                 self.check(printed);
             }
             Event::Drain(_) => self.chat.gate.drained(),
-            Event::Close(conn, code, span) => {
+            Event::Close(conn, code, span, cause) => {
                 let reason = String::from_utf8_lossy(batch.payload(*span));
-                self.tell(*conn, format!("closed with {code} {reason}").trim_end());
+                self.tell(*conn, &told_close(*code, &reason, *cause));
                 let mut clients = self.chat.clients();
                 clients.remove(conn);
                 self.chat.gate.set_open(!clients.is_empty());

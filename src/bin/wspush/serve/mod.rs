@@ -5,11 +5,12 @@ mod chat;
 
 use crate::arguments::Serve;
 use crate::arguments::serve::Answer;
-use crate::terminal::{complain, harmless, note};
+use crate::terminal::{complain, harmless, note, told_close};
 use crate::{exit, signals};
 use std::io::{self, Write};
 use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
+use wspush::cause::Cause;
 use wspush::engine::delivery::Handler;
 use wspush::engine::log::{Level, Logger};
 use wspush::engine::registry::ConnId;
@@ -129,8 +130,8 @@ impl Handler for Host {
 
     fn drain(&self, _: ConnId) {}
 
-    fn close(&self, conn: ConnId, code: u16, reason: &str) {
-        self.note(conn, format!("closed with {code} {reason}").trim_end());
+    fn close(&self, conn: ConnId, code: u16, reason: &str, cause: Cause) {
+        self.note(conn, &told_close(code, reason, cause));
     }
 
     fn request(&self, _: ConnId, _: &Request) -> bool {

@@ -1,6 +1,6 @@
 //! Many at once.
 
-use super::super::operator::PLACES;
+use super::super::places::PLACES;
 use super::*;
 use std::collections::HashSet;
 use std::sync::atomic::AtomicUsize;
@@ -90,6 +90,45 @@ fn places_are_given_in_order_and_given_back() {
     assert_eq!(stage.tried.lock().unwrap().len(), PLACES);
     stage.dialer.cancel(calls[3].id);
     assert_eq!(begin(), dead[PLACES + 1]);
+}
+
+#[test]
+fn addresses_that_swallow_packets_delay_nobody_else() {
+    if crowd() < PLACES + 300 {
+        return;
+    }
+    let dead: Vec<String> = (0..PLACES + 50).map(|at| format!("10.0.{}.{}", at / 200, at % 200)).collect();
+    let fates: Vec<(&str, Fate)> = dead.iter().map(|ip| (ip.as_str(), Fate::Dead)).collect();
+    let stage = impatient_world(named(&[]), &fates);
+    let for_ever = |ip: &str| Plan { connect_timeout: Duration::from_secs(86_400), ..plan(&format!("ws://{ip}/")) };
+    let calls: Vec<Dialled> = dead.iter().map(|ip| dial(&stage.dialer, for_ever(ip))).collect();
+    // It comes behind them all.
+    let live = dial(&stage.dialer, plan(&format!("ws://127.0.0.1:{}/", welcoming().port())));
+    live.connected();
+    for call in calls {
+        stage.dialer.cancel(call.id);
+    }
+}
+
+#[test]
+fn a_crowd_at_one_dead_address_does_not_grow() {
+    if crowd() < PLACES + 300 {
+        return;
+    }
+    let stage = impatient_world(named(&[]), &[("10.0.0.1", Fate::Dead)]);
+    let dead = Plan { connect_timeout: Duration::from_secs(86_400), ..plan("ws://10.0.0.1/") };
+    let calls: Vec<Dialled> = (0..2 * PLACES).map(|_| dial(&stage.dialer, dead.clone())).collect();
+    let live = || dial(&stage.dialer, plan(&format!("ws://127.0.0.1:{}/", welcoming().port()))).connected();
+    live();
+    let begun = |stage: &Stage| stage.tried.lock().unwrap().iter().filter(|to| to.starts_with("10.")).count();
+    let before = begun(&stage);
+    assert!(before <= PLACES, "{before} have begun at once");
+    // The crowd goes, and those that have waited for that begin.
+    for call in &calls[..PLACES] {
+        stage.dialer.cancel(call.id);
+    }
+    live();
+    assert_eq!(begun(&stage) - before, PLACES.min(calls.len() - before));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cause::Cause;
 use crate::engine::delivery::Handlers;
 use crate::engine::link::Link;
 use crate::engine::owner::{Kept, Tag};
@@ -57,7 +58,7 @@ impl ClientHandler for Arc<Noted> {
     }
     fn message(&self, _: Kind, _: &[u8]) {}
     fn drain(&self) {}
-    fn close(&self, _: u16, _: &str) {
+    fn close(&self, _: u16, _: &str, _: Cause) {
         unreachable!("it was not open");
     }
     fn error(&self, status: Status, detail: &str, _: Option<&Request>) {

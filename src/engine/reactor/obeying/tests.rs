@@ -1,6 +1,7 @@
 //! Floods: a turn carries out a slice, a stop passes, what goes to one connection goes together.
 
 use super::*;
+use crate::cause::Cause;
 use crate::engine::delivery::{Delivery, Handler};
 use crate::engine::link::Link;
 use crate::engine::registry::Phase;
@@ -21,7 +22,7 @@ impl Handler for Silent {
     fn open(&self, _: ConnId, _: &Request) {}
     fn message(&self, _: ConnId, _: Kind, _: &[u8]) {}
     fn drain(&self, _: ConnId) {}
-    fn close(&self, _: ConnId, _: u16, _: &str) {}
+    fn close(&self, _: ConnId, _: u16, _: &str, _: Cause) {}
     fn request(&self, _: ConnId, _: &Request) -> bool {
         false
     }

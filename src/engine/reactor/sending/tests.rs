@@ -5,6 +5,7 @@
 //! host answers by what the message says, and pushes and broadcasts besides; the socket takes so many bytes, and then none.
 
 use super::*;
+use crate::cause::Cause;
 use crate::engine::batch::{Batch, Event};
 use crate::engine::delivery::{Delivery, Handler, Handlers};
 use crate::engine::events::{BatchWriter, EventQueue, Reactors, Served};
@@ -153,7 +154,7 @@ impl Handler for Arc<Host> {
         self.on_message(payload);
     }
     fn drain(&self, _: ConnId) {}
-    fn close(&self, _: ConnId, _: u16, _: &str) {}
+    fn close(&self, _: ConnId, _: u16, _: &str, _: Cause) {}
     fn request(&self, _: ConnId, _: &Request) -> bool {
         false
     }
@@ -171,7 +172,7 @@ impl ClientHandler for Arc<Host> {
         self.on_message(payload);
     }
     fn drain(&self) {}
-    fn close(&self, _: u16, _: &str) {}
+    fn close(&self, _: u16, _: &str, _: Cause) {}
     fn error(&self, _: Status, _: &str, _: Option<&Request>) {}
     fn retry(&self, _: Duration) {}
     fn end(&self) {}

@@ -42,18 +42,21 @@ fn proxied() -> Negotiation {
     Negotiation::start(&url, Some(&proxy), &upgrade(""), true, NONCE).unwrap().0
 }
 
-/// What becomes of `input` however it is cut: each beginning of it is `More`, or else the step that is given, which does not
+/// What becomes of `input`, if nothing comes behind it, however it is cut: each beginning of it is to be read on, or else the step that is given, which does not
 /// change with what comes behind it.
 fn read_bytewise(mut negotiation: Negotiation, input: &[u8]) -> Step {
     let mut whole = negotiation.clone();
     for end in 0..=input.len() {
         let step = negotiation.read(&input[..end]);
-        if step != Step::More {
+        if !matches!(step, Step::More | Step::Refused) {
             assert_eq!(whole.read(input), step, "{} bytes of {}", end, input.escape_ascii());
             return step;
         }
     }
-    Step::More
+    assert!(matches!(whole.read(input), Step::More | Step::Refused));
+    let ended = negotiation.end();
+    assert_eq!(ended, whole.end());
+    ended.map_or(Step::More, |(error, response)| Step::Failed { error, response: Some(response) })
 }
 
 #[test]
@@ -264,6 +267,7 @@ fn heads_have_a_limit_of_their_own_each() {
         format!("{}X: {padding}\r\n\r\n", text.strip_suffix("\r\n").unwrap())
     };
     let too_large = Step::Failed { error: HandshakeError::HeadTooLarge, response: None };
+    let too_many = Step::Failed { error: HandshakeError::TooManyLines, response: None };
     for limit in [256, 8192] {
         let upgrade = Upgrade { max_head: limit, ..upgrade("") };
         let (url, proxy) = (url("ws://example.com/chat"), proxy("http://p:3128"));
@@ -282,7 +286,7 @@ fn heads_have_a_limit_of_their_own_each() {
         assert_eq!(read_bytewise(direct, interim.as_bytes()), too_large);
     }
     let many = format!("HTTP/1.1 200 \r\n{}\r\n", "A: b\r\n".repeat(101));
-    assert_eq!(read_bytewise(direct(), many.as_bytes()), too_large);
+    assert_eq!(read_bytewise(direct(), many.as_bytes()), too_many);
 }
 
 proptest! {
@@ -332,5 +336,60 @@ proptest! {
         let (mut negotiation, _) = Negotiation::start(&url, None, &asked, true, &other).unwrap();
         let failed = matches!(negotiation.read(&input), Step::Failed { error: HandshakeError::Accept, response: Some(_) });
         prop_assert!(failed);
+    }
+}
+
+#[test]
+fn the_body_of_a_refusal_is_told_as_far_as_it_goes() {
+    let much = "m".repeat(5000);
+    let chunked = format!("1388\r\n{much}\r\n0\r\n\r\n");
+    let rows: &[(&str, &str, &str)] = &[
+        ("Content-Length: 5\r\n", "hello", "hello"),
+        ("Content-Length: 2\r\n", "hello", "he"),
+        ("Content-Length: 9\r\n", "hello", "hello"),
+        ("Content-Length: x\r\n", "hello", "hello"),
+        ("Content-Length: 5000\r\n", &much, &much[..BODY_MAX]),
+        ("Transfer-Encoding: chunked\r\n", "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", "hello"),
+        ("Transfer-Encoding: chunked\r\n", "3\r\nhel\r\nx", "hel"),
+        ("Transfer-Encoding: chunked\r\n", &chunked, &much[..BODY_MAX]),
+        ("", "hello", "hello"),
+        ("", &much, &much[..BODY_MAX]),
+        ("", "", ""),
+    ];
+    for (lines, sent, told) in rows {
+        let text = format!("HTTP/1.1 403 Not \"you\"\r\n{lines}\r\n{sent}");
+        let Step::Failed { error: HandshakeError::Status(403), response: Some(response) } =
+            read_bytewise(direct(), text.as_bytes())
+        else {
+            panic!("{text}");
+        };
+        assert_eq!(
+            (response.reason.as_slice(), response.body.as_slice()),
+            (&b"Not \"you\""[..], told.as_bytes()),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn folded_lines_are_unfolded_however_they_are_cut() {
+    let text = "HTTP/1.1 404\r\nA: 1\r\n\t2\r\n \r\nB:\r\n  3\r\nContent-Length: 0\r\n\r\n";
+    for cut in 1..text.len() {
+        let (mut negotiation, mut received) = (direct(), text.as_bytes()[..cut].to_vec());
+        negotiation.unfold(&mut received);
+        assert_eq!(negotiation.read(&received), Step::More, "{cut}");
+        received.extend_from_slice(&text.as_bytes()[cut..]);
+        negotiation.unfold(&mut received);
+        let Step::Failed { response: Some(response), .. } = negotiation.read(&received) else { panic!("{cut}") };
+        let headers: Vec<_> = response.headers.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
+        assert_eq!(headers, [("A", &b"1  \t2"[..]), ("B", b"3"), ("Content-Length", b"0")], "{cut}");
+    }
+    // Not behind the status line, and not without end.
+    for text in
+        ["HTTP/1.1 404\r\n A: 1\r\n\r\n".to_owned(), format!("HTTP/1.1 404\r\nA:{}\r\n\r\n", "\r\n b".repeat(200))]
+    {
+        let (mut negotiation, mut received) = (direct(), text.into_bytes());
+        negotiation.unfold(&mut received);
+        assert!(matches!(negotiation.read(&received), Step::Failed { response: None, .. }));
     }
 }
