@@ -3,9 +3,10 @@
 use super::resolver::Found;
 use super::{CallId, Caller, Plan};
 use crate::sys::eventfd::EventFd;
+use crossbeam_channel::{Receiver, Sender};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Something to do.
@@ -26,7 +27,8 @@ pub enum Order {
 
 /// Orders in their order. There are never more than there are calls and names, and a few for each.
 pub struct Mailbox {
-    orders: Mutex<Vec<Order>>,
+    sender: Sender<Order>,
+    receiver: Receiver<Order>,
     bell: EventFd,
 }
 
@@ -36,28 +38,25 @@ impl Mailbox {
     /// # Errors
     /// When there is no descriptor left.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { orders: Mutex::default(), bell: EventFd::new()? })
+        let (sender, receiver) = crossbeam_channel::unbounded();
+        Ok(Self { sender, receiver, bell: EventFd::new()? })
     }
 
     /// Puts an order in.
     pub fn post(&self, order: Order) {
-        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_first = orders.is_empty();
-        orders.push(order);
-        drop(orders);
-        if is_first {
-            self.bell.signal();
-        }
+        // Both ends of the channel live as long as this does, so that no order is refused.
+        let _ = self.sender.send(order);
+        self.bell.signal();
     }
 
-    /// Takes all that is in it, in exchange for an empty list.
-    pub fn take(&self, orders: &mut Vec<Order>) {
-        // First: what is put in behind this rings again.
+    /// Takes all that is in it.
+    pub fn take(&self) -> impl Iterator<Item = Order> + '_ {
+        // First: an order that is put in behind this rings again.
         self.bell.clear();
-        std::mem::swap(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner), orders);
+        self.receiver.try_iter()
     }
 
-    /// Readable as long as something is in it.
+    /// Readable as long as an order is in it.
     pub fn bell(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
     }

@@ -62,7 +62,6 @@ impl Operator {
     /// Works until nobody holds the dialer any more.
     pub fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
-        let mut orders = Vec::new();
         while !self.has_ended {
             // It is never interrupted: the thread receives no signals.
             let _ = self.desk.epoll.wait(&mut events, self.until_alarm());
@@ -76,8 +75,8 @@ impl Operator {
             }
             // What was held up hears what has come meanwhile before it gives anybody up: names too.
             if rings || self.deadlines.next().is_some_and(|time| time <= self.desk.now) {
-                self.mailbox.take(&mut orders);
-                orders.drain(..).for_each(|order| self.obey(order));
+                let mailbox = Arc::clone(&self.mailbox);
+                mailbox.take().for_each(|order| self.obey(order));
             }
             while let Some(call) = self.deadlines.pop(self.desk.now, &self.calls) {
                 self.with(call, Call::on_alarm);
