@@ -83,6 +83,10 @@ bench: ## install what is missing, then print the speed table, in a few minutes
 	@$(MAKE) --no-print-directory examples
 	benches/run
 
+.PHONY: sanitize
+sanitize: ## the C programs under ThreadSanitizer and AddressSanitizer, in half an hour
+	scripts/sanitize
+
 .PHONY: lock update-deps
 lock: ## after a change of Cargo.toml: write down the versions of what is new
 	scripts/lock save
