@@ -39,7 +39,6 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
     /** The handle of C has been started, which each is once. */
     private bool $isSpent = false;
     private bool $running = false;
-    private bool $taking = false;
     /** How often it was started */
     private int $life = 0;
     /** How often it has opened since the start */
@@ -97,7 +96,7 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
         $handler = $handler(...);
         match ($event) {
             'open' => $this->on->open = $handler,
-            'message' => $this->on->message = $handler,
+            'message' => $this->on->setMessage($handler),
             'drain' => $this->on->drain = $handler,
             'close' => $this->on->close = $handler,
             'error' => $this->on->error = $handler,
@@ -167,6 +166,7 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
         $this->isSpent = true;
         ++$this->life;
         $this->inbox->clear();
+        $this->beginHolding();
         $this->paused = false;
         $this->openings = 0;
         $this->response = $this->lastClose = $this->lastFailure = null;
@@ -306,6 +306,12 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
     protected function ended(): void
     {
         $this->running = false;
+        $this->loop?->exclude($this);
+    }
+
+    protected function handsOutLater(): bool
+    {
+        return $this->loop === null ? $this->taking : $this->loop->goesOnWith($this);
     }
 
     /** A handle of C with everything set, so that mistakes show here. */
@@ -364,6 +370,7 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
         } finally {
             $this->taking = false;
         }
+        $count < 0 ? $this->handOutAll() : $this->handOut();
         if ($count < 0) {
             $this->running = false;
         }
@@ -382,6 +389,7 @@ class Client extends Native\Client implements EventSource, \IteratorAggregate
                 $this->taking = false;
             }
         }
+        $this->handOut();
 
         return $count;
     }

@@ -29,6 +29,8 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
     /** @var \SplObjectStorage<Client, null> added and not started */
     private \SplObjectStorage $added;
     private bool $taking = false;
+    /** @var list<Client> those that were resumed by a handler: what they have held is handed out behind the batch */
+    private array $resumed = [];
 
     /**
      * @param string|null $library as that of Client
@@ -134,7 +136,21 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
         unset($this->added[$client]);
     }
 
-    /** @internal called by Client::start(), which has failed */
+    /**
+     * Whether it is handing out events. If so, it goes on with what the client has held behind them.
+     *
+     * @internal called by Client::resume() and Client::close()
+     */
+    public function goesOnWith(Client $client): bool
+    {
+        if ($this->taking) {
+            $this->resumed[] = $client;
+        }
+
+        return $this->taking;
+    }
+
+    /** @internal called by Client::start(), which has failed, and when it has ended */
     public function exclude(Client $client): void
     {
         $this->engineForget($client);
@@ -150,7 +166,12 @@ class ClientLoop extends Native\Loop implements EventSource, \Countable
         }
         $this->taking = true;
         try {
-            return $this->take($timeoutMs);
+            $count = $this->take($timeoutMs);
+            while (($client = \array_shift($this->resumed)) !== null) {
+                $client->handOut();
+            }
+
+            return $count;
         } finally {
             $this->taking = false;
         }

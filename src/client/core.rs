@@ -81,6 +81,8 @@ struct State {
     failures: u32,
     kept: Kept,
     online_since: Instant,
+    /// Connections of which a polling host may have messages to take yet.
+    conns: Vec<ConnId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +126,7 @@ impl Core {
             failures: 0,
             kept: Kept::default(),
             online_since: Instant::now(),
+            conns: Vec::new(),
         };
         let core = Arc::new_cyclic(|myself| Self {
             tag,
@@ -254,6 +257,8 @@ impl Core {
 
     pub(super) fn close(&self, code: Option<u16>, reason: &str) -> Result<()> {
         let mut state = lock(&self.state);
+        // Its last connection may be gone, and messages of it, and of others before, still on their way to the host.
+        std::mem::take(&mut state.conns).into_iter().for_each(|conn| self.link.discard(conn));
         if state.stage.is_over() {
             return Err(Error::new(Status::WS_ERR_CLOSED, "the client has ended"));
         }
@@ -415,6 +420,10 @@ impl Owner for Core {
         state.stage = Stage::Online(conn);
         state.online_since = Instant::now();
         self.conn.store(conn, Ordering::Release);
+        if self.link.events.is_some() {
+            state.conns.retain(|&before| !self.link.is_over(before, &mut None));
+            state.conns.push(conn);
+        }
         if let Some(members) = &self.members {
             members.list().enter(conn, self.tag);
         }

@@ -155,7 +155,7 @@ fn start(options: &Options, polled: bool) -> Result<Running> {
     let link = Link::new(Role::Client, 0, &options, &Arc::default(), events.as_ref()).map_err(system("eventfd"))?;
     let link = Arc::new(link);
     let delivery = match &events {
-        Some(events) => Delivery::Batches(BatchWriter::new(Arc::clone(events))),
+        Some(events) => Delivery::Batches(BatchWriter::new(Arc::clone(events), Arc::clone(&link.progress))),
         None => Delivery::Each(Handlers::new(Arc::clone(&link))),
     };
     let site = Arc::new(Site { links: vec![Arc::clone(&link)], ..Site::default() });

@@ -34,9 +34,11 @@ const BATCH_COST: usize = 16 * 1024;
 /// The place of a batch among those of its writer, from 1.
 pub type BatchNumber = u64;
 
-/// How far the host has come with the batches of a writer.
+/// How far a writer, and the host with its batches, have come.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub struct Progress {
+    /// The last that has something in it.
+    pub(super) written: AtomicU64,
     /// The last that it has taken.
     pub(super) taken: AtomicU64,
     /// The last that it has said to have handled before it called for another.
@@ -190,6 +192,11 @@ impl Batch {
         self.events.len() < EVENTS_MAX
             && self.own.iter().map(Message::len).sum::<usize>() < OWN_MAX
             && (length > ARENA_PAYLOAD_MAX || self.arena.len() + copy::MAX_GAP + length <= self.arena.capacity())
+    }
+
+    /// Leaves out the events that are not to be kept.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&Event) -> bool) {
+        self.events.retain(keep);
     }
 
     /// Whether nothing is in it.

@@ -6,7 +6,9 @@
 //! its buffer. While the host is away the next turns go on filling the batch that waits for it.
 
 use super::batch::{Batch, BatchNumber, Progress};
+use super::discarded::Discarded;
 use super::pool::Pool;
+use super::registry::ConnId;
 use crate::error::{Error, Result, Status};
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::{Bell, Waited};
@@ -46,6 +48,8 @@ pub struct EventQueue {
     worker: AtomicUsize,
     /// Connections that wait for the host to be done with a batch.
     leaving: AtomicUsize,
+    /// Connections that the host has closed.
+    discarded: Discarded,
 }
 
 /// The reactors of a queue, as its host needs them.
@@ -68,6 +72,8 @@ pub trait Reactors {
     fn look(&self);
     /// The host has taken this batch: what came on connections that their peers have closed may be answered from now on.
     fn reopen(&self, batch: &Batch);
+    /// Whether the host has taken all events of a connection. The batch that has the last of them is noted once it is known.
+    fn is_over(&self, conn: ConnId, last: &mut Option<BatchNumber>) -> bool;
 }
 
 /// Who has run the reactor.
@@ -107,6 +113,7 @@ impl EventQueue {
             taken: Mutex::new(None),
             worker: AtomicUsize::new(0),
             leaving: AtomicUsize::new(0),
+            discarded: Discarded::default(),
         })
     }
 
@@ -135,6 +142,12 @@ impl EventQueue {
     #[must_use]
     pub fn worker(&self) -> usize {
         self.worker.load(Ordering::Relaxed)
+    }
+
+    /// Has the host get no more of a connection than its close event: the host has closed it. `last` is the batch that has the last
+    /// event of it, if it is gone.
+    pub fn discard(&self, conn: ConnId, last: Option<BatchNumber>) {
+        self.discarded.add(conn, last);
     }
 
     /// Says that no further batch will come, and wakes the host to see it.
@@ -179,25 +192,46 @@ impl EventQueue {
         let before = self.worker();
         self.worker.store(0, Ordering::Relaxed);
         let mut visit = Visit::begin(reactors, before != 0 && before != this_thread());
-        if let Some(mut batch) = taken.take() {
-            batch.tell_done();
-            visit.go_on |= self.leaving.load(Ordering::SeqCst) > 0;
-            batch.clear();
-            self.keep(batch);
+        if let Some(batch) = taken.take() {
+            self.finish_batch(batch, &mut visit);
         }
-        let Some(batch) = self.wait_for_batch(limit, &mut visit)? else { return Ok(None) };
+        let deadline = match limit {
+            Some(Duration::ZERO) | None => limit.map(|_| Instant::now()),
+            Some(limit) => Instant::now().checked_add(limit),
+        };
+        loop {
+            let Some(mut batch) = self.wait_for_batch(deadline, &mut visit)? else { return Ok(None) };
+            self.take(&mut batch, reactors);
+            if batch.is_empty() {
+                self.finish_batch(batch, &mut visit);
+                continue;
+            }
+            self.worker.store(this_thread(), Ordering::Relaxed);
+            return Ok(Some(read(taken.insert(batch))));
+        }
+    }
+
+    /// Makes a batch the host's.
+    fn take(&self, batch: &mut Batch, reactors: &impl Reactors) {
         let bytes = batch.bytes() as u64;
         batch.tell_taken();
         // Between this and the look at `leaving` nothing passes: a reactor that adds to that looks here behind it.
         let before = self.waiting.fetch_sub(bytes, Ordering::SeqCst);
+        self.discarded.filter(batch, |conn, last| reactors.is_over(conn, last));
         if self.leaving.load(Ordering::SeqCst) > 0 {
-            reactors.reopen(&batch);
+            reactors.reopen(batch);
         }
         if before >= self.max_waiting && before - bytes < self.max_waiting {
             reactors.go_on();
         }
-        self.worker.store(this_thread(), Ordering::Relaxed);
-        Ok(Some(read(taken.insert(batch))))
+    }
+
+    /// The host is done with a batch.
+    fn finish_batch<R: Reactors>(&self, mut batch: Box<Batch>, visit: &mut Visit<'_, R>) {
+        batch.tell_done();
+        visit.go_on |= self.leaving.load(Ordering::SeqCst) > 0;
+        batch.clear();
+        self.keep(batch);
     }
 
     /// Says that the host has handled the batch that it has taken, and goes about other things before it calls for the next: nothing
@@ -228,14 +262,10 @@ impl EventQueue {
 
     fn wait_for_batch<R: Reactors>(
         &self,
-        limit: Option<Duration>,
+        deadline: Option<Instant>,
         visit: &mut Visit<'_, R>,
     ) -> Result<Option<Box<Batch>>> {
         let reactors = visit.reactors;
-        let deadline = match limit {
-            Some(Duration::ZERO) | None => limit.map(|_| Instant::now()),
-            Some(limit) => Instant::now().checked_add(limit),
-        };
         match reactors.serve(deadline, false) {
             Served::Here => {}
             Served::Elsewhere if visit.go_on => reactors.go_on(),
@@ -374,10 +404,10 @@ pub struct BatchWriter {
 }
 
 impl BatchWriter {
-    /// A writer into `queue`.
+    /// A writer into `queue`, which tells in `progress` how far it has come.
     #[must_use]
-    pub fn new(queue: Arc<EventQueue>) -> Self {
-        Self { batch: queue.spare(), queue, number: 1, progress: Arc::default() }
+    pub fn new(queue: Arc<EventQueue>, progress: Arc<Progress>) -> Self {
+        Self { batch: queue.spare(), queue, number: 1, progress }
     }
 
     /// The number of the batch that is being written.
@@ -429,8 +459,10 @@ impl BatchWriter {
     pub fn batch(&mut self, length: usize) -> &mut Batch {
         if self.batch.is_empty() {
             self.go_on_filling(length);
+            self.progress.written.store(self.number, Ordering::Release);
         } else if !self.batch.has_room(length) {
             self.send();
+            self.progress.written.store(self.number, Ordering::Release);
         }
         &mut self.batch
     }

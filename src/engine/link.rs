@@ -2,6 +2,7 @@
 
 mod http;
 
+use super::batch::{BatchNumber, Progress};
 use super::census::Census;
 use super::commands::{Call, Command, CommandQueue, Refused};
 use super::events::EventQueue;
@@ -57,6 +58,8 @@ pub struct Link {
     awaited: Mutex<Vec<Weak<dyn Owner>>>,
     /// The queue to the host, in poll mode.
     pub events: Option<Arc<EventQueue>>,
+    /// How far its writer into that has come.
+    pub progress: Arc<Progress>,
     /// The connection of this turn was open when the turn began, and no callback has used the queue since. Only the
     /// reactor's thread reads and writes it.
     steady: AtomicBool,
@@ -91,6 +94,7 @@ impl Link {
             undecided: Mutex::default(),
             awaited: Mutex::default(),
             events: events.map(Arc::clone),
+            progress: Arc::default(),
             steady: AtomicBool::new(false),
             paused: AtomicU64::new(0),
             of_host: AtomicBool::new(false),
@@ -299,12 +303,31 @@ impl Link {
         self.enqueue(Command::Publish { frame: Arc::clone(frame), to: list, except, is_first })
     }
 
-    /// Begins the closing handshake of an open connection.
+    /// Begins the closing handshake of an open connection, for the host, which gets no more of it than the close event.
     ///
     /// # Errors
     /// `WS_ERR_CLOSED`.
     pub fn close(&self, conn: ConnId, code: Option<u16>, reason: &str) -> Result<()> {
+        self.discard(conn);
         self.close_for(Cause::WS_CAUSE_HOST, conn, code, reason)
+    }
+
+    /// The host closes a connection: in poll mode, what was received of it before is not handed over any more. It may have been
+    /// closed by its peer meanwhile, or be gone.
+    pub fn discard(&self, conn: ConnId) {
+        let Some(events) = &self.events else { return };
+        let mut last = None;
+        if !self.is_over(conn, &mut last) {
+            events.discard(conn, last);
+        }
+    }
+
+    /// Whether the host has taken all events of a connection. `last` is the batch that has the last of them, once that is known.
+    pub fn is_over(&self, conn: ConnId, last: &mut Option<BatchNumber>) -> bool {
+        if last.is_none() && self.registry.standing(conn).is_none() {
+            *last = Some(self.progress.written.load(Ordering::Acquire));
+        }
+        last.is_some_and(|last| self.progress.taken.load(Ordering::Acquire) >= last)
     }
 
     fn close_for(&self, cause: Cause, conn: ConnId, code: Option<u16>, reason: &str) -> Result<()> {
@@ -382,11 +405,12 @@ impl Link {
         }
     }
 
-    /// Cuts a connection that the host has not been told of as closed.
+    /// Cuts a connection that the host has not been told of as closed, and of which it gets no more than that.
     ///
     /// # Errors
     /// `WS_ERR_CLOSED` if it is gone.
     pub fn disconnect(&self, conn: ConnId) -> Result<()> {
+        self.discard(conn);
         if !self.registry.shut(conn) {
             return Err(gone(conn));
         }

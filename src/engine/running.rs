@@ -1,6 +1,6 @@
 //! Reactors on their threads, from their start to their stop: what a server is while it runs, and what clients share.
 
-use super::batch::{Batch, Event};
+use super::batch::{Batch, BatchNumber, Event};
 use super::events::{EventQueue, Reactors, Served};
 use super::link::Link;
 use super::reactor::Reactor;
@@ -264,6 +264,10 @@ impl Reactors for Running {
                 link.registry.change_phase(*conn, Phase::Leaving, Phase::Open);
             }
         }
+    }
+
+    fn is_over(&self, conn: ConnId, last: &mut Option<BatchNumber>) -> bool {
+        self.links[reactor_of(conn, self.links.len() as u64)].is_over(conn, last)
     }
 }
 

@@ -238,7 +238,7 @@ pub unsafe extern "C" fn ws_client_ping(client: *mut ws_client, data: *const c_v
 
 /// Ends a client: what was pushed before is sent, then a Close frame as by `ws_close`, and no further connection is made. A
 /// client that is not open gives up its attempt, and messages that were kept are dropped. The close event, if there was a
-/// connection, and the end event follow.
+/// connection, and the end event follow; in poll mode messages that wait for the host are left out, as by `ws_close`.
 ///
 /// Any thread, and any callback. Errors: `WS_ERR_CLOSED` if it has ended; `WS_ERR_ARGUMENT`, `WS_ERR_UTF8`, `WS_ERR_NULL`,
 /// `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.

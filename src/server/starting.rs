@@ -39,7 +39,7 @@ pub(super) fn start(setup: &Setup, host: Host) -> Result<(Running, Vec<u16>)> {
     for (link, listeners) in site.links.iter().zip(per_reactor) {
         let delivery = match (&setup.handler, &events) {
             (Some(handler), _) => Delivery::Callbacks(Arc::clone(handler)),
-            (None, Some(events)) => Delivery::Batches(BatchWriter::new(Arc::clone(events))),
+            (None, Some(events)) => Delivery::Batches(BatchWriter::new(Arc::clone(events), Arc::clone(&link.progress))),
             (None, None) => unreachable!("one of the two is set above"),
         };
         let reactor = Reactor::new(Arc::clone(link), Arc::clone(&site), listeners, delivery);

@@ -111,7 +111,7 @@ trait Waiting
         }
         if ($this->paused) {
             $this->paused = false;
-            $this->running && $this->resume();
+            $this->running && $this->engineResume();
         }
         $deadline = self::deadline($timeout);
         do {
@@ -153,7 +153,8 @@ trait Waiting
     }
 
     /**
-     * Ends it: what was sent before goes out, then a Close frame, and there is no further attempt to connect. It waits until
+     * Ends it: what was sent before goes out, then a Close frame, and there is no further attempt to connect. The handler of messages is
+     * not called any more, even for what has been received. It waits until
      * the server has answered, or close_timeout is over; inside a handler and in a loop it does not wait, and the events
      * 'close' and 'end' follow. To close what is closed does no harm.
      *
@@ -175,7 +176,7 @@ trait Waiting
         }
         if ($this->paused) {
             $this->paused = false;
-            $this->resume(); // or the answer would not be read
+            $this->engineResume(); // or the answer would not be read
         }
         $this->waitForEnd($deadline);
     }
@@ -190,7 +191,7 @@ trait Waiting
                 throw $this->failure($status);
             }
             if ($this->inbox->bytes > Inbox::FULL && !$this->paused) {
-                $this->paused = $this->pause();
+                $this->paused = $this->enginePause();
             }
             $this->wait(null);
         }

@@ -21,6 +21,8 @@ use WsPush\UpgradeResponse;
  */
 abstract class Client extends Native
 {
+    use Holding;
+
     /** Statuses from this one on, and below, are of attempts to connect. */
     private const CONNECT_STATUSES = Exception::URL;
 
@@ -28,6 +30,8 @@ abstract class Client extends Native
     protected readonly Inbox $inbox;
     /** Messages go to the inbox, if there is no handler for them. */
     protected bool $collects = false;
+    /** Handlers are being called. */
+    protected bool $taking = false;
     /** It was told as open, and not as closed since. */
     private bool $isUp = false;
     /** It was closed from this side. */
@@ -44,6 +48,7 @@ abstract class Client extends Native
         parent::__construct($library);
         $this->on = new ClientHandlers();
         $this->inbox = new Inbox();
+        $this->beginHolding();
     }
 
     public function __destruct()
@@ -110,39 +115,10 @@ abstract class Client extends Native
         return $this->check($this->ffi->ws_client_clear_offline($this->handle));
     }
 
-    /**
-     * Reads nothing more until resume(): what the server sends waits in the kernel, and then with the server. Messages that
-     * were received before may still come.
-     *
-     * @return bool false: there is no connection
-     *
-     * @throws Exception STATE
-     */
-    public function pause(): bool
-    {
-        $status = $this->ffi->ws_client_pause($this->handle);
-
-        return $status === 0 || $this->refused($status);
-    }
-
-    /**
-     * Reads on after pause().
-     *
-     * @return bool false: there is no connection
-     *
-     * @throws Exception STATE
-     */
-    public function resume(): bool
-    {
-        $status = $this->ffi->ws_client_resume($this->handle);
-
-        return $status === 0 || $this->refused($status);
-    }
-
     /** Whether it was told as open, and its close waits to be told. */
     protected function isClosedUntold(): bool
     {
-        return $this->isUp && !$this->isClosing && !$this->isOpen();
+        return $this->isUp && !$this->isClosing && $this->held->isEmpty() && !$this->isOpen();
     }
 
     /** Whether there is a connection that messages can be sent on now. */
@@ -202,16 +178,22 @@ abstract class Client extends Native
                 break;
             case self::EVENT_OPEN:
                 $response = $this->response($event->request);
-                $this->isUp = true;
-                $this->opened($response);
-                $on->open !== null && $this->call('open', 0, $on->open, $this, $response);
+                $this->tell(self::EVENT_OPEN, function () use ($on, $response): void {
+                    $this->isUp = true;
+                    $this->opened($response);
+                    $on->open !== null && $this->call('open', 0, $on->open, $this, $response);
+                });
                 break;
             case self::EVENT_CLOSE:
                 $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
-                $this->isUp = false;
+                $code = $event->code;
                 $cause = CloseCause::tryFrom($event->cause) ?? CloseCause::None;
-                $this->closed($event->code, $reason, $cause, (string) $this->ffi->ws_cause_text($event->cause));
-                $on->close !== null && $this->call('close', 0, $on->close, $this, $event->code, $reason, $cause);
+                $why = (string) $this->ffi->ws_cause_text($event->cause);
+                $this->tell(self::EVENT_CLOSE, function () use ($on, $code, $reason, $cause, $why): void {
+                    $this->isUp = false;
+                    $this->closed($code, $reason, $cause, $why);
+                    $on->close !== null && $this->call('close', 0, $on->close, $this, $code, $reason, $cause);
+                });
                 break;
             case self::EVENT_DRAIN:
                 $on->drain !== null && $this->call('drain', 0, $on->drain, $this);
@@ -222,15 +204,20 @@ abstract class Client extends Native
                 $why = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
                 $name = (string) $this->ffi->ws_error_name($event->code);
                 $failure = new ConnectException("$why ($name)", $event->code, $answered ? $this->response($request) : null);
-                $this->failed($failure);
-                $on->error !== null && $this->call('error', 0, $on->error, $this, $failure);
+                $this->tell(self::EVENT_ERROR, function () use ($on, $failure): void {
+                    $this->failed($failure);
+                    $on->error !== null && $this->call('error', 0, $on->error, $this, $failure);
+                });
                 break;
             case self::EVENT_RETRY:
-                $on->retry !== null && $this->call('retry', 0, $on->retry, $this, $event->code / 1000);
+                $seconds = $event->code / 1000;
+                $this->tell(self::EVENT_RETRY, fn () => $on->retry !== null && $this->call('retry', 0, $on->retry, $this, $seconds));
                 break;
             case self::EVENT_END:
-                $this->ended();
-                $on->end !== null && $this->call('end', 0, $on->end, $this);
+                $this->tell(self::EVENT_END, function () use ($on): void {
+                    $this->ended();
+                    $on->end !== null && $this->call('end', 0, $on->end, $this);
+                });
                 break;
         }
     }
@@ -332,8 +319,10 @@ abstract class Client extends Native
     {
         $status = $this->ffi->ws_client_close($this->handle, $code, $reason, \strlen($reason));
         $this->isClosing = $this->isClosing || $status === 0;
+        $closes = $status === 0 || $this->refused($status);
+        $this->dropMessages();
 
-        return $status === 0 || $this->refused($status);
+        return $closes;
     }
 
     /** As push(), with the status as it is. */
@@ -366,7 +355,7 @@ abstract class Client extends Native
         $payloads = $batch->payloads;
         $size = $batch->payloads_length;
         $all = $size <= $count * self::CUT_MAX ? \FFI::string($payloads, $size) : null;
-        // By reference, so that one handler may set another for the messages behind the one that it has.
+        // By reference: a handler may set another for the messages behind the one that it has, close the client, or pause it.
         $on = $this->on;
         $message = &$on->message;
         $inbox = $this->collects ? $this->inbox : null;

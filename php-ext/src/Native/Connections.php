@@ -44,12 +44,11 @@ trait Connections
     public function close(int $conn, int $code = 1000, string $reason = ''): bool
     {
         $status = $this->ffi->ws_close($this->handle, $conn, $code, $reason, \strlen($reason));
-        if ($status === 0 || isset($this->withheld->events[$conn])) {
-            $this->withheld->close($conn);
-            $this->goOn();
-        }
+        $closes = $status === 0 || $this->refused($status);
+        $this->withheld->close($conn, $this->isTaking());
+        $this->goOn();
 
-        return $status === 0 || $this->refused($status);
+        return $closes;
     }
 
     /**
@@ -104,7 +103,7 @@ trait Connections
     }
 
     /**
-     * Cuts a connection at once, without a Close frame. The 'close' event follows, with code 1006.
+     * Cuts a connection at once, without a Close frame. The 'close' event follows, with code 1006, and no message before it.
      *
      * @return bool false when the connection has gone already
      *
@@ -112,15 +111,12 @@ trait Connections
      */
     public function disconnect(int $conn): bool
     {
-        // Of one that is not a WebSocket no close is told, which would end this.
-        $isOpen = isset($this->withheld->events[$conn]) || $this->isOpen($conn);
         $status = $this->ffi->ws_disconnect($this->handle, $conn);
-        if ($isOpen) {
-            $this->withheld->close($conn);
-            $this->goOn();
-        }
+        $cuts = $status === 0 || $this->refused($status);
+        $this->withheld->close($conn, $this->isTaking());
+        $this->goOn();
 
-        return $status === 0 || $this->refused($status);
+        return $cuts;
     }
 
     /** Whether messages can be pushed to this connection now. False too before start() and after stop(). */

@@ -55,7 +55,7 @@ abstract class Loop extends Native
         $this->clients[$this->number($client->handle())] = $client;
     }
 
-    /** Takes a client out that has not started after all. */
+    /** Takes a client out that has ended, or has not started after all. */
     protected function engineForget(Client $client): void
     {
         unset($this->clients[$this->number($client->handle())]);
@@ -129,8 +129,6 @@ abstract class Loop extends Native
             $this->handlers[$conn] = $client->handlers();
         } elseif ($event->type === self::EVENT_CLOSE) {
             unset($this->open[$conn], $this->handlers[$conn]);
-        } elseif ($event->type === self::EVENT_END) {
-            unset($this->clients[$number]);
         }
         $client->happened($event);
     }

@@ -179,7 +179,10 @@ abstract class Server extends Native
     {
         $count = $this->ffi->ws_server_poll_packed($this->handle, $this->batchOut, $timeoutMs);
         if ($count <= 0) {
-            $this->withheld->events === [] || $this->tidy($on, $count === Exception::STOPPED);
+            if ($count === Exception::STOPPED && $this->withheld->events !== []) {
+                $this->withheld->resumeAll();
+                $this->handOut($on);
+            }
 
             return match ($count) {
                 0, Exception::INTERRUPTED => 0,
@@ -220,7 +223,10 @@ abstract class Server extends Native
                 }
             }
         }
-        $withheld === [] || $this->handOut($on);
+        if ($withheld !== []) {
+            $this->handOut($on);
+            $this->withheld->endBatch();
+        }
 
         return $count;
     }
@@ -258,17 +264,6 @@ abstract class Server extends Native
             }
         } finally {
             $this->handsOut = false;
-        }
-    }
-
-    /** There are no events: what was withheld of connections that are gone will never come. */
-    private function tidy(Handlers $on, bool $hasStopped): void
-    {
-        if ($hasStopped) {
-            $this->withheld->resumeAll();
-            $this->handOut($on);
-        } else {
-            $this->withheld->forgetClosed(fn (int $conn): bool => $this->ffi->ws_conn_queued_bytes($this->handle, $conn) < 0);
         }
     }
 

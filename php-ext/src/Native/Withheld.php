@@ -8,28 +8,46 @@ use WsPush\CloseCause;
 
 /**
  * Connections whose events are not delivered as they come. Of one that the program has closed no message is delivered any more,
- * though a batch may have some yet; what a paused one has sent waits here until it is resumed, and its end behind that. It is no
- * more than the engine had received when it heard of the pause: at most about max_event_bytes at a time.
+ * though the batch that is being handed out may have some yet: the engine leaves them out of later ones. What a paused one has sent
+ * waits here until it is resumed, and its end behind that. It is no more than the engine had received when it heard of the pause: at
+ * most about max_event_bytes at a time.
  *
  * @internal a part of WsPush\Native\Server
  */
 final class Withheld
 {
-    /** @var array<int, list<array{string, int, ?CloseCause}>|null> by connection: null: closed. Payload or reason, opcode or
-     *                                                        code, and the cause if it is the close event. Most of the time it is empty */
+    /** @var array<int, list<array{string, int, ?CloseCause}>|null> by connection: null: closed, until the end of the batch. Payload or
+     *                                                        reason, opcode or code, and the cause if it is the close event. Most of
+     *                                                        the time it is empty */
     public array $events = [];
     /** @var array<int, true> connections that were resumed and have events here yet */
     private array $resumed = [];
+    /** @var list<int> connections that were closed by handlers of this batch */
+    private array $closed = [];
 
-    /** The program has closed it. That is told all the same. */
-    public function close(int $conn): void
+    /** The program has closed it, in a handler if a batch is being handed out. That is told all the same. */
+    public function close(int $conn, bool $inBatch): void
     {
         $end = $this->end($conn);
-        $this->events[$conn] = $end === null ? null : [$end];
-        unset($this->resumed[$conn]);
+        unset($this->events[$conn], $this->resumed[$conn]);
         if ($end !== null) {
+            $this->events[$conn] = [$end];
             $this->resumed[$conn] = true;
+        } elseif ($inBatch) {
+            $this->events[$conn] = null;
+            $this->closed[] = $conn;
         }
+    }
+
+    /** A batch was handed out. */
+    public function endBatch(): void
+    {
+        foreach ($this->closed as $conn) {
+            if (!isset($this->events[$conn])) {
+                unset($this->events[$conn]);
+            }
+        }
+        $this->closed = [];
     }
 
     public function pause(int $conn): void
@@ -91,20 +109,6 @@ final class Withheld
     public function forget(int $conn): void
     {
         unset($this->events[$conn], $this->resumed[$conn]);
-    }
-
-    /**
-     * Forgets closed ones of which nothing more can come.
-     *
-     * @param \Closure(int): bool $isGone
-     */
-    public function forgetClosed(\Closure $isGone): void
-    {
-        foreach ($this->events as $conn => $events) {
-            if ($events === null && $isGone($conn)) {
-                unset($this->events[$conn]);
-            }
-        }
     }
 
     /**

@@ -27,6 +27,9 @@ impl Reactors for Apart {
     }
     fn look(&self) {}
     fn reopen(&self, _: &Batch) {}
+    fn is_over(&self, _: ConnId, _: &mut Option<BatchNumber>) -> bool {
+        false
+    }
 }
 
 fn texts(queue: &EventQueue) -> Vec<Vec<u8>> {
@@ -43,7 +46,7 @@ fn texts(queue: &EventQueue) -> Vec<Vec<u8>> {
 #[test]
 fn events_arrive_in_batches_and_in_order() {
     let queue = Arc::new(EventQueue::new(1 << 20).unwrap());
-    let mut writer = BatchWriter::new(Arc::clone(&queue));
+    let mut writer = BatchWriter::new(Arc::clone(&queue), Arc::default());
     writer.flush(&mut Pool::default());
     assert!(texts(&queue).is_empty());
     writer.batch(3).push_message(1, Kind::Text, b"one");
@@ -57,7 +60,7 @@ fn events_arrive_in_batches_and_in_order() {
 #[test]
 fn payloads_stay_where_they_are_while_a_batch_fills() {
     let queue = Arc::new(EventQueue::new(1 << 30).unwrap());
-    let mut writer = BatchWriter::new(Arc::clone(&queue));
+    let mut writer = BatchWriter::new(Arc::clone(&queue), Arc::default());
     for i in 0..200_u8 {
         writer.batch(10_000).push_message(1, Kind::Binary, &vec![i; 10_000]);
     }
@@ -72,7 +75,8 @@ fn payloads_stay_where_they_are_while_a_batch_fills() {
 #[test]
 fn what_comes_while_the_host_is_away_fills_the_batch_that_waits() {
     let queue = Arc::new(EventQueue::new(1 << 20).unwrap());
-    let mut writers = [BatchWriter::new(Arc::clone(&queue)), BatchWriter::new(Arc::clone(&queue))];
+    let mut writers =
+        [BatchWriter::new(Arc::clone(&queue), Arc::default()), BatchWriter::new(Arc::clone(&queue), Arc::default())];
     for number in 0..1000 {
         writers[0].batch(3).push_message(1, Kind::Text, format!("{number}").as_bytes());
         writers[0].flush(&mut Pool::default());
@@ -96,7 +100,7 @@ fn what_comes_while_the_host_is_away_fills_the_batch_that_waits() {
 #[test]
 fn a_full_queue_says_so_until_the_host_has_read() {
     let queue = Arc::new(EventQueue::new(1000).unwrap());
-    let mut writer = BatchWriter::new(Arc::clone(&queue));
+    let mut writer = BatchWriter::new(Arc::clone(&queue), Arc::default());
     writer.batch(2000).push_message(1, Kind::Binary, &[0; 2000]);
     assert!(!queue.is_full());
     writer.flush(&mut Pool::default());
@@ -109,7 +113,7 @@ fn a_full_queue_says_so_until_the_host_has_read() {
 #[test]
 fn the_writer_learns_which_batches_the_host_is_done_with() {
     let queue = Arc::new(EventQueue::new(1000).unwrap());
-    let mut writer = BatchWriter::new(Arc::clone(&queue));
+    let mut writer = BatchWriter::new(Arc::clone(&queue), Arc::default());
     let mut send_full = || {
         let number = writer.number();
         writer.batch(300_000).push_assembled(1, Kind::Binary, &mut Message::from(&[7; 300_000][..]));
@@ -127,9 +131,31 @@ fn the_writer_learns_which_batches_the_host_is_done_with() {
 }
 
 #[test]
+fn of_a_connection_that_its_host_has_closed_only_the_close_event_is_handed_over() {
+    let queue = Arc::new(EventQueue::new(1 << 20).unwrap());
+    let mut writer = BatchWriter::new(Arc::clone(&queue), Arc::default());
+    for conn in [1, 2, 1] {
+        writer.batch(3).push_message(conn, Kind::Text, format!("of {conn}").as_bytes());
+    }
+    writer.batch(300_000).push_assembled(1, Kind::Binary, &mut Message::from(&[7; 300_000][..]));
+    writer.batch(3).push_message(1, Kind::Text, b"more");
+    writer.send();
+    writer.batch(3).push_close(1, 1000, "bye", Cause::WS_CAUSE_PEER);
+    writer.flush(&mut Pool::default());
+    queue.discard(1, None);
+    assert_eq!(texts(&queue), [b"of 2"]);
+    // A batch of which nothing is left is none.
+    assert_eq!(texts(&queue), [b"bye"]);
+    assert!(queue.waiting_bytes() == 0 && writer.is_taken(2));
+    writer.batch(3).push_message(1, Kind::Text, b"another of this name");
+    writer.flush(&mut Pool::default());
+    assert_eq!(texts(&queue).len(), 1);
+}
+
+#[test]
 fn a_stopped_queue_is_drained_first() {
     let queue = Arc::new(EventQueue::new(1000).unwrap());
-    let mut writer = BatchWriter::new(Arc::clone(&queue));
+    let mut writer = BatchWriter::new(Arc::clone(&queue), Arc::default());
     writer.batch(3).push_close(9, 1001, "", Cause::WS_CAUSE_STOP);
     writer.flush(&mut Pool::default());
     queue.stop();
@@ -143,7 +169,7 @@ fn a_sleeping_host_is_woken() {
     let queue = Arc::new(EventQueue::new(1000).unwrap());
     let other = Arc::clone(&queue);
     let thread = std::thread::spawn(move || {
-        let mut writer = BatchWriter::new(other);
+        let mut writer = BatchWriter::new(other, Arc::default());
         writer.batch(4).push_message(1, Kind::Text, b"wake");
         writer.flush(&mut Pool::default());
     });
