@@ -1178,9 +1178,12 @@ int ws_ping(ws_server *server,
 /**
  * Begins the closing handshake (RFC 6455 section 7): what was pushed before is sent, then a Close frame with `code` and a
  * UTF-8 `reason` of at most 123 bytes. `code` is 1000 to 1003, 1007 to 1014 or 3000 to 4999, or 0 for a Close frame
- * without code and reason. Messages that still arrive are dropped. In poll mode those that were received before may come yet, in
- * the batch that the host holds and in the next: a host that wants none passes over them until the close event. That event
- * follows when the peer has answered, or after `close_timeout`.
+ * without code and reason. The close event follows when the peer has answered, or after `close_timeout`.
+ *
+ * Messages that still arrive are dropped. In poll mode so are those that wait for the host: the batches that it takes from now on have
+ * no message, drain or pong of the connection, only its close event. That holds with `WS_ERR_CLOSED`, too. The batch that the host
+ * holds already stays as it is: a host that wants no more of the connection passes over the rest of it there, and need remember
+ * that until the end of the batch only.
  *
  * Any thread, and any callback. Errors: `WS_ERR_CLOSED` also if it is closing already, `WS_ERR_ARGUMENT`,
  * `WS_ERR_UTF8`, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
@@ -1203,9 +1206,12 @@ int ws_conn_await_drain(ws_server *server,
 
 /**
  * Reads nothing more from a connection until `ws_conn_resume`: what its peer sends waits in the kernel, and when that is
- * full, the peer has to wait. From a callback of the connection it holds at once: what was received with the message, up to
- * 256 KiB, is kept until then. In poll mode, and from another thread, messages that were received before still come; a host
- * that polls may keep them, or copy them, until it resumes. To pause again does no harm.
+ * full, the peer has to wait. To pause again does no harm.
+ *
+ * From a callback of the connection it holds at once: what was received with the message, up to 256 KiB, is kept until it is resumed.
+ * In poll mode, and from another thread, what was received before still comes, in its order: a host that polls gets the rest of the
+ * batch that it holds, and of the batches that wait for it (at most about `max_event_bytes`), and then nothing until it resumes. One
+ * that is not to handle it yet copies it: payloads are there until the next poll only.
  *
  * Nobody is closed for silence meanwhile, and time spent so does not count; pings go out all the same (option
  * `ping_interval`), though nothing comes of their pongs. Pushing and closing work as ever: `ws_close` and
@@ -1227,11 +1233,13 @@ int ws_conn_pause(ws_server *server,
 int ws_conn_resume(ws_server *server, ws_conn conn);
 
 /**
- * Cuts a connection at once, without a Close frame; what waits to be sent is lost. The close event tells 1006.
+ * Cuts a connection at once, without a Close frame; what waits to be sent is lost. The close event tells 1006. In poll mode nothing
+ * else of it is in the batches that the host takes from now on, as with `ws_close`.
  *
  * Any thread, and any callback. Errors: `WS_ERR_CLOSED`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
-int ws_disconnect(ws_server *server, ws_conn conn);
+int ws_disconnect(ws_server *server,
+                  ws_conn conn);
 
 /**
  * 1 if messages may be pushed to this connection, 0 if it is closing, closed or never was.
@@ -1737,7 +1745,7 @@ int ws_client_ping(ws_client *client,
 /**
  * Ends a client: what was pushed before is sent, then a Close frame as by `ws_close`, and no further connection is made. A
  * client that is not open gives up its attempt, and messages that were kept are dropped. The close event, if there was a
- * connection, and the end event follow.
+ * connection, and the end event follow; in poll mode messages that wait for the host are left out, as by `ws_close`.
  *
  * Any thread, and any callback. Errors: `WS_ERR_CLOSED` if it has ended; `WS_ERR_ARGUMENT`, `WS_ERR_UTF8`, `WS_ERR_NULL`,
  * `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.

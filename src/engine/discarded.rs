@@ -79,7 +79,7 @@ impl Discarded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::cause::Cause;
+    use crate::cause::Cause;
     use crate::protocol::decoder::Kind;
 
     fn batch() -> Batch {

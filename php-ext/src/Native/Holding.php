@@ -162,14 +162,14 @@ trait Holding
         }
     }
 
-    private function enginePause(): bool
+    protected function enginePause(): bool
     {
         $status = $this->ffi->ws_client_pause($this->handle);
 
         return $status === 0 || $this->refused($status);
     }
 
-    private function engineResume(): bool
+    protected function engineResume(): bool
     {
         $status = $this->ffi->ws_client_resume($this->handle);
 

@@ -6,7 +6,7 @@
 
 use super::*;
 use crate::cause::Cause;
-use crate::engine::batch::{Batch, Event};
+use crate::engine::batch::{Batch, BatchNumber, Event};
 use crate::engine::delivery::{Delivery, Handler, Handlers};
 use crate::engine::events::{BatchWriter, EventQueue, Reactors, Served};
 use crate::engine::link::Link;
@@ -220,6 +220,9 @@ impl Reactors for Scripted {
             }
         }
     }
+    fn is_over(&self, conn: ConnId, last: &mut Option<BatchNumber>) -> bool {
+        self.0.is_over(conn, last)
+    }
 }
 
 struct World {
@@ -261,7 +264,7 @@ impl World {
             said: Mutex::default(),
         });
         let delivery = match &events {
-            Some(events) => Delivery::Batches(BatchWriter::new(Arc::clone(events))),
+            Some(events) => Delivery::Batches(BatchWriter::new(Arc::clone(events), Arc::clone(&link.progress))),
             None if role == Role::Server => Delivery::Callbacks(Arc::new(Arc::clone(&host))),
             None => Delivery::Each(Handlers::new(Arc::clone(&link))),
         };
