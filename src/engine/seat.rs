@@ -153,7 +153,8 @@ impl Seat {
                 events.announce();
             }
         }
-        if is_wanted || self.link.commands.is_called() {
+        // A keeper that has the seat alone waits without end for whoever is here to leave, and may have been taken back what it wants.
+        if is_wanted || self.link.commands.is_called() || self.kept.load(Ordering::SeqCst) {
             self.link.commands.bell().ring();
         }
     }
@@ -197,12 +198,12 @@ impl Seat {
     pub fn serve(&self, events: &EventQueue, deadline: Option<Instant>, asks: bool) -> io::Result<bool> {
         let is_called_off = || {
             let standing = self.link.commands.standing();
-            // The keeper wants it, which may have had another reason than this, by now gone.
-            standing.is_wanted()
-                && (self.kept.load(Ordering::SeqCst) || {
-                    standing.forget_wanted();
-                    false
-                })
+            // The keeper wants it, which may have had another reason than this, by now gone. Whether it is the keeper's alone is asked
+            // behind that: what was taken back may have been said for this very reason.
+            standing.is_wanted() && {
+                standing.forget_wanted();
+                self.kept.load(Ordering::SeqCst)
+            }
         };
         let served = self.sit(asks, |reactor| serve(reactor, events, deadline, is_called_off));
         served.map_or(Ok(false), |served| served.map(|()| true))
@@ -266,4 +267,48 @@ fn serve(
 /// Whether a host that has come and gone so often is at its own work.
 const fn is_away(visits: u32) -> bool {
     visits % 2 == 0
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::engine::commands::Command;
+    use crate::engine::delivery::Delivery;
+    use crate::engine::events::BatchWriter;
+    use crate::engine::site::Site;
+    use crate::options::Options;
+    use crate::protocol::Role;
+
+    /// A keeper that has the seat alone waits without end for the host to leave. The host, or another of its threads, may have taken
+    /// the keeper's wish for its own meanwhile, and taken it back.
+    #[test]
+    fn a_keeper_whose_wish_was_taken_back_has_the_seat_all_the_same() {
+        let events = Arc::new(EventQueue::new(1024).unwrap());
+        let link = Link::new(Role::Server, 0, &Arc::new(Options::default()), &Arc::default(), Some(&events)).unwrap();
+        let link = Arc::new(link);
+        let site = Arc::new(Site { links: vec![Arc::clone(&link)], ..Site::default() });
+        let delivery = Delivery::Batches(BatchWriter::new(events));
+        let reactor = Reactor::new(Arc::clone(&link), site, Vec::new(), delivery).unwrap();
+        let seat = Arc::new(Seat::new(&link, reactor, true, None));
+        let standing = link.commands.standing();
+        let keeper = seat
+            .sit(false, |_| {
+                seat.keep_alone();
+                let kept = Arc::clone(&seat);
+                let keeper = std::thread::spawn(move || kept.keep());
+                while !(standing.is_wanted() && link.commands.bell().is_awaited()) {
+                    std::thread::yield_now();
+                }
+                seat.give_way();
+                keeper
+            })
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !standing.is_owned() {
+            assert!(Instant::now() < deadline, "nobody has the seat");
+            std::thread::yield_now();
+        }
+        link.enqueue(Command::Stop(Duration::ZERO)).unwrap();
+        keeper.join().unwrap();
+    }
 }

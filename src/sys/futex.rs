@@ -46,6 +46,13 @@ impl Bell {
         waited
     }
 
+    /// Whether somebody sleeps, or is about to.
+    #[cfg(test)]
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.sleeping.load(Ordering::SeqCst)
+    }
+
     /// Wakes whoever sleeps, now or by a [`Bell::heard`] of before.
     pub fn ring(&self) {
         self.rings.fetch_add(1, Ordering::SeqCst);
