@@ -92,13 +92,13 @@ pub fn begin_thread(reactor: usize, role: Role, host: Host) {
 /// Whether this thread runs that reactor.
 #[must_use]
 pub fn is_thread_of(reactor: usize) -> bool {
-    with(|turn| turn.reactor == reactor).unwrap_or(false)
+    with(|turn| turn.is_of(reactor)).unwrap_or(false)
 }
 
 /// Whether this thread runs any reactor as its own.
 #[must_use]
 pub fn is_in_use() -> bool {
-    with(|turn| turn.reactor != 0).unwrap_or(false)
+    with(|turn| turn.is_of(turn.reactor)).unwrap_or(false)
 }
 
 /// Looks at the turn of this thread. `None` if the thread has come so far to its end that there is none any more, as in what
@@ -149,7 +149,7 @@ pub fn hold_back() {
 #[inline]
 pub fn divert(reactor: usize) -> Option<(ConnId, usize)> {
     with(|turn| {
-        (turn.reactor == reactor).then(|| {
+        turn.is_of(reactor).then(|| {
             turn.conn = 0;
             turn.room = 0;
             let kept = turn.answers.len();
@@ -162,20 +162,20 @@ pub fn divert(reactor: usize) -> Option<(ConnId, usize)> {
 /// How many bytes of answers wait for a connection, beside those that the registry counts.
 #[must_use]
 pub fn waiting(reactor: usize, conn: ConnId) -> u64 {
-    with(|turn| if turn.reactor == reactor && turn.of == conn { turn.uncounted() } else { 0 }).unwrap_or(0)
+    with(|turn| if turn.is_of(reactor) && turn.of == conn { turn.uncounted() } else { 0 }).unwrap_or(0)
 }
 
 /// The same, for whichever connection of the reactor has its turn.
 #[must_use]
 pub fn waiting_at(reactor: usize) -> u64 {
-    with(|turn| if turn.reactor == reactor { turn.uncounted() } else { 0 }).unwrap_or(0)
+    with(|turn| if turn.is_of(reactor) { turn.uncounted() } else { 0 }).unwrap_or(0)
 }
 
 /// Sends a frame or keeps it to be sent, if it goes to the connection whose turn it is.
 #[inline]
 pub fn answer(reactor: usize, conn: ConnId, opcode: Opcode, payload: &[u8]) -> Answer {
     with(|turn| {
-        if turn.reactor != reactor || turn.conn != conn {
+        if turn.conn != conn || !turn.is_of(reactor) {
             return Answer::Elsewhere;
         }
         if turn.answers.len() >= turn.room {
@@ -278,6 +278,13 @@ impl Turn {
             answers: Answers::new(),
             done: Done { messages: 0, bytes: 0 },
         }
+    }
+
+    /// Whether it is this reactor's, in this process: in a child that was forked on its thread it has none, and another may come to
+    /// have the name.
+    #[inline]
+    fn is_of(&self, reactor: usize) -> bool {
+        self.reactor == reactor && reactor != 0 && self.forks == process::fork_generation()
     }
 
     const fn uncounted(&self) -> u64 {

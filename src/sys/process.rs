@@ -45,7 +45,8 @@ pub fn watch_forks() {
 }
 
 thread_local! {
-    static OURS: Cell<bool> = const { Cell::new(false) };
+    /// For a thread of ours, how often the process had forked when it began.
+    static OURS: Cell<Option<u32>> = const { Cell::new(None) };
     static LAST_ACT: RefCell<Option<LastAct>> = const { RefCell::new(None) };
 }
 
@@ -61,10 +62,10 @@ impl Drop for LastAct {
     }
 }
 
-/// Whether the calling thread is one that [`spawn`] has started.
+/// Whether the calling thread is one that [`spawn`] has started. In a child that was forked on it, by a callback, it is the host's.
 #[must_use]
 pub fn is_our_thread() -> bool {
-    OURS.try_with(Cell::get).unwrap_or(false)
+    OURS.try_with(Cell::get).ok().flatten() == Some(fork_generation())
 }
 
 /// A thread of ours. Dropped, it goes on alone.
@@ -144,7 +145,7 @@ pub fn spawn_with_end(
     }
     let forks = fork_generation();
     let thread = std::thread::Builder::new().name(name).spawn(move || {
-        OURS.set(true);
+        OURS.set(Some(forks));
         // The data of a thread is dropped even where its stack is not unwound.
         LAST_ACT.set(Some(LastAct(Some(Box::new(at_end)))));
         body();

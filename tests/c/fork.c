@@ -196,6 +196,51 @@ static void a_child_with_threads(ws_server *server)
     CHECK_OK(ws_client_free(of_parent));
 }
 
+/* What a child does that was forked by a callback: its thread is no longer the library's. */
+static void live_after_a_callback(ws_server *parents)
+{
+    struct record record = RECORD;
+    sigset_t none;
+    sigemptyset(&none);
+    CHECK_INT(0, pthread_sigmask(SIG_SETMASK, &none, NULL)); /* the threads of the library take none */
+    ws_server *server = recorded_server(&record, echo_message);
+    free_the_parents(parents);
+    int fd = client_open(start(server));
+    send_message(fd, "child");
+    EXPECT_MESSAGE(fd, "child");
+    CHECK_OK(ws_broadcast(server, "all", 3, WS_TEXT));
+    EXPECT_MESSAGE(fd, "all");
+    close(fd);
+    CHECK_OK(ws_server_stop(server, 0));
+    CHECK_OK(ws_server_wait(server));
+    CHECK_OK(ws_server_free(server));
+}
+
+static void fork_and_echo(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode, void *user_data)
+{
+    (void)user_data;
+    in_child(server, live_after_a_callback);
+    CHECK_STATUS(WS_ERR_IN_CALLBACK, ws_server_free(server));
+    CHECK_OK(ws_push(server, conn, data, length, opcode));
+}
+
+static void a_callback_that_forks(void)
+{
+    sigset_t ends, before;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGCHLD);
+    CHECK_INT(0, pthread_sigmask(SIG_BLOCK, &ends, &before)); /* it would interrupt what this thread waits in */
+    ws_server *server = new_server();
+    CHECK_OK(ws_server_on_message(server, fork_and_echo, NULL));
+    CHECK_OK(ws_server_listen(server, "127.0.0.1", 0));
+    int fd = client_open(start(server));
+    send_message(fd, "parent");
+    EXPECT_MESSAGE(fd, "parent");
+    stop_and_free(server);
+    close(fd);
+    CHECK_INT(0, pthread_sigmask(SIG_SETMASK, &before, NULL));
+}
+
 int main(void)
 {
     struct record record = RECORD;
@@ -218,5 +263,6 @@ int main(void)
     CHECK_OK(ws_server_free(server));
     a_child_that_lives_on();
     while_another_thread_pushes();
+    a_callback_that_forks();
     return 0;
 }
