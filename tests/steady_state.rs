@@ -48,6 +48,7 @@ struct Event {
     request: *const c_void,
     kind: c_int,
     code: c_int,
+    cause: c_int,
 }
 
 const EVENT_MESSAGE: c_int = 2;
