@@ -689,6 +689,11 @@ typedef struct {
    */
   uint64_t slow_clients_closed;
   /**
+   * Messages, and receivers of one, that were refused, dropped, or closed for, and responses answered with 503, only because
+   * `max_total_queued_bytes` waited for all. They are in the counters of those, too.
+   */
+  uint64_t total_queued_refusals;
+  /**
    * Times that reading from a connection paused because it did not take what was sent to it.
    */
   uint64_t reads_paused;
@@ -712,6 +717,10 @@ typedef struct {
    * Bytes that wait for connections to take them, in all.
    */
   uint64_t queued_bytes;
+  /**
+   * Those of them that wait in the outboxes of connections, which `max_total_queued_bytes` bounds.
+   */
+  uint64_t outbox_bytes;
   /**
    * Bytes of pushes and commands of other threads that wait for a reactor, each receiver of a message to many counted.
    */

@@ -192,12 +192,14 @@ typedef struct {
   uint64_t pushes_refused;
   uint64_t messages_dropped;
   uint64_t slow_clients_closed;
+  uint64_t total_queued_refusals;
   uint64_t reads_paused;
   uint64_t accepts_paused;
   uint64_t host_paused;
   uint64_t logs_dropped;
   uint64_t panics;
   uint64_t queued_bytes;
+  uint64_t outbox_bytes;
   uint64_t command_bytes;
   uint64_t event_bytes;
   uint64_t refused_400;

@@ -8,6 +8,7 @@ use super::commands::{Call, Command, CommandQueue, Refused};
 use super::events::EventQueue;
 use super::facts::{FactTable, Facts};
 use super::http::Undecided;
+use super::inbox::RECEIVE;
 use super::owner::Owner;
 use super::registry::{ConnId, Phase, Registry, Standing};
 use super::stats::Stats;
@@ -56,6 +57,8 @@ pub struct Link {
     undecided: Mutex<HashMap<ConnId, Undecided>>,
     /// Clients whose end somebody waits for. They hear of it from the reactor, unless that ends before.
     awaited: Mutex<Vec<Weak<dyn Owner>>>,
+    /// How much may wait for each connection at this time, in bytes. Only the reactor changes it.
+    most_queued: AtomicU64,
     /// The queue to the host, in poll mode.
     pub events: Option<Arc<EventQueue>>,
     /// How far its writer into that has come.
@@ -93,6 +96,7 @@ impl Link {
             options: Arc::clone(options),
             undecided: Mutex::default(),
             awaited: Mutex::default(),
+            most_queued: AtomicU64::new(options.max_queued_bytes),
             events: events.map(Arc::clone),
             progress: Arc::default(),
             steady: AtomicBool::new(false),
@@ -136,12 +140,29 @@ impl Link {
         &self.stats
     }
 
+    /// How much may wait for each connection: `max_queued_bytes`, or its share while `max_total_queued_bytes` wait for all.
+    #[inline]
+    #[must_use]
+    pub fn most_queued(&self) -> u64 {
+        self.most_queued.load(Ordering::Relaxed)
+    }
+
+    /// Changes that, from the reactor.
+    pub fn set_most_queued(&self, most: u64) {
+        self.most_queued.store(most, Ordering::Relaxed);
+    }
+
     /// How many bytes of answers a connection takes: none if it is not open.
     #[inline]
     #[must_use]
     pub fn room(&self, conn: ConnId) -> u64 {
         match self.registry.standing(conn) {
-            Some(Standing { phase: Phase::Open, queued }) => self.options.max_queued_bytes.saturating_sub(queued),
+            // Answers to what was received at a time are kept before the kernel is asked to take them, and may be no more
+            // than it takes.
+            Some(Standing { phase: Phase::Open, queued: 0 }) => {
+                self.most_queued().max(self.options.max_queued_bytes.min(RECEIVE as u64))
+            }
+            Some(Standing { phase: Phase::Open, queued }) => self.most_queued().saturating_sub(queued),
             _ => 0,
         }
     }
@@ -250,7 +271,7 @@ impl Link {
 
     fn enqueue_frame(&self, to: ConnId, opcode: Opcode, payload: &[u8]) -> Result<()> {
         let bytes = self.frame_length(payload.len()) as u64;
-        if let Err(standing) = self.registry.add_queued(to, bytes, self.options.max_queued_bytes) {
+        if let Err(standing) = self.registry.add_queued(to, bytes, self.most_queued()) {
             return self.not_sent(to, standing);
         }
         let call = self.when_to_call();
@@ -480,6 +501,7 @@ impl Link {
         match self.options.slow_client {
             SlowClient::Refuse => Err(self.refusal(to, standing, Phase::Open)),
             SlowClient::Drop => {
+                self.note_full(queued);
                 self.stats.messages_dropped.add_shared(1);
                 self.owe_drain(to);
                 Ok(())
@@ -487,6 +509,7 @@ impl Link {
             SlowClient::Close(code) => {
                 // Whoever closes it first is the one that counts it.
                 if self.close_for(Cause::WS_CAUSE_SLOW_CLIENT, to, Some(code), SLOW_CLIENT).is_ok() {
+                    self.note_full(queued);
                     self.stats.slow_clients_closed.add_shared(1);
                 }
                 let detail = format!("{}, and so it is closed with {code} (slow_client)", self.how_full(to, queued));
@@ -500,6 +523,7 @@ impl Link {
     fn refusal(&self, conn: ConnId, standing: Option<Standing>, wanted: Phase) -> Error {
         match standing {
             Some(Standing { phase, queued }) if phase == wanted => {
+                self.note_full(queued);
                 self.stats.pushes_refused.add_shared(1);
                 self.owe_drain(conn);
                 Error::new(Status::WS_ERR_QUEUE_FULL, self.how_full(conn, queued))
@@ -518,7 +542,20 @@ impl Link {
 
     fn how_full(&self, conn: ConnId, queued: u64) -> String {
         let most = self.options.max_queued_bytes;
+        if queued < most {
+            let total = self.options.max_total_queued_bytes;
+            return format!(
+                "connection {conn}: {queued} bytes wait to be sent, and for all {total} (max_total_queued_bytes)"
+            );
+        }
         format!("connection {conn}: {queued} bytes wait to be sent (max_queued_bytes is {most})")
+    }
+
+    /// Counts what is not taken for a connection for which so much waits, if that is only because of what waits for all.
+    pub fn note_full(&self, queued: u64) {
+        if queued < self.options.max_queued_bytes {
+            self.stats.total_queued_refusals.add_shared(1);
+        }
     }
 
     /// Sees to it that a drain follows a push that was refused: the reactor, which sends, does not know of it.

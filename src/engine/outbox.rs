@@ -6,7 +6,7 @@
 
 use crate::sys::copy;
 use crate::sys::socket::Socket;
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
@@ -64,39 +64,57 @@ impl Outbox {
     }
 
     /// Adds a copy of `bytes`.
+    ///
+    /// # Errors
+    /// There is no memory for it, and nothing was added.
     #[inline]
-    pub fn gather(&mut self, bytes: &[u8]) {
-        self.queued += bytes.len();
+    pub fn gather(&mut self, bytes: &[u8]) -> Result<(), TryReserveError> {
         if let Some(Piece::Gathered(last)) = self.pieces.back_mut() {
             if last.len() + bytes.len() <= GATHERED_MAX {
+                reserve(last, bytes.len())?;
                 copy::append(last, bytes);
-                return;
+                self.queued += bytes.len();
+                return Ok(());
             }
         }
+        self.pieces.try_reserve(1)?;
+        reserve(&mut self.spare, bytes.len())?;
         let mut buffer = std::mem::take(&mut self.spare);
         copy::append(&mut buffer, bytes);
+        self.queued += bytes.len();
         self.pieces.push_back(Piece::Gathered(buffer));
+        Ok(())
     }
 
     /// Adds `bytes` without copying them, unless they are few.
-    pub fn append(&mut self, bytes: Vec<u8>) {
+    ///
+    /// # Errors
+    /// As [`Outbox::gather`].
+    pub fn append(&mut self, bytes: Vec<u8>) -> Result<(), TryReserveError> {
         if bytes.len() <= GATHER_MAX {
             return self.gather(&bytes);
         }
+        self.pieces.try_reserve(1)?;
         self.queued += bytes.len();
         self.pieces.push_back(Piece::Whole(bytes));
+        Ok(())
     }
 
     /// Adds bytes that others send too. The first `skip` of them are sent already, which can only be so while the outbox
     /// is empty.
-    pub fn share(&mut self, bytes: &Arc<[u8]>, skip: usize) {
+    ///
+    /// # Errors
+    /// As [`Outbox::gather`].
+    pub fn share(&mut self, bytes: &Arc<[u8]>, skip: usize) -> Result<(), TryReserveError> {
         let left = bytes.len() - skip;
         if left <= GATHER_MAX || !(skip == 0 || self.is_empty()) {
             return self.gather(&bytes[skip..]);
         }
+        self.pieces.try_reserve(1)?;
         self.sent += skip;
         self.queued += left;
         self.pieces.push_back(Piece::Shared(Arc::clone(bytes)));
+        Ok(())
     }
 
     /// Sends as much as there is room for and returns how much that was. What is left waits for room.
@@ -165,6 +183,34 @@ impl Outbox {
     }
 }
 
+/// Makes room in a buffer that gathers.
+#[inline]
+fn reserve(buffer: &mut Vec<u8>, length: usize) -> Result<(), TryReserveError> {
+    #[cfg(test)]
+    let length = if scarcity::is_on() { usize::MAX } else { length };
+    buffer.try_reserve(length)
+}
+
+/// Tests have the memory of a thread run out.
+#[cfg(test)]
+pub mod scarcity {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ON: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Has the memory for what waits run out, or be there again.
+    pub fn set(on: bool) {
+        ON.set(on);
+    }
+
+    /// Whether it has run out.
+    pub fn is_on() -> bool {
+        ON.get()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,12 +230,12 @@ mod tests {
         let shared: Arc<[u8]> = (0..50_000_u32).map(|i| (i * 3) as u8).collect();
         let large: Vec<u8> = (0..100_000_u32).map(|i| (i / 7) as u8).collect();
         let mut expected = shared[10..].to_vec();
-        outbox.share(&shared, 10);
+        outbox.share(&shared, 10).unwrap();
         for _ in 0..3 {
-            outbox.gather(b"small");
-            outbox.append(b"also small".to_vec());
-            outbox.append(large.clone());
-            outbox.share(&shared, 0);
+            outbox.gather(b"small").unwrap();
+            outbox.append(b"also small".to_vec()).unwrap();
+            outbox.append(large.clone()).unwrap();
+            outbox.share(&shared, 0).unwrap();
             for part in [&b"small"[..], b"also small", &large, &shared] {
                 expected.extend_from_slice(part);
             }
@@ -212,10 +258,10 @@ mod tests {
     fn an_emptied_outbox_keeps_its_buffer() {
         let (socket, _peer) = pair();
         let mut outbox = Outbox::default();
-        outbox.gather(&[1; 1000]);
+        outbox.gather(&[1; 1000]).unwrap();
         outbox.send(&socket).unwrap();
         assert!(outbox.is_empty() && outbox.spare.capacity() >= 1000);
-        outbox.gather(&[2; 10]);
+        outbox.gather(&[2; 10]).unwrap();
         outbox.clear();
         assert!(outbox.is_empty() && outbox.sent == 0);
     }
@@ -225,7 +271,19 @@ mod tests {
         let (socket, peer) = pair();
         drop(peer);
         let mut outbox = Outbox::default();
-        outbox.gather(b"x");
+        outbox.gather(b"x").unwrap();
         assert!(outbox.send(&socket).is_err());
+    }
+
+    #[test]
+    fn without_memory_nothing_is_added() {
+        let mut outbox = Outbox::default();
+        outbox.gather(b"before").unwrap();
+        scarcity::set(true);
+        assert!(outbox.gather(b"more").is_err());
+        assert!(outbox.append(b"few".to_vec()).is_err());
+        scarcity::set(false);
+        outbox.gather(b" and after").unwrap();
+        assert_eq!((outbox.len(), outbox.pieces[0].bytes()), (16, &b"before and after"[..]));
     }
 }

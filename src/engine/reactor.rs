@@ -341,7 +341,7 @@ impl Reactor {
         let behind = self.host_behind && self.delivery.is_full();
         let may_accept = |listening: &Listening| listening.waiting && listening.paused_until.is_none();
         let may_go_on = || !self.held.is_empty() || self.listeners.iter().any(may_accept);
-        let busy = !self.unread.is_empty() || !behind && may_go_on();
+        let busy = !self.unread.is_empty() || self.sender.is_relieved() || !behind && may_go_on();
         let mut timeout = if busy { 0 } else { self.next_deadline_ms() };
         let shorter = |timeout: i32, other: i32| if timeout < 0 { other } else { timeout.min(other) };
         if let Some(limit) = limit {

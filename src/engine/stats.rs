@@ -128,6 +128,9 @@ stats! {
     messages_dropped: Counter,
     /// Connections closed because their queue was full: with `slow_client` as close_1008 or close_1013.
     slow_clients_closed: Counter,
+    /// Messages, and receivers of one, that were refused, dropped, or closed for, and responses answered with 503, only because
+    /// `max_total_queued_bytes` waited for all. They are in the counters of those, too.
+    total_queued_refusals: Counter,
     /// Times that reading from a connection paused because it did not take what was sent to it.
     reads_paused: Counter,
     /// Times that accepting paused because there were no descriptors left, or an inherited listener was shut down.
@@ -140,6 +143,8 @@ stats! {
     panics: Counter,
     /// Bytes that wait for connections to take them, in all.
     queued_bytes: Gauge,
+    /// Those of them that wait in the outboxes of connections, which `max_total_queued_bytes` bounds.
+    outbox_bytes: Gauge,
     /// Bytes of pushes and commands of other threads that wait for a reactor, each receiver of a message to many counted.
     command_bytes: Gauge,
     /// Poll mode: bytes of events that wait for the host, in the one queue of all reactors: told of reactor 0.

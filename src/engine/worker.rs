@@ -153,7 +153,7 @@ impl Own {
             return None;
         }
         let bytes = link.frame_length(payload.len()) as u64;
-        link.registry.add_queued(to, bytes, link.options.max_queued_bytes).ok()?;
+        link.registry.add_queued(to, bytes, link.most_queued()).ok()?;
         let waiting = self.write(to, kind.into(), payload);
         if waiting.is_none() {
             self.link.registry.sub_queued(to, bytes);

@@ -67,6 +67,9 @@ pub struct ws_stats {
     pub messages_dropped: u64,
     /// Connections closed because their queue was full: with `slow_client` as close_1008 or close_1013.
     pub slow_clients_closed: u64,
+    /// Messages, and receivers of one, that were refused, dropped, or closed for, and responses answered with 503, only because
+    /// `max_total_queued_bytes` waited for all. They are in the counters of those, too.
+    pub total_queued_refusals: u64,
     /// Times that reading from a connection paused because it did not take what was sent to it.
     pub reads_paused: u64,
     /// Times that accepting paused because there were no descriptors left, or an inherited listener was shut down.
@@ -79,6 +82,8 @@ pub struct ws_stats {
     pub panics: u64,
     /// Bytes that wait for connections to take them, in all.
     pub queued_bytes: u64,
+    /// Those of them that wait in the outboxes of connections, which `max_total_queued_bytes` bounds.
+    pub outbox_bytes: u64,
     /// Bytes of pushes and commands of other threads that wait for a reactor, each receiver of a message to many counted.
     pub command_bytes: u64,
     /// Poll mode: bytes of events that wait for the host, in the one queue of all reactors: told of reactor 0.
@@ -173,12 +178,14 @@ impl ws_stats {
         self.pushes_refused += stats.pushes_refused.get();
         self.messages_dropped += stats.messages_dropped.get();
         self.slow_clients_closed += stats.slow_clients_closed.get();
+        self.total_queued_refusals += stats.total_queued_refusals.get();
         self.reads_paused += stats.reads_paused.get();
         self.accepts_paused += stats.accepts_paused.get();
         self.host_paused += stats.host_paused.get();
         self.logs_dropped += stats.logs_dropped.get();
         self.panics += stats.panics.get();
         self.queued_bytes += stats.queued_bytes.get();
+        self.outbox_bytes += stats.outbox_bytes.get();
         self.command_bytes += stats.command_bytes.get();
         self.event_bytes += stats.event_bytes.get();
         self.refused_400 += stats.refused_400.get();

@@ -376,6 +376,12 @@ pub const CLIENT_TABLE: &[Row<ClientOptions>] = &[
         "Once this much waits to be sent, `ws_client_push` refuses with `WS_ERR_QUEUE_FULL`, until the drain event.",
     ),
     meaning(
+        "max_total_queued_bytes",
+        "Once this much waits to be sent to the servers of all clients that share a thread, `ws_client_push` refuses where \
+         64 KiB wait, as if that were `max_queued_bytes`, until an eighth of this is free again. The share is less than 64 KiB \
+         if those of all connections would be more than this, but at least 4 KiB.",
+    ),
+    meaning(
         "high_watermark",
         "Once this much waits to be sent, the drain event is owed. Reading goes on, other than a server's: two that \
          both read no more before they are read from would wait for each other. At most `max_queued_bytes`. 0: a quarter of that.",

@@ -62,6 +62,16 @@ pub const TABLE: &[Row<Options>] = &[
         field: Field::Bytes(|o| &mut o.max_queued_bytes, K, 64 * G),
     },
     Row {
+        name: "max_total_queued_bytes",
+        default: "1G",
+        meaning: "Per reactor: once this much waits to be sent to all connections together, one for which 64 KiB wait is slow: \
+                  `max_queued_bytes` and the watermarks are so low until an eighth of this is free again. A response with a \
+                  longer body is answered with 503. What goes to many counts for each receiver. The share is less than \
+                  64 KiB if those of all connections would be more than this, but at least 4 KiB. 1G is 256 clients \
+                  that read nothing at all, and fits small machines.",
+        field: Field::Bytes(|o| &mut o.max_total_queued_bytes, 64 * K, 64 * G),
+    },
+    Row {
         name: "high_watermark",
         default: "0",
         meaning: "Per connection: once this much waits to be sent, reading from it pauses, until no more than \

@@ -5,13 +5,22 @@
 //! outbox, and whatever is sent past an empty one, first has the replies moved there. The outbox of a connection is
 //! within reach of this module alone, so that no other can forget to.
 //!
+//! So it is known here, too, how much waits in all outboxes together: bytes for each receiver, though a long message to many is
+//! in memory once. That is never less than what is held, the gauge `queued_bytes` counts in the same way, and who holds what is
+//! not asked for each message. Once it is `max_total_queued_bytes`, each connection has a small share only, in place of
+//! `max_queued_bytes`, until an eighth of the budget is free again. So those for whom much waits take no more, and the others go on.
+//!
 //! Only the connection whose turn it is has replies. It is known here by its id, so that to ask costs one comparison.
 
 use super::Wire;
+use crate::cause::Cause;
 use crate::engine::link::Link;
 use crate::engine::outbox::Outbox;
 use crate::engine::registry::ConnId;
 use crate::engine::turn;
+use crate::sys::copy;
+use crate::sys::socket::Socket;
+use std::collections::TryReserveError;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
@@ -21,6 +30,11 @@ const SPARE_OUTBOXES: usize = 256;
 /// Replies of this length are sent, or counted as waiting, before more is read, in bytes.
 const MANY_REPLIES: usize = 64 * 1024;
 
+/// A connection for which less than this waits is served whatever waits for all, in bytes; less of it if there are so many connections
+/// that their shares would be more than the budget once more.
+const SHARE_MAX: u64 = 64 * 1024;
+const SHARE_MIN: u64 = 4 * 1024;
+
 /// The sending side of a reactor.
 pub struct Sender {
     link: Arc<Link>,
@@ -28,6 +42,12 @@ pub struct Sender {
     spares: Vec<Box<Outbox>>,
     /// The connection whose turn it is; 0 between turns.
     turn: ConnId,
+    /// Bytes that wait in all outboxes.
+    total: u64,
+    /// How much may wait for each connection while `max_total_queued_bytes` wait for all.
+    share: Option<u64>,
+    /// There is room again, which nobody has been told.
+    relieved: bool,
 }
 
 /// What a flush did.
@@ -45,7 +65,7 @@ impl Sender {
     /// The sending side of the reactor of `link`.
     #[must_use]
     pub const fn new(link: Arc<Link>) -> Self {
-        Self { link, spares: Vec::new(), turn: 0 }
+        Self { link, spares: Vec::new(), turn: 0, total: 0, share: None, relieved: false }
     }
 
     // ---- the turn of a connection ----------------------------------------------------------------------------------
@@ -55,7 +75,7 @@ impl Sender {
         // One turn at a time, and each is ended: what an older one has left would be sent to a stranger.
         assert!(self.turn == 0 || turn::has_no_replies(), "the replies of a turn are sent before the next turn");
         self.turn = wire.id;
-        self.link.begin_turn(wire.id, wire.outbox.is_none().then_some(&wire.socket));
+        self.link.begin_turn(wire.id, free_socket(wire));
     }
 
     /// Ends the handling: what callbacks have pushed meanwhile is sent, or waits. Does nothing between turns.
@@ -87,7 +107,7 @@ impl Sender {
     /// Moves the replies of a turn out of the way, and goes on with the turn.
     fn settle(&mut self, wire: &mut Wire) {
         self.move_replies(wire);
-        self.link.resume_turn(wire.id, wire.outbox.is_none().then_some(&wire.socket));
+        self.link.resume_turn(wire.id, free_socket(wire));
     }
 
     fn move_replies(&mut self, wire: &mut Wire) {
@@ -98,7 +118,7 @@ impl Sender {
             }
             if sent < replies.len() {
                 self.link.registry.note_queued(wire.id, (replies.len() - sent.max(counted)) as u64);
-                self.outbox_of(wire).gather(&replies[sent..]);
+                self.add(wire, replies.len() - sent, |outbox| outbox.gather(&replies[sent..]));
             }
         });
         self.link.stats.messages_out.add(done.messages);
@@ -107,17 +127,41 @@ impl Sender {
 
     // ---- what goes behind ------------------------------------------------------------------------------------------
 
-    /// The outbox, behind everything that was to be sent to the connection so far. Nothing but this gives it for adding.
-    fn tail<'a>(&mut self, wire: &'a mut Wire) -> &'a mut Outbox {
+    /// Adds bytes that are counted as waiting, behind everything that was to be sent to the connection so far.
+    fn add_behind(
+        &mut self,
+        wire: &mut Wire,
+        length: usize,
+        add: impl FnOnce(&mut Outbox) -> Result<(), TryReserveError>,
+    ) {
         if self.turn == wire.id {
             self.settle(wire);
             turn::hold_back();
         }
-        self.outbox_of(wire)
+        self.add(wire, length, add);
     }
 
-    fn outbox_of<'a>(&mut self, wire: &'a mut Wire) -> &'a mut Outbox {
-        wire.outbox.get_or_insert_with(|| self.spares.pop().unwrap_or_default())
+    /// Nothing but this adds to an outbox. Without memory the connection is cut: a part of a frame may be out, and nothing
+    /// may come behind what is missing, a Close frame no more than anything else.
+    fn add(&mut self, wire: &mut Wire, length: usize, add: impl FnOnce(&mut Outbox) -> Result<(), TryReserveError>) {
+        if !wire.flags.broken {
+            let mut outbox = wire.outbox.take().unwrap_or_else(|| self.spares.pop().unwrap_or_default());
+            let added = add(&mut outbox);
+            if outbox.is_empty() {
+                self.keep(outbox);
+            } else {
+                wire.outbox = Some(outbox);
+            }
+            if added.is_ok() {
+                self.total += length as u64;
+                return self.weigh();
+            }
+            wire.flags.broken = true;
+            wire.note_cause(Cause::WS_CAUSE_SLOW_CLIENT);
+            self.link.stats.slow_clients_closed.add_shared(1);
+        }
+        self.link.registry.sub_queued(wire.id, length as u64);
+        self.link.stats.bytes_cut.add(length as u64);
     }
 
     /// Adds bytes of our own.
@@ -130,12 +174,22 @@ impl Sender {
 
     /// Adds bytes that are counted as waiting already.
     pub fn gather_counted(&mut self, wire: &mut Wire, bytes: &[u8]) {
-        self.tail(wire).gather(bytes);
+        self.add_behind(wire, bytes.len(), |outbox| outbox.gather(bytes));
     }
 
     /// Adds a buffer of bytes that are counted as waiting already, without copying them unless they are few.
     pub fn append_counted(&mut self, wire: &mut Wire, bytes: Vec<u8>) {
-        self.tail(wire).append(bytes);
+        self.add_behind(wire, bytes.len(), |outbox| outbox.append(bytes));
+    }
+
+    /// Adds a copy of bytes that are counted as waiting already, which may be many, in a buffer of its own.
+    pub fn copy_counted(&mut self, wire: &mut Wire, bytes: &[u8]) {
+        self.add_behind(wire, bytes.len(), |outbox| {
+            let mut copied = Vec::new();
+            copied.try_reserve_exact(bytes.len())?;
+            copy::append(&mut copied, bytes);
+            outbox.append(copied)
+        });
     }
 
     /// Adds a buffer of our own.
@@ -149,14 +203,70 @@ impl Sender {
         let sent = self.send_now(wire, frame);
         if sent < frame.len() {
             self.link.registry.note_queued(wire.id, (frame.len() - sent) as u64);
-            self.tail(wire).share(frame, sent);
+            self.add_behind(wire, frame.len() - sent, |outbox| outbox.share(frame, sent));
         }
     }
 
     /// Adds a frame that many get.
     pub fn share_later(&mut self, wire: &mut Wire, frame: &Arc<[u8]>) {
         self.link.registry.note_queued(wire.id, frame.len() as u64);
-        self.tail(wire).share(frame, 0);
+        self.add_behind(wire, frame.len(), |outbox| outbox.share(frame, 0));
+    }
+
+    // ---- what waits for all ----------------------------------------------------------------------------------------
+
+    /// Looks whether too much waits for all connections together, or no longer.
+    fn weigh(&mut self) {
+        let stats = &self.link.stats;
+        stats.outbox_bytes.set(self.total);
+        let most = self.link.options.max_total_queued_bytes;
+        let each = self.link.options.max_queued_bytes;
+        if self.share.is_none() && self.total >= most {
+            let share = (most / stats.connections_open.get().max(1)).clamp(SHARE_MIN, SHARE_MAX).min(each);
+            self.share = Some(share);
+            self.relieved = false;
+            self.link.set_most_queued(share);
+        } else if self.share.is_some() && self.total <= most - most / 8 {
+            self.share = None;
+            self.relieved = true;
+            self.link.set_most_queued(each);
+        }
+    }
+
+    fn take_off(&mut self, length: usize) {
+        self.total -= length as u64;
+        self.weigh();
+    }
+
+    /// How much may wait for each connection, while too much waits for all.
+    #[must_use]
+    pub const fn fair_share(&self) -> Option<u64> {
+        self.share
+    }
+
+    /// The high watermark of each connection at this time: a quarter of its share at most.
+    #[must_use]
+    pub fn high_watermark(&self) -> u64 {
+        let high = self.link.options.high_watermark;
+        self.share.map_or(high, |share| high.min(share / 4))
+    }
+
+    /// The low watermark: half of that at most.
+    #[must_use]
+    pub fn low_watermark(&self) -> u64 {
+        let low = self.link.options.low_watermark;
+        self.share.map_or(low, |_| low.min(self.high_watermark() / 2))
+    }
+
+    /// Whether there is room again, which [`Sender::take_relief`] has not told.
+    #[must_use]
+    pub const fn is_relieved(&self) -> bool {
+        self.relieved
+    }
+
+    /// Whether there is room again for those whose watermarks were low, which is said once.
+    pub const fn take_relief(&mut self) -> bool {
+        std::mem::replace(&mut self.relieved, false)
     }
 
     // ---- what is sent at once --------------------------------------------------------------------------------------
@@ -176,6 +286,10 @@ impl Sender {
 
     /// Sends past an empty outbox, and notes what that says of the connection.
     fn send_past(&self, wire: &mut Wire, pieces: &[IoSlice<'_>]) -> usize {
+        if wire.flags.broken {
+            // What was to come before may be missing.
+            return 0;
+        }
         let sent = match pieces {
             [bytes] => wire.socket.send(bytes),
             _ => wire.socket.send_pieces(pieces),
@@ -203,6 +317,7 @@ impl Sender {
         if sent > 0 {
             self.link.registry.sub_queued(wire.id, sent as u64);
             self.link.stats.bytes_out.add(sent as u64);
+            self.take_off(sent);
         }
         if outbox.is_empty() {
             self.keep(outbox);
@@ -218,6 +333,7 @@ impl Sender {
         let Some(outbox) = wire.outbox.take() else { return 0 };
         let length = outbox.len();
         self.keep(outbox);
+        self.take_off(length);
         length
     }
 
@@ -227,4 +343,9 @@ impl Sender {
             self.spares.push(outbox);
         }
     }
+}
+
+/// The socket, if nothing waits to be sent to it.
+fn free_socket(wire: &Wire) -> Option<&Socket> {
+    (wire.outbox.is_none() && !wire.flags.broken).then_some(&wire.socket)
 }

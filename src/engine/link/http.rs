@@ -54,7 +54,7 @@ impl Link {
     pub fn send_piece(&self, conn: ConnId, piece: &[u8]) -> Result<()> {
         let length = piece.len() as u64;
         self.registry
-            .add_queued_in(Phase::Streaming, conn, length, self.options.max_queued_bytes)
+            .add_queued_in(Phase::Streaming, conn, length, self.most_queued())
             .map_err(|standing| self.refusal(conn, standing, Phase::Streaming))?;
         self.enqueue(Command::SendPiece(conn, piece.to_vec())).inspect_err(|_| {
             self.registry.sub_queued(conn, length);

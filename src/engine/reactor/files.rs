@@ -116,7 +116,8 @@ impl Reactor {
     pub(super) fn send_rest(&mut self, wire: &mut Wire) -> Fate {
         let Some(mut rest) = wire.http.as_mut().and_then(|http| http.rest.take()) else { return Fate::Lives };
         let mut piece = Vec::new();
-        let most = PIECE.min(rest.range.end - rest.range.start);
+        let most =
+            self.sender.fair_share().map_or(PIECE, |share| PIECE.min(share)).min(rest.range.end - rest.range.start);
         match rest.file.read_at(rest.range.start, &mut piece, most as usize) {
             // The length is told already: that the rest is missing can only be shown by an end that comes too early.
             Ok(0) | Err(_) => {

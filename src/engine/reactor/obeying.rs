@@ -264,7 +264,7 @@ impl Reactor {
             return None;
         }
         let length = frame::length(payload.len(), false) as u64;
-        if let Err(standing) = self.link.registry.add_queued(to, length, self.link.options.max_queued_bytes) {
+        if let Err(standing) = self.link.registry.add_queued(to, length, self.link.most_queued()) {
             return Some(Err(standing));
         }
         let mut left = length;
@@ -290,7 +290,7 @@ impl Reactor {
         self.link.registry.sub_queued(wire.id, sent as u64);
         if sent < header.len() + payload.len() {
             self.sender.gather_counted(wire, &header[sent.min(header.len())..]);
-            self.sender.append_counted(wire, payload[sent.saturating_sub(header.len())..].to_vec());
+            self.sender.copy_counted(wire, &payload[sent.saturating_sub(header.len())..]);
             wire.flags.blocked = true;
             self.note_high(wire);
         }
@@ -396,7 +396,7 @@ impl Reactor {
         if !takes_messages(wire) {
             return Fate::Lives;
         }
-        let most = self.link.options.max_queued_bytes;
+        let most = self.link.most_queued();
         // What was gathered may be no more than the kernel takes.
         if wire.queued() as u64 >= most && wire.flags.dirty && !wire.flags.blocked && self.flush(wire) == Fate::Ends {
             return Fate::Ends;
@@ -419,7 +419,7 @@ impl Reactor {
         }
         if waits {
             self.note_high(wire);
-        } else if wire.queued() as u64 >= self.link.options.high_watermark {
+        } else if wire.queued() as u64 >= self.sender.high_watermark() {
             self.charge(CALL_COST);
             return self.flush(wire);
         } else {
@@ -430,6 +430,7 @@ impl Reactor {
 
     /// What becomes of a connection that does not take a message that many get.
     fn leave_out(&mut self, wire: &mut Wire) -> Fate {
+        self.link.note_full(wire.queued() as u64);
         match self.link.options.slow_client {
             SlowClient::Close(code) if matches!(wire.state, State::Open) => {
                 self.link.stats.slow_clients_closed.add_shared(1);

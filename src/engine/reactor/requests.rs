@@ -253,6 +253,12 @@ impl Reactor {
 
     /// Sends a whole response. The body is of the length that the head tells.
     pub(super) fn answer(&mut self, wire: &mut Wire, head: ResponseHead, body: Vec<u8>) {
+        let is_much = self.sender.fair_share().is_some_and(|share| body.len() as u64 > share);
+        if is_much && !wire.http().exchange.head_only {
+            self.link.stats.total_queued_refusals.add_shared(1);
+            let detail = "too much waits to be sent to other clients (max_total_queued_bytes)";
+            return self.answer_with(wire, Refusal { status: 503, detail });
+        }
         self.send_head(wire, head);
         if !wire.http().exchange.head_only && !body.is_empty() {
             self.sender.append(wire, body);

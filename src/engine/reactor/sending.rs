@@ -64,7 +64,7 @@ impl Reactor {
     #[inline(never)]
     fn go_on(&mut self, wire: &mut Wire) -> Fate {
         // The next request waits for the last response to have left.
-        let falls_to = if matches!(wire.state, State::Handshake) { 0 } else { self.link.options.low_watermark };
+        let falls_to = if matches!(wire.state, State::Handshake) { 0 } else { self.sender.low_watermark() };
         if wire.flags.high && wire.queued() as u64 <= falls_to {
             wire.flags.high = false;
             if takes_pushes(wire) {
@@ -93,7 +93,7 @@ impl Reactor {
     /// who does not take answers gets no further ones; a client is asked for nothing, and only tells the drain.
     #[inline]
     pub(super) fn note_high(&self, wire: &mut Wire) {
-        let is_high = wire.queued() as u64 >= self.link.options.high_watermark;
+        let is_high = wire.queued() as u64 >= self.sender.high_watermark();
         if is_high && !wire.flags.high && takes_pushes(wire) {
             wire.flags.high = true;
             if self.link.role == Role::Server {
@@ -105,6 +105,9 @@ impl Reactor {
     /// Tells the host of the connections for which there is room again. Not before the end of a turn: what it pushes then takes
     /// the queue, and an answer to what is received in the same turn would overtake it.
     pub(super) fn tell_drained(&mut self) {
+        if self.sender.take_relief() {
+            self.go_on_after_relief();
+        }
         if self.drained.is_empty() {
             return;
         }
@@ -125,6 +128,16 @@ impl Reactor {
             });
         }
         self.drained = drained;
+    }
+
+    /// There is room again for all: those who waited at the lower watermarks look at their own.
+    #[cold]
+    fn go_on_after_relief(&mut self) {
+        let high = self.connections.iter().flatten().filter(|conn| conn.wire.flags.high);
+        let ids: Vec<ConnId> = high.map(|conn| conn.wire.id).collect();
+        for id in ids {
+            self.with(id, |reactor, conn| reactor.after_flush(&mut conn.wire));
+        }
     }
 
     pub(super) fn list_unread(&mut self, wire: &mut Wire) {

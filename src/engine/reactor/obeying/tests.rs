@@ -4,6 +4,7 @@ use super::*;
 use crate::cause::Cause;
 use crate::engine::delivery::{Delivery, Handler};
 use crate::engine::link::Link;
+use crate::engine::outbox::scarcity;
 use crate::engine::registry::Phase;
 use crate::engine::request::Request;
 use crate::engine::site::Site;
@@ -224,4 +225,63 @@ fn a_close_of_the_host_behind_much_is_sent_though_the_peer_ends_its_side_before(
         reactor.turn(Some(Duration::from_secs(10))).unwrap();
     }
     assert!(received.ends_with(b"\x88\x08\x0f\xa0enough"), "{} bytes, without the Close frame", received.len());
+}
+
+#[test]
+fn without_memory_for_what_waits_the_connection_ends_without_a_hole_and_others_go_on() {
+    let mut reactor = reactor(Options::default());
+    let (mut stalled, mut other) = (open_stream(&mut reactor), open_stream(&mut reactor));
+    let id = reactor.link.registry.open().next().unwrap();
+    let mut expected = Vec::new();
+    let push = |reactor: &mut Reactor, expected: &mut Vec<u8>, length: usize| {
+        let payload = vec![expected.len() as u8; length];
+        reactor.link.send(id, Opcode::Binary, &payload).unwrap();
+        frame::write(expected, Opcode::Binary, true, None, &payload);
+        reactor.send_pushed(true);
+    };
+    while reactor.link.stats.outbox_bytes.get() < 100_000 {
+        push(&mut reactor, &mut expected, 9000);
+    }
+    scarcity::set(true);
+    push(&mut reactor, &mut expected, 9000);
+    scarcity::set(false);
+    let link = Arc::clone(&reactor.link);
+    assert_eq!((link.registry.open_count(), link.stats.slow_clients_closed.get()), (1, 1));
+    assert_eq!((link.registry.queued(), link.stats.outbox_bytes.get()), (0, 0));
+    let mut received = Vec::new();
+    stalled.read_to_end(&mut received).unwrap();
+    assert!(expected.starts_with(&received), "{} bytes, and not the first", received.len());
+    assert_eq!(link.stats.bytes_cut.get(), (expected.len() - received.len()) as u64);
+
+    let frame = encoded(b"still here");
+    link.broadcast(&frame).unwrap();
+    reactor.send_pushed(true);
+    let mut got = vec![0; frame.len()];
+    other.read_exact(&mut got).unwrap();
+    assert_eq!(got, frame[..]);
+}
+
+#[test]
+fn what_waits_for_all_is_bounded_and_those_who_read_get_everything() {
+    const BUDGET: u64 = 1 << 20;
+    let mut reactor = reactor(Options { max_total_queued_bytes: BUDGET, ..Options::default() });
+    let stalled: Vec<_> = (0..10).map(|_| open_stream(&mut reactor)).collect();
+    let mut reader = open_stream(&mut reactor);
+    let link = Arc::clone(&reactor.link);
+    let (frame, mut got) = (encoded(&[b'x'; 5000]), vec![0; 5004]);
+    for _ in 0..1000 {
+        link.broadcast(&frame).unwrap();
+        reactor.send_pushed(true);
+        reader.read_exact(&mut got).unwrap();
+        assert_eq!(got, frame[..]);
+        assert!(link.stats.outbox_bytes.get() <= 2 * BUDGET);
+        assert_eq!(link.stats.outbox_bytes.get(), link.registry.queued());
+    }
+    assert!(link.stats.outbox_bytes.get() >= BUDGET && link.most_queued() == 64 * 1024);
+    assert_eq!(link.stats.total_queued_refusals.get(), link.stats.pushes_refused.get());
+    drop(stalled);
+    while link.registry.open_count() > 1 {
+        reactor.turn(Some(Duration::from_secs(10))).unwrap();
+    }
+    assert_eq!((link.stats.outbox_bytes.get(), link.most_queued()), (0, link.options.max_queued_bytes));
 }
