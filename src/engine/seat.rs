@@ -287,7 +287,7 @@ mod tests {
         let link = Link::new(Role::Server, 0, &Arc::new(Options::default()), &Arc::default(), Some(&events)).unwrap();
         let link = Arc::new(link);
         let site = Arc::new(Site { links: vec![Arc::clone(&link)], ..Site::default() });
-        let delivery = Delivery::Batches(BatchWriter::new(events));
+        let delivery = Delivery::Batches(BatchWriter::new(events, Arc::clone(&link.progress)));
         let reactor = Reactor::new(Arc::clone(&link), site, Vec::new(), delivery).unwrap();
         let seat = Arc::new(Seat::new(&link, reactor, true, None));
         let standing = link.commands.standing();
