@@ -1138,7 +1138,8 @@ int ws_server_free(ws_server *server);
  *
  * Any thread, and any callback. Inside a message callback, an answer to the same connection is the fastest.
  *
- * Once `max_queued_bytes` wait for the connection, the option `slow_client` rules: refuse gives `WS_ERR_QUEUE_FULL`; drop
+ * Once `max_queued_bytes` wait for the connection, or its share while `max_total_queued_bytes` wait for all, at most 64 KiB, the
+ * option `slow_client` rules: refuse gives `WS_ERR_QUEUE_FULL`; drop
  * gives `WS_OK`, and the message is dropped; close_1008 and close_1013 begin to close the connection, with a Close frame
  * behind what waits, and give `WS_ERR_CLOSED`; if the client takes nothing for `close_timeout`, it is cut. A push that was
  * refused as full, or dropped, is followed by a drain event (`ws_server_on_drain`) or by the close event.
@@ -1520,6 +1521,8 @@ int ws_request_local_port(const ws_request *request);
  * made for it may say how long that for a GET would be: with an empty body `Content-Length` may be there, and counts if the
  * request is a HEAD (RFC 9110 section 8.6).
  *
+ * While `max_total_queued_bytes` wait to be sent to all clients, a body of more than 64 KiB is not sent: the client gets 503.
+ *
  * Any thread, and any callback, now or later within `response_timeout`.
  *
  * Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
@@ -1548,8 +1551,8 @@ int ws_respond_begin(ws_server *server,
  * Sends the next piece of a response; an empty one does nothing. `ws_conn_queued_bytes` tells how much waits. Between two
  * pieces no more than `response_timeout` may pass, or the connection is cut.
  *
- * Any thread, and any callback. Errors: `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait to be sent: try again when the
- * drain event tells that there is room;
+ * Any thread, and any callback. Errors: `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait to be sent, or 64 KiB while
+ * `max_total_queued_bytes` wait for all: try again when the drain event tells that there is room;
  * `WS_ERR_CLOSED` if no response of this connection is being streamed, or its client is gone; `WS_ERR_NULL`,
  * `WS_ERR_TOO_LARGE`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
@@ -1732,9 +1735,10 @@ int ws_client_event_fd(ws_client *client);
  * refused with `WS_ERR_CLOSED`. What was in the queue of a connection that is lost is lost with it. A connection that the
  * server has closed takes answers to its last messages and nothing else, as with `ws_server_poll`.
  *
- * Any thread, and any callback. Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for the connection, which
- * is followed by a drain event or by the close event, or `max_offline_bytes` for the next; `WS_ERR_UTF8` for text that is not
- * UTF-8; `WS_ERR_ARGUMENT` for another opcode; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ * Any thread, and any callback. Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for the connection, or
+ * 64 KiB while `max_total_queued_bytes` wait for those of all clients of its thread, which is
+ * followed by a drain event or by the close event, or `max_offline_bytes` for the next; `WS_ERR_UTF8` for text that is not UTF-8;
+ * `WS_ERR_ARGUMENT` for another opcode; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
 int ws_client_push(ws_client *client,
                    const void *data,

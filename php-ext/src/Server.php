@@ -40,8 +40,8 @@ class Server extends Native\Server implements EventSource
 
     /**
      * @param array<string, string|int|float|bool> $options the engine's options by name: max_message_size (1M),
-     *        max_connections (100000), max_queued_bytes (4M per connection), ping_interval (30 s), idle_timeout (off)
-     *        and more. Sizes in bytes or with K, M, G; times in seconds or with ms, s, m; true and false are on and off.
+     *        max_connections (100000), max_queued_bytes (4M per connection), max_total_queued_bytes (1G),
+     *        ping_interval (30 s), idle_timeout (off) and more. Sizes in bytes or with K, M, G; times in seconds or with ms, s, m; true and false are on and off.
      * @param string|null $library path of libwspush.so. Null: the environment variable WSPUSH_LIBRARY, else the
      *        package's lib/, the build tree, the system's loader
      *

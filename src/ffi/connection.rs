@@ -46,7 +46,8 @@ const OK: c_int = Status::WS_OK as c_int;
 ///
 /// Any thread, and any callback. Inside a message callback, an answer to the same connection is the fastest.
 ///
-/// Once `max_queued_bytes` wait for the connection, the option `slow_client` rules: refuse gives `WS_ERR_QUEUE_FULL`; drop
+/// Once `max_queued_bytes` wait for the connection, or its share while `max_total_queued_bytes` wait for all, at most 64 KiB, the
+/// option `slow_client` rules: refuse gives `WS_ERR_QUEUE_FULL`; drop
 /// gives `WS_OK`, and the message is dropped; close_1008 and close_1013 begin to close the connection, with a Close frame
 /// behind what waits, and give `WS_ERR_CLOSED`; if the client takes nothing for `close_timeout`, it is cut. A push that was
 /// refused as full, or dropped, is followed by a drain event (`ws_server_on_drain`) or by the close event.

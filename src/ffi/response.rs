@@ -17,6 +17,8 @@ const OK: c_int = Status::WS_OK as c_int;
 /// made for it may say how long that for a GET would be: with an empty body `Content-Length` may be there, and counts if the
 /// request is a HEAD (RFC 9110 section 8.6).
 ///
+/// While `max_total_queued_bytes` wait to be sent to all clients, a body of more than 64 KiB is not sent: the client gets 503.
+///
 /// Any thread, and any callback, now or later within `response_timeout`.
 ///
 /// Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
@@ -64,8 +66,8 @@ pub unsafe extern "C" fn ws_respond_begin(
 /// Sends the next piece of a response; an empty one does nothing. `ws_conn_queued_bytes` tells how much waits. Between two
 /// pieces no more than `response_timeout` may pass, or the connection is cut.
 ///
-/// Any thread, and any callback. Errors: `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait to be sent: try again when the
-/// drain event tells that there is room;
+/// Any thread, and any callback. Errors: `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait to be sent, or 64 KiB while
+/// `max_total_queued_bytes` wait for all: try again when the drain event tells that there is room;
 /// `WS_ERR_CLOSED` if no response of this connection is being streamed, or its client is gone; `WS_ERR_NULL`,
 /// `WS_ERR_TOO_LARGE`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
