@@ -256,6 +256,11 @@ typedef enum {
    * A fault inside wspush: 1011.
    */
   WS_CAUSE_FAULT = 17,
+  /**
+   * Messages that were arriving took too much memory all together, and this one had stood still the longest:
+   * `max_message_bytes`; or there was no memory for it. 1013.
+   */
+  WS_CAUSE_MEMORY = 18,
 } ws_cause;
 
 /**
@@ -669,6 +674,10 @@ typedef struct {
    */
   uint64_t control_floods;
   /**
+   * Connections closed by `max_message_bytes`, or because there was no memory for a message.
+   */
+  uint64_t messages_shed;
+  /**
    * Connections that a stop cut, because its time was over, or `close_timeout`.
    */
   uint64_t connections_cut;
@@ -721,6 +730,10 @@ typedef struct {
    * Those of them that wait in the outboxes of connections, which `max_total_queued_bytes` bounds.
    */
   uint64_t outbox_bytes;
+  /**
+   * Bytes of memory that messages take which are still arriving.
+   */
+  uint64_t message_bytes;
   /**
    * Bytes of pushes and commands of other threads that wait for a reactor, each receiver of a message to many counted.
    */

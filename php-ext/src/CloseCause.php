@@ -46,4 +46,6 @@ enum CloseCause: int
     case TooBig = 16;
     /** A fault inside wspush: 1011. */
     case Fault = 17;
+    /** Messages that were arriving took too much memory all together: max_message_bytes; 1013. */
+    case Memory = 18;
 }

@@ -61,6 +61,7 @@ typedef enum {
   WS_CAUSE_UTF8 = 15,
   WS_CAUSE_TOO_BIG = 16,
   WS_CAUSE_FAULT = 17,
+  WS_CAUSE_MEMORY = 18,
 } ws_cause;
 
 typedef enum {
@@ -187,6 +188,7 @@ typedef struct {
   uint64_t proxy_errors;
   uint64_t lifetimes_ended;
   uint64_t control_floods;
+  uint64_t messages_shed;
   uint64_t connections_cut;
   uint64_t bytes_cut;
   uint64_t pushes_refused;
@@ -200,6 +202,7 @@ typedef struct {
   uint64_t panics;
   uint64_t queued_bytes;
   uint64_t outbox_bytes;
+  uint64_t message_bytes;
   uint64_t command_bytes;
   uint64_t event_bytes;
   uint64_t refused_400;

@@ -20,6 +20,7 @@ mod proxies;
 mod receiving;
 mod requests;
 mod sending;
+mod shedding;
 mod stopping;
 mod waiting;
 
@@ -141,6 +142,8 @@ pub struct Reactor {
     date: Date,
     /// Bytes of bodies that are arriving.
     bodies: u64,
+    /// What messages that are arriving take of memory, in bytes.
+    arriving: u64,
     watches: waiting::Watches,
     /// Slots of paused connections of which frames were received that nobody was told of.
     undigested: HashSet<usize>,
@@ -236,6 +239,7 @@ impl Reactor {
             due: Vec::new(),
             date: Date::default(),
             bodies: 0,
+            arriving: 0,
             watches: waiting::Watches::default(),
             undigested: HashSet::new(),
             stopping: None,
@@ -408,6 +412,7 @@ impl Reactor {
                     // It came with the request, and will not be reported again.
                     if ready.gone && conn.wire.awaits_host() { Fate::Ends } else { fate }
                 });
+                self.shed_messages();
             }
         }
     }
@@ -417,8 +422,10 @@ impl Reactor {
         let slot = self.link.registry.slot_of(id);
         let Some(entry) = self.connections.get_mut(slot) else { return };
         let Some(mut conn) = entry.take_if(|conn| conn.wire.id == id) else { return };
+        let held = conn.decoder.held();
         let result = fault::caught(|| action(self, &mut conn));
         let fate = result.unwrap_or_else(|fault| self.after_panic(&mut conn, &fault));
+        self.count_arriving(held, &mut conn.decoder, fate == Fate::Lives && !conn.wire.flags.broken);
         if fate == Fate::Lives && !conn.wire.flags.broken {
             self.connections[slot] = Some(conn);
         } else {

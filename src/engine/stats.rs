@@ -118,6 +118,8 @@ stats! {
     lifetimes_ended: Counter,
     /// Connections closed by `max_control_frames`.
     control_floods: Counter,
+    /// Connections closed by `max_message_bytes`, or because there was no memory for a message.
+    messages_shed: Counter,
     /// Connections that a stop cut, because its time was over, or `close_timeout`.
     connections_cut: Counter,
     /// Bytes that waited for connections and never left, because the connection was cut or lost before.
@@ -145,6 +147,8 @@ stats! {
     queued_bytes: Gauge,
     /// Those of them that wait in the outboxes of connections, which `max_total_queued_bytes` bounds.
     outbox_bytes: Gauge,
+    /// Bytes of memory that messages take which are still arriving.
+    message_bytes: Gauge,
     /// Bytes of pushes and commands of other threads that wait for a reactor, each receiver of a message to many counted.
     command_bytes: Gauge,
     /// Poll mode: bytes of events that wait for the host, in the one queue of all reactors: told of reactor 0.

@@ -57,6 +57,8 @@ pub struct ws_stats {
     pub lifetimes_ended: u64,
     /// Connections closed by `max_control_frames`.
     pub control_floods: u64,
+    /// Connections closed by `max_message_bytes`, or because there was no memory for a message.
+    pub messages_shed: u64,
     /// Connections that a stop cut, because its time was over, or `close_timeout`.
     pub connections_cut: u64,
     /// Bytes that waited for connections and never left, because the connection was cut or lost before.
@@ -84,6 +86,8 @@ pub struct ws_stats {
     pub queued_bytes: u64,
     /// Those of them that wait in the outboxes of connections, which `max_total_queued_bytes` bounds.
     pub outbox_bytes: u64,
+    /// Bytes of memory that messages take which are still arriving.
+    pub message_bytes: u64,
     /// Bytes of pushes and commands of other threads that wait for a reactor, each receiver of a message to many counted.
     pub command_bytes: u64,
     /// Poll mode: bytes of events that wait for the host, in the one queue of all reactors: told of reactor 0.
@@ -173,6 +177,7 @@ impl ws_stats {
         self.proxy_errors += stats.proxy_errors.get();
         self.lifetimes_ended += stats.lifetimes_ended.get();
         self.control_floods += stats.control_floods.get();
+        self.messages_shed += stats.messages_shed.get();
         self.connections_cut += stats.connections_cut.get();
         self.bytes_cut += stats.bytes_cut.get();
         self.pushes_refused += stats.pushes_refused.get();
@@ -186,6 +191,7 @@ impl ws_stats {
         self.panics += stats.panics.get();
         self.queued_bytes += stats.queued_bytes.get();
         self.outbox_bytes += stats.outbox_bytes.get();
+        self.message_bytes += stats.message_bytes.get();
         self.command_bytes += stats.command_bytes.get();
         self.event_bytes += stats.event_bytes.get();
         self.refused_400 += stats.refused_400.get();

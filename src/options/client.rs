@@ -372,6 +372,11 @@ pub const CLIENT_TABLE: &[Row<ClientOptions>] = &[
     same("max_frame_size"),
     same("max_fragments"),
     meaning(
+        "max_message_bytes",
+        "Once messages that are still arriving take this much, for all clients that share a thread, those that have stood still \
+         the longest are answered with Close 1013, until an eighth of it is free. One message alone may take more.",
+    ),
+    meaning(
         "max_queued_bytes",
         "Once this much waits to be sent, `ws_client_push` refuses with `WS_ERR_QUEUE_FULL`, until the drain event.",
     ),

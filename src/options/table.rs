@@ -55,6 +55,13 @@ pub const TABLE: &[Row<Options>] = &[
         field: Field::Count(|o| &mut o.max_fragments, 1, 4_000_000_000),
     },
     Row {
+        name: "max_message_bytes",
+        default: "256M",
+        meaning: "Per reactor: once messages that are still arriving take this much, those that have stood still the longest \
+                  are answered with Close 1013, until an eighth of it is free. One message alone may take more.",
+        field: Field::Bytes(|o| &mut o.max_message_bytes, 64 * K, 64 * G),
+    },
+    Row {
         name: "max_queued_bytes",
         default: "4M",
         meaning: "Per connection: once this much waits to be sent, its client is slow, and `slow_client` says what becomes \

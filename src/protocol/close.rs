@@ -19,6 +19,8 @@ pub const INVALID_PAYLOAD: u16 = 1007;
 pub const POLICY_VIOLATION: u16 = 1008;
 /// The message is larger than we take.
 pub const MESSAGE_TOO_BIG: u16 = 1009;
+/// There is no room for it at this time.
+pub const TRY_AGAIN: u16 = 1013;
 /// A fault on our side.
 pub const INTERNAL_ERROR: u16 = 1011;
 

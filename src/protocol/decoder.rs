@@ -192,11 +192,12 @@ impl Decoder {
     }
 
     /// While a large payload is under way: the message buffer, with room, and how many bytes may be received into it.
-    /// [`Decoder::received`] must be called with the count of bytes appended.
+    /// [`Decoder::received`] must be called with the count of bytes appended. `None` where there is no memory for it either: the next
+    /// step says so.
     pub fn direct(&mut self) -> Option<(&mut Vec<u8>, usize)> {
         let partial = self.partial.as_ref().filter(|partial| partial.remaining >= DIRECT_MIN)?;
         let remaining = usize::try_from(partial.remaining).unwrap_or(usize::MAX);
-        Some(self.message.room(DIRECT_STEP, remaining))
+        self.message.room(DIRECT_STEP, remaining)
     }
 
     /// Says that `count` bytes were appended to the buffer that [`Decoder::direct`] lent.
@@ -211,6 +212,18 @@ impl Decoder {
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         self.open.is_none() && self.partial.is_none()
+    }
+
+    /// What the message under way takes of memory, in bytes.
+    #[inline]
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.message.capacity()
+    }
+
+    /// Lets go of the message under way. The decoder must not be used after that.
+    pub fn discard(&mut self) {
+        self.message = Message::new();
     }
 
     /// Lends a buffer to assemble the next message in, if the decoder has none.
@@ -268,7 +281,7 @@ impl Decoder {
     fn resume(&mut self, input: &[u8]) -> Result<(usize, Option<Event<'_>>), Violation> {
         let Some(partial) = &self.partial else { return Ok((0, None)) };
         let count = usize::try_from(partial.remaining).unwrap_or(usize::MAX).min(input.len());
-        self.message.append(&input[..count]);
+        self.message.append(&input[..count]).map_err(|_| NO_MEMORY)?;
         Ok((count, self.absorb(count)?))
     }
 
@@ -353,6 +366,8 @@ const BINARY: u8 = frame::FIN | Opcode::Binary as u8;
 /// A message with at least this much payload is handed out as a frame, in bytes: to those who pass it on it saves the work of
 /// sending it in two pieces.
 pub const FRAMED_MIN: usize = 8 * 1024;
+
+const NO_MEMORY: Violation = Violation::out_of_memory("no memory for the message");
 
 const NOT_UTF8: Violation = Violation::invalid_utf8("text message is not UTF-8");
 

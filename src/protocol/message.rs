@@ -5,6 +5,7 @@
 //! hole that [`copy`] tells of.
 
 use crate::sys::copy;
+use std::collections::TryReserveError;
 
 /// Bytes of the buffer that come before the payload: with the 16 that the allocator of a C library keeps to itself, one line
 /// of the cache.
@@ -72,23 +73,29 @@ impl Message {
     }
 
     /// Adds to the payload.
-    pub fn append(&mut self, bytes: &[u8]) {
+    ///
+    /// # Errors
+    /// There is no memory for it. Nothing was added.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), TryReserveError> {
         if !bytes.is_empty() {
+            let lead = LEAD.saturating_sub(self.buffer.len());
+            self.buffer.try_reserve(lead + bytes.len())?;
             self.lead();
             copy::append(&mut self.buffer, bytes);
         }
+        Ok(())
     }
 
     /// The buffer, to append to the payload, and for how much there is room, which is at least one byte. If it is full, it
-    /// grows by `step` bytes, or twofold.
-    pub fn room(&mut self, step: usize, most: usize) -> (&mut Vec<u8>, usize) {
+    /// grows by `step` bytes, or twofold. `None` if there is no memory for that.
+    pub fn room(&mut self, step: usize, most: usize) -> Option<(&mut Vec<u8>, usize)> {
         if self.buffer.capacity() <= self.buffer.len().max(LEAD) {
             let lead = LEAD.saturating_sub(self.buffer.len());
-            self.buffer.reserve_exact(lead + self.len().max(step).min(most));
+            self.buffer.try_reserve_exact(lead + self.len().max(step).min(most)).ok()?;
         }
         self.lead();
         let room = self.buffer.capacity() - self.buffer.len();
-        (&mut self.buffer, room.min(most))
+        Some((&mut self.buffer, room.min(most)))
     }
 
     fn lead(&mut self) {
@@ -100,9 +107,10 @@ impl Message {
 
 impl From<&[u8]> for Message {
     fn from(payload: &[u8]) -> Self {
-        let mut message = Self { buffer: Vec::with_capacity(LEAD + payload.len()) };
-        message.append(payload);
-        message
+        let mut buffer = Vec::with_capacity(LEAD + payload.len());
+        buffer.resize(LEAD, 0);
+        copy::append(&mut buffer, payload);
+        Self { buffer }
     }
 }
 
@@ -114,11 +122,11 @@ mod tests {
     fn the_payload_is_what_was_appended_in_any_way() {
         let mut message = Message::within(vec![7; 100]);
         assert!(message.is_empty() && message.payload().is_empty());
-        message.append(b"one ");
-        let (buffer, room) = message.room(10, 4);
+        assert_eq!(message.append(b"one "), Ok(()));
+        let (buffer, room) = message.room(10, 4).expect("memory");
         assert_eq!(room, 4);
         buffer.extend_from_slice(b"two ");
-        message.append(&[b'3'; 5000]);
+        assert_eq!(message.append(&[b'3'; 5000]), Ok(()));
         assert_eq!(message.payload(), [b"one two ", &[b'3'; 5000][..]].concat());
         assert_eq!((message.len(), &*message.last(2)), (5008, &b"33"[..]));
         message.clear();
@@ -129,7 +137,14 @@ mod tests {
     fn an_empty_message_takes_no_memory_until_there_is_something_for_it() {
         let mut message = Message::new();
         assert_eq!((message.capacity(), message.len()), (0, 0));
-        let (_, room) = message.room(1000, 1 << 40);
+        let (_, room) = message.room(1000, 1 << 40).expect("memory");
         assert!((1..=1000).contains(&room));
+    }
+
+    #[test]
+    fn what_there_is_no_memory_for_is_an_answer() {
+        let mut message = Message::new();
+        assert!(message.room(1 << 62, 1 << 62).is_none());
+        assert!(message.is_empty());
     }
 }

@@ -35,7 +35,7 @@ pub enum Role {
 /// A breach of the protocol by the peer: the connection is failed with this Close code (RFC 6455 section 7.1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Violation {
-    /// The Close code to answer with: 1002, 1007 or 1009.
+    /// The Close code to answer with: 1002, 1007 or 1009; 1013 where memory is short, which is no fault of the peer.
     pub code: u16,
     /// What was wrong, fit to travel as the reason of the Close frame (at most 123 bytes of ASCII).
     pub reason: &'static str,
@@ -52,6 +52,10 @@ impl Violation {
 
     pub(crate) const fn too_big(reason: &'static str) -> Self {
         Self { code: close::MESSAGE_TOO_BIG, reason }
+    }
+
+    pub(crate) const fn out_of_memory(reason: &'static str) -> Self {
+        Self { code: close::TRY_AGAIN, reason }
     }
 }
 

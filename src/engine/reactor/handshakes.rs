@@ -51,8 +51,13 @@ impl Reactor {
     }
 
     pub(super) fn on_violation(&mut self, wire: &mut Wire, violation: Violation) -> Fate {
-        self.link.stats.protocol_errors.add(1);
+        let stats = &self.link.stats;
+        match violation.code {
+            close::TRY_AGAIN => stats.messages_shed.add(1),
+            _ => stats.protocol_errors.add(1),
+        }
         let cause = match violation.code {
+            close::TRY_AGAIN => Cause::WS_CAUSE_MEMORY,
             close::INVALID_PAYLOAD => Cause::WS_CAUSE_UTF8,
             close::MESSAGE_TOO_BIG => Cause::WS_CAUSE_TOO_BIG,
             _ => Cause::WS_CAUSE_PROTOCOL,

@@ -54,6 +54,7 @@ impl Reactor {
                 conn.wire.flags.listed = false;
                 reactor.serve(conn, false)
             });
+            self.shed_messages();
         }
     }
 
@@ -163,7 +164,10 @@ impl Reactor {
                         conn.wire.message_at = self.now;
                         Fate::Lives
                     }
-                    Err(violation) => self.on_violation(&mut conn.wire, violation),
+                    Err(violation) => {
+                        conn.decoder.discard();
+                        self.on_violation(&mut conn.wire, violation)
+                    }
                 };
                 conn.decoder.release(|buffer| self.pool.give(buffer));
                 return fate;
@@ -314,6 +318,7 @@ impl Reactor {
                 }
                 Err(violation) => {
                     *used = input.len();
+                    conn.decoder.discard();
                     return self.on_violation(&mut conn.wire, violation);
                 }
             }
