@@ -65,6 +65,9 @@ impl BodyReader {
     /// The refusal of a body beyond the limit.
     const TOO_LARGE: Refusal = Refusal { status: 413, detail: "the body is larger than the limit (max_request_body)" };
 
+    /// The refusal of a body for which there is no memory.
+    const NO_MEMORY: Refusal = Refusal { status: 503, detail: "no memory for the body" };
+
     /// A reader of a body of at most `limit` bytes. Nothing is allocated for what has not arrived.
     ///
     /// # Errors
@@ -82,7 +85,7 @@ impl BodyReader {
     /// Takes what belongs to the body off the start of `input`, and returns how many bytes that was.
     ///
     /// # Errors
-    /// 400 for bad chunks, 413 for too many.
+    /// 400 for bad chunks, 413 for too many, 503 where there is no memory for it.
     pub fn read(&mut self, input: &[u8]) -> Result<usize, Refusal> {
         let (body, limit) = (&mut self.body, self.limit);
         match &mut self.framing {
@@ -92,7 +95,8 @@ impl BodyReader {
                 if needed > body.capacity() {
                     // It grows as any vector does, but never beyond what was announced.
                     let whole = body.len().saturating_add(usize::try_from(*left).unwrap_or(usize::MAX));
-                    body.reserve_exact((2 * body.capacity()).clamp(needed, whole) - body.len());
+                    let more = (2 * body.capacity()).clamp(needed, whole) - body.len();
+                    body.try_reserve_exact(more).map_err(|_| Self::NO_MEMORY)?;
                 }
                 body.extend_from_slice(&input[..length]);
                 *left -= length as u64;
@@ -102,6 +106,7 @@ impl BodyReader {
                 if (body.len() + data.len()) as u64 > limit {
                     return Err(Self::TOO_LARGE);
                 }
+                body.try_reserve(data.len()).map_err(|_| Self::NO_MEMORY)?;
                 body.extend_from_slice(data);
                 Ok(())
             }),
