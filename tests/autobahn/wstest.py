@@ -35,7 +35,8 @@ def command(mode, report, cases, **more):
         json.dump(spec, file, indent=2)
     with open(os.path.join(AUTOBAHN, "python")) as file:
         python = file.read().strip()
-    return [python, "-W", "ignore", "-c", START, os.path.join(AUTOBAHN, "packages"), "-m", mode, "-s", spec_file]
+    # Without a port of its own for the reports' pages, which would be the same for every run of this machine.
+    return [python, "-W", "ignore", "-c", START, os.path.join(AUTOBAHN, "packages"), "-m", mode, "-s", spec_file, "-u", "0"]
 
 
 def fuzz_client(agent, client, cases, deadline=CLIENT_DEADLINE):
