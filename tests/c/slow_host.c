@@ -182,7 +182,11 @@ static void small_messages_are_small(void)
     CHECK_INT(0, stats_of(poller.server).host_paused);
     for (int i = 0; i < count; i++) {
         const ws_event *event = EXPECT_EVENT(&poller, WS_EVENT_MESSAGE);
-        CHECK_INT(i, atoi((const char *)event->data + 8));
+        char text[21];
+        CHECK_INT(sizeof text - 1, event->length);
+        memcpy(text, event->data, event->length);
+        text[event->length] = '\0';
+        CHECK_INT(i, atoi(text + 8));
     }
     stop_and_free(poller.server);
     close(fd);
