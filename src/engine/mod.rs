@@ -31,6 +31,7 @@ pub mod request;
 pub mod running;
 pub mod seat;
 pub mod site;
+pub mod sparse;
 pub mod stats;
 pub mod timers;
 pub mod topics;

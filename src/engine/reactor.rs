@@ -41,6 +41,7 @@ use super::owner::Owner;
 use super::pool::Pool;
 use super::registry::{ConnId, IdAllocator};
 use super::site::Site;
+use super::sparse::Sparse;
 use super::timers::{self, Tick, Wheel, tick_of, until};
 use crate::cause::Cause;
 use crate::protocol::Role;
@@ -52,7 +53,7 @@ use crate::sys::epoll::{Epoll, Events, Ready};
 use crate::sys::fault;
 use crate::sys::ring::Consumer;
 use crate::sys::socket::Listener;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -146,7 +147,7 @@ pub struct Reactor {
     arriving: u64,
     watches: waiting::Watches,
     /// Slots of paused connections of which frames were received that nobody was told of.
-    undigested: HashSet<usize>,
+    undigested: Sparse<()>,
     /// When a stop has to be over.
     stopping: Option<Tick>,
     /// When it ends whatever waits, once it was asked to stop.
@@ -241,7 +242,7 @@ impl Reactor {
             bodies: 0,
             arriving: 0,
             watches: waiting::Watches::default(),
-            undigested: HashSet::new(),
+            undigested: Sparse::default(),
             stopping: None,
             ends_by: None,
             grace: None,
@@ -474,7 +475,7 @@ impl Reactor {
         let slot = self.link.registry.slot_of(wire.id);
         self.link.facts.remove(slot);
         self.watches.forget(slot);
-        self.forget_kept(slot);
+        self.undigested.remove(slot);
         self.ids.give_back(&self.link.registry, wire.id);
         self.link.stats.connections_open.set(self.ids.live() as u64);
         self.link.stats.connections_closed.add(1);

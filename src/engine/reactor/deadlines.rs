@@ -46,7 +46,7 @@ impl Reactor {
             self.with(id, |reactor, conn| {
                 conn.wire.timer = None;
                 if !reactor.is_overdue(&conn.wire) {
-                    reactor.watches.forget_excuse(slot);
+                    reactor.watches.excused.remove(slot);
                 } else if reactor.on_deadline(&mut conn.wire) == Fate::Ends {
                     return Fate::Ends;
                 }
@@ -130,7 +130,7 @@ impl Reactor {
                 wire.flags.pinged = !wire.flags.halted;
                 self.watch_ping(wire);
                 wire.since = self.now;
-                self.watches.forget_excuse(self.link.registry.slot_of(wire.id));
+                self.watches.excused.remove(self.link.registry.slot_of(wire.id));
             }
         }
         Fate::Lives
@@ -143,7 +143,7 @@ impl Reactor {
             wire.flags.pinged = true;
             self.watch_ping(wire);
             wire.since = self.now;
-            self.watches.forget_excuse(self.link.registry.slot_of(wire.id));
+            self.watches.excused.remove(self.link.registry.slot_of(wire.id));
             self.arm(wire);
         }
         self.flush(wire)
@@ -161,7 +161,7 @@ impl Reactor {
                 return true;
             }
             _ if self.was_held_up(wire) => {
-                self.watches.note_excuse(self.link.registry.slot_of(wire.id));
+                self.watches.excused.insert(self.link.registry.slot_of(wire.id), ());
                 wire.excuse(self.now.wrapping_sub(self.before), self.now);
                 return true;
             }
@@ -186,7 +186,7 @@ impl Reactor {
     fn was_held_up(&self, wire: &Wire) -> bool {
         let deadline = wire.deadline(&self.link.options, self.awake);
         let is_late = |deadline: Tick| self.now.wrapping_sub(deadline) > HELD_UP && until(deadline, self.before) > 0;
-        deadline.is_some_and(is_late) && self.watches.may_excuse(self.link.registry.slot_of(wire.id))
+        deadline.is_some_and(is_late) && !self.watches.excused.contains(self.link.registry.slot_of(wire.id))
     }
 
     fn is_too_slow(&self, wire: &Wire) -> bool {

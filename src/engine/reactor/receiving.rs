@@ -12,7 +12,6 @@ use super::{Fate, Reactor};
 use crate::protocol::decoder::Event;
 use crate::protocol::frame::{ControlFrame, Opcode};
 use crate::protocol::{Role, Violation};
-use std::collections::HashSet;
 use std::io;
 
 /// Bytes that are received at a time where a request is expected. What a client sends behind it is kept, and looked at
@@ -255,7 +254,7 @@ impl Reactor {
             State::Leaving(_) | State::Ending => used = input.len(),
         }
         if conn.wire.flags.halted && used < input.len() {
-            self.undigested.insert(self.link.registry.slot_of(conn.wire.id));
+            self.undigested.insert(self.link.registry.slot_of(conn.wire.id), ());
         }
         conn.pending.keep(&input[used..]);
         fate
@@ -265,15 +264,7 @@ impl Reactor {
     /// left by pausing the connection.
     #[inline]
     pub(super) fn has_next(&self, wire: &Wire) -> bool {
-        wire.has_next_request()
-            || !self.undigested.is_empty() && self.undigested.contains(&self.link.registry.slot_of(wire.id))
-    }
-
-    /// Forgets that bytes of a connection are kept.
-    pub(super) fn forget_kept(&mut self, slot: usize) {
-        if !self.undigested.is_empty() && self.undigested.remove(&slot) && self.undigested.is_empty() {
-            self.undigested = HashSet::new();
-        }
+        wire.has_next_request() || self.undigested.contains(self.link.registry.slot_of(wire.id))
     }
 
     /// Whether the connection is paused, by a callback in this very turn too.
@@ -289,7 +280,7 @@ impl Reactor {
     #[inline(never)]
     pub(super) fn digest_kept(&mut self, conn: &mut Connection) -> Fate {
         let mut kept = conn.pending.take();
-        self.forget_kept(self.link.registry.slot_of(conn.wire.id));
+        self.undigested.remove(self.link.registry.slot_of(conn.wire.id));
         self.digest(conn, &mut kept)
     }
 

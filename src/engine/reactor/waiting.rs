@@ -6,9 +6,9 @@
 //! behind megabytes there. Both cost system calls, and only a connection whose time is over pays them.
 
 use super::super::connection::{State, Wire};
+use super::super::sparse::Sparse;
 use super::super::timers::{TICK_MS, Tick, ticks_in};
 use super::Reactor;
-use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Bytes before a Ping that a peer is believed to take in no time.
@@ -23,40 +23,21 @@ struct Watch {
     end: i64,
 }
 
-/// Connections that were given more time, by their slots.
+/// Connections that were given more time.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
     /// Those for which more was waiting than passes in no time.
-    taking: HashMap<usize, Watch>,
-    /// Those whose time was put off, since we were held up when it was over.
-    excused: HashSet<usize>,
+    taking: Sparse<Watch>,
+    /// Those whose time was put off, since we were held up when it was over: once for all that is waited for then.
+    pub(super) excused: Sparse<()>,
 }
 
 impl Watches {
     /// Forgets one, if it is there.
     #[inline]
     pub(super) fn forget(&mut self, slot: usize) {
-        if !self.taking.is_empty() && self.taking.remove(&slot).is_some() && self.taking.is_empty() {
-            self.taking = HashMap::new();
-        }
-        self.forget_excuse(slot);
-    }
-
-    /// Whether a connection may be excused: once for all that is waited for at this time.
-    pub(super) fn may_excuse(&self, slot: usize) -> bool {
-        !self.excused.contains(&slot)
-    }
-
-    pub(super) fn note_excuse(&mut self, slot: usize) {
-        self.excused.insert(slot);
-    }
-
-    /// It may be excused again.
-    #[inline]
-    pub(super) fn forget_excuse(&mut self, slot: usize) {
-        if !self.excused.is_empty() && self.excused.remove(&slot) && self.excused.is_empty() {
-            self.excused = HashSet::new();
-        }
+        self.taking.remove(slot);
+        self.excused.remove(slot);
     }
 }
 
@@ -122,7 +103,7 @@ impl Reactor {
     /// its time begins anew.
     pub(super) fn still_takes(&mut self, wire: &mut Wire, time: Duration) -> bool {
         let slot = self.link.registry.slot_of(wire.id);
-        let watch = self.watches.taking.get(&slot).copied();
+        let watch = self.watches.taking.get(slot).copied();
         if watch.is_none() && matches!(wire.state, State::Open) {
             // Nothing stood before the Ping.
             return false;
