@@ -28,7 +28,7 @@ macro_rules! padded {
         $crate::ffi::call::padded!($callback; $a, $b, $c, $d, $e, 0_usize)
     };
     ($callback:expr; $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr) => {
-        $crate::ffi::call::wspush_call_host(
+        $crate::ffi::call::call_host(
             $a as usize,
             $b as usize,
             $c as usize,
@@ -48,7 +48,8 @@ macro_rules! padded {
 
 pub(super) use {call, padded};
 
-// No `.cfi_startproc`: that is what it is for. It keeps a frame pointer, so that debuggers and profilers see through it.
+// No `.cfi_startproc`: that is what it is for. It keeps a frame pointer, so that debuggers and profilers see through it. It takes
+// the callback in a register that is no argument's, so that it moves nothing.
 #[cfg(all(target_pointer_width = "64", target_arch = "x86_64"))]
 std::arch::global_asm!(
     ".pushsection .text.wspush_call_host,\"ax\",@progbits",
@@ -57,10 +58,9 @@ std::arch::global_asm!(
     ".type wspush_call_host,@function",
     ".p2align 4",
     "wspush_call_host:",
-    "endbr64",
     "push rbp",
     "mov rbp, rsp",
-    "call qword ptr [rbp + 16]",
+    "call r10",
     "pop rbp",
     "ret",
     ".size wspush_call_host, . - wspush_call_host",
@@ -75,10 +75,9 @@ std::arch::global_asm!(
     ".type wspush_call_host,@function",
     ".p2align 4",
     "wspush_call_host:",
-    "hint #34", // bti c
     "stp x29, x30, [sp, #-16]!",
     "mov x29, sp",
-    "blr x6",
+    "blr x9",
     "ldp x29, x30, [sp], #16",
     "ret",
     ".size wspush_call_host, . - wspush_call_host",
@@ -87,14 +86,70 @@ std::arch::global_asm!(
 
 #[cfg(all(target_pointer_width = "64", any(target_arch = "x86_64", target_arch = "aarch64")))]
 unsafe extern "C" {
-    /// Calls `callback` with the six arguments, as they are.
-    pub(super) fn wspush_call_host(
-        first: usize,
-        second: usize,
-        third: usize,
-        fourth: usize,
-        fifth: usize,
-        sixth: usize,
-        callback: *const (),
-    );
+    /// Not a function by the C ABI: see [`call_host`].
+    fn wspush_call_host();
+}
+
+/// Calls `callback` with six arguments, as they are.
+///
+/// # Safety
+/// It must be a function that may be called with as many of them as it takes.
+#[cfg(all(target_pointer_width = "64", target_arch = "x86_64"))]
+#[inline(always)]
+pub(super) unsafe fn call_host(
+    first: usize,
+    second: usize,
+    third: usize,
+    fourth: usize,
+    fifth: usize,
+    sixth: usize,
+    callback: *const (),
+) {
+    // SAFETY: the frame in between calls by the C ABI, with its stack aligned, and keeps what that has a function keep.
+    unsafe {
+        std::arch::asm!(
+            "call {frame}",
+            frame = sym wspush_call_host,
+            inout("rdi") first => _,
+            inout("rsi") second => _,
+            inout("rdx") third => _,
+            inout("rcx") fourth => _,
+            inout("r8") fifth => _,
+            inout("r9") sixth => _,
+            inout("r10") callback => _,
+            clobber_abi("C"),
+        );
+    }
+}
+
+/// Calls `callback` with six arguments, as they are.
+///
+/// # Safety
+/// It must be a function that may be called with as many of them as it takes.
+#[cfg(all(target_pointer_width = "64", target_arch = "aarch64"))]
+#[inline(always)]
+pub(super) unsafe fn call_host(
+    first: usize,
+    second: usize,
+    third: usize,
+    fourth: usize,
+    fifth: usize,
+    sixth: usize,
+    callback: *const (),
+) {
+    // SAFETY: the frame in between calls by the C ABI, with its stack aligned, and keeps what that has a function keep.
+    unsafe {
+        std::arch::asm!(
+            "bl {frame}",
+            frame = sym wspush_call_host,
+            inout("x0") first => _,
+            inout("x1") second => _,
+            inout("x2") third => _,
+            inout("x3") fourth => _,
+            inout("x4") fifth => _,
+            inout("x5") sixth => _,
+            inout("x9") callback => _,
+            clobber_abi("C"),
+        );
+    }
 }
