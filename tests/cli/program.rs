@@ -30,7 +30,7 @@ impl Program {
     }
 
     fn run(mut command: Command) -> Self {
-        mind_the_time();
+        prepare();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program");
         let (input, output) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
@@ -111,7 +111,7 @@ impl End {
 
 /// Runs it to its end, with nothing to read.
 pub fn run(arguments: &[&str]) -> Output {
-    mind_the_time();
+    prepare();
     let mut command = Command::new(PATH);
     command.args(arguments).stdin(Stdio::null()).output().expect("the program")
 }
@@ -171,9 +171,15 @@ impl Drop for TempFile {
 }
 
 /// Ends the whole where a program hangs, for nothing else would.
-fn mind_the_time() {
+/// Once: a program that hangs ends the tests, and programs find the signals as a terminal has them. Whoever runs the tests in the
+/// background has them ignored, and that is inherited.
+fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+            // SAFETY: no handler is set, and none of ours is replaced.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
         std::thread::spawn(|| {
             std::thread::sleep(Duration::from_secs(180));
             eprintln!("after three minutes: a program hangs");
