@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 
-from . import machine, measure, picture, report
+from . import before, machine, measure, picture, report
 from .clients import BARE_CLIENT, CLIENTS
 from .rows import IDLE, REACTORS, client_rows, rows
 from .servers import BARE, SERVERS, build, versions
@@ -21,6 +21,8 @@ def main(text):
         run = json.loads(pathlib.Path(arguments.read).read_text())
     else:
         machine.enter_own_network()
+        if arguments.before:
+            return print_beside(arguments)
         run = measure_all(arguments)
     if arguments.json:
         pathlib.Path(arguments.json).write_text(json.dumps(run, indent=1))
@@ -35,6 +37,7 @@ def parse(text):
     parser.add_argument("--rows", default="", help="some of: " + ", ".join(row_names()))
     parser.add_argument("--servers", default="", help="some of: " + ", ".join(SERVERS))
     parser.add_argument("--clients", default="", help="some of: " + ", ".join(CLIENTS))
+    parser.add_argument("--before", metavar="DIR", help="measure this checkout beside another one, in which `make examples` was called")
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", "40")))
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("DURATION", "0.1")), help="of a slice")
     parser.add_argument("--connections", type=int, default=10000, help="of fan-out, accept and idle")
@@ -82,6 +85,25 @@ def measure_all(arguments):
         "idle": measure.idle(servers, connections, seconds) if IDLE in wanted else {},
         "reactors": measure.reactors(rounds, seconds) if REACTORS in wanted else [],
     }
+
+
+def print_beside(arguments):
+    """Measures this checkout beside another one, and nobody else."""
+    wanted = chosen(arguments.rows, row_names(), "row")
+    directory = pathlib.Path(arguments.before).resolve()
+    connections = machine.room_for(arguments.connections)
+    build([])
+    tables = [[row for row in table if row.id in wanted] for table in (rows(connections), client_rows())]
+    results = before.compare(directory, *tables, arguments.rounds, arguments.seconds)
+    shown = [(row.title, results[row.id], row.figure, row.unit) for table in tables for row in table]
+    if IDLE in wanted:
+        shown.append((f"{connections:,} idle connections, bytes of user space each",
+                      before.idle(directory, connections, arguments.seconds), before.MEMORY, ""))
+    for row in shown:
+        print("\n".join(before.lines(*row)), end="\n\n")
+    print(f"{command()}\n{machine.description()}")
+    pairs = [pair for _, by_name, _, _ in shown for pairs in by_name.values() for pair in pairs]
+    return 1 if len(report.whole(pairs)) < len(pairs) else 0
 
 
 def clients_of(arguments, wanted):

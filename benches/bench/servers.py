@@ -100,9 +100,7 @@ def build(servers):
     BUILD.mkdir(parents=True, exist_ok=True)
     for name in ("load", "crowd", "tcp_echo"):
         compile_c(BENCHES / f"{name}.c")
-    for name in ("wspush_server", "wspush_client"):
-        compile_c(BENCHES / f"{name}.c", f"-I{ROOT}/include", f"-L{ROOT}/build/lib", "-lwspush", "-pthread",
-                  "-Wl,-rpath,$ORIGIN/../lib")
+    build_ours(ROOT)
     names = [server.name for server in servers]
     if "libwebsockets" in names:
         compile_c(BENCHES / "peers/libwebsockets_server.c", "-lwebsockets", must=False)
@@ -111,13 +109,22 @@ def build(servers):
             compile_c(BENCHES / "peers/uwebsockets_server.c", str(library), f"-Wl,-rpath,{library.parent}", must=False)
 
 
-def compile_c(source, *options, must=True):
-    target = BUILD / source.stem
+def build_ours(checkout):
+    """Compiles what is linked with wspush, in a checkout."""
+    target = checkout / BUILD.relative_to(ROOT)
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("wspush_server", "wspush_client"):
+        compile_c(checkout / f"benches/{name}.c", f"-I{checkout}/include", f"-L{checkout}/build/lib", "-lwspush", "-pthread",
+                  "-Wl,-rpath,$ORIGIN/../lib", target=target)
+
+
+def compile_c(source, *options, must=True, target=BUILD):
+    target = target / source.stem
     target.unlink(missing_ok=True)
     result = subprocess.run([os.environ.get("CC", "cc"), "-std=c99", "-Wall", "-Wextra", "-Werror", "-O2", str(source),
                              *options, "-o", str(target)], capture_output=True, text=True)
     if result.returncode != 0:
-        text = f"{source.relative_to(ROOT)} does not compile:\n{result.stderr}"
+        text = f"{source} does not compile:\n{result.stderr}"
         if must:
             raise SystemExit(f"{text}\nmake examples builds what it is linked with")
         print(text, file=sys.stderr)

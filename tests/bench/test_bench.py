@@ -15,7 +15,7 @@ import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "benches"))
-from bench import clients, main, measure, picture, report, rows, servers  # noqa: E402
+from bench import before, clients, main, measure, picture, report, rows, servers  # noqa: E402
 
 OURS = ["wspush-c", "wspush-php"]
 OUR_CLIENTS = [client.name for client in clients.CLIENTS.values() if not client.peer and client is not clients.BARE_CLIENT]
@@ -81,6 +81,30 @@ class ShortRun(unittest.TestCase):
         for name in OURS:
             of_clients = len(rows.client_rows()) if name in OUR_CLIENTS else 0
             self.assertEqual(colours.count(picture.COLOURS[name]), len(rows.rows(200)) + 1 + of_clients)
+
+
+class Before(unittest.TestCase):
+    """A checkout beside another one, which may be itself."""
+
+    def test_every_row_has_a_ratio_in_c_and_in_php(self):
+        wanted = ["20x1", "fan-out", "client-20x1"]
+        done = run_benches("--before", str(ROOT), "--connections", "100", "--rows", ",".join([*wanted, "idle"]))
+        self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
+        titles = [row.title for row in rows.rows(100) + rows.client_rows() if row.id in wanted] + ["100 idle connections, bytes of user space each"]
+        for title in titles:
+            with self.subTest(row=title):
+                self.assertIn(f"{title}\n", done.stdout)
+                lines = done.stdout.split(f"{title}\n")[1].splitlines()[:2]
+                self.assertEqual([line.split()[0] for line in lines], OURS)
+                self.assertTrue(all(float(line.split()[1]) > 0 for line in lines), lines)
+
+    def test_all_of_the_other_checkout_is_its_own(self):
+        for entrant in [servers.WSPUSH_C, servers.WSPUSH_PHP, *clients.OURS]:
+            other = before.of_checkout(entrant, pathlib.Path("/elsewhere"))
+            commands = list(other.commands.values()) if entrant in before.OUR_SERVERS else [other.words]
+            words = [word for command in commands for word in command]
+            self.assertNotIn(str(ROOT), " ".join(words))
+            self.assertTrue(any(word.startswith("/elsewhere/") for word in words), words)
 
 
 class Rounds(unittest.TestCase):
