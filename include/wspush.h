@@ -1043,6 +1043,10 @@ int ws_server_port(ws_server *server, int listener);
  * thread (`pthread_exit`, as CPython does at its exit) ends what the thread serves: the server stops without a word, its connections
  * stay until the process ends, and calls that wait for it return.
  *
+ * A callback may fork. In the child it calls `exec` or `_exit`, or lives on; what it starts there is the child's own. If it returns in
+ * the child, its thread ends there, for what it served is the parent's: no socket is touched, and a child without another
+ * thread ends by `exit(0)`.
+ *
  * Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
  */
 int ws_server_on_open(ws_server *server,
@@ -1180,12 +1184,17 @@ int ws_push_with(const ws_push_arguments *arguments, const void *data);
  * counted, or closed, by the option `slow_client`; that concerns nobody else, and is no error.
  *
  * A program may broadcast faster than a reactor sends. What waits for the reactor counts for each receiver, and at
- * `max_command_bytes` a broadcast is refused; it can be repeated a moment later.
+ * `max_command_bytes` a broadcast is refused; it can be repeated a moment later. In callback mode, once half of that waits and a
+ * callback has pushed some of it, no further message is delivered before the reactor has taken it: so a callback that pushes less
+ * than half at a time is not refused for what callbacks have pushed, however many messages came at a time.
  *
  * Any thread, and any callback. Errors: those of `ws_push`, without `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` means that
  * `max_command_bytes` wait for a reactor, of whose connections none gets the message.
  */
-int ws_broadcast(ws_server *server, const void *data, size_t length, int opcode);
+int ws_broadcast(ws_server *server,
+                 const void *data,
+                 size_t length,
+                 int opcode);
 
 /**
  * Sends a ping of at most 125 bytes (RFC 6455 section 5.5.2). Its pong counts as a sign of life and is not told; without any

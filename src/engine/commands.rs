@@ -281,6 +281,8 @@ pub struct CommandQueue {
     waiting: AtomicBool,
     /// Whether there are commands that it was not called for; changed under the lock alone.
     quiet: AtomicBool,
+    /// Whether half of what may wait does; changed under the lock alone.
+    crowded: AtomicBool,
     /// Whether the reactor looks for what was pushed quietly, at least once a millisecond. Its owner alone changes it.
     looks: AtomicBool,
     /// Who runs the reactor.
@@ -310,6 +312,7 @@ impl CommandQueue {
             filled: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
             looks: AtomicBool::new(true),
             standing: Arc::default(),
             taken_many: AtomicU64::new(0),
@@ -476,6 +479,21 @@ impl CommandQueue {
         Ok(())
     }
 
+    /// Whether half of what may wait does, of either kind, when there is so much in the queue.
+    #[inline]
+    fn is_half_full(&self, cost: Cost) -> bool {
+        let many = cost.many + self.taken_many.load(Ordering::Relaxed) as usize;
+        let rest = cost.rest + self.taken.load(Ordering::Relaxed) as usize;
+        many.max(rest) >= self.max_bytes / 2
+    }
+
+    /// Whether that is the case, in the queue that the reactor has not taken yet.
+    #[inline]
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed)
+    }
+
     /// Asks the reactor to stop within this time. It closes its connections behind all that was pushed before, but when the time
     /// is over it ends, whatever waits.
     pub fn stop(&self, time: Duration) {
@@ -557,6 +575,7 @@ impl CommandQueue {
         self.waiting.store(false, Ordering::Release);
         self.quiet.store(false, Ordering::Release);
         self.filled.store(false, Ordering::Release);
+        self.crowded.store(false, Ordering::Relaxed);
         self.note_taken(commands.cost, false);
         std::mem::swap(&mut *commands, empty);
         Some(Taken { ring_end, quiet })
@@ -661,6 +680,9 @@ impl CommandQueue {
     fn announce(&self, commands: MutexGuard<'_, Commands>, call: Call) {
         if !commands.list.is_empty() {
             self.filled.store(true, Ordering::Relaxed);
+        }
+        if self.is_half_full(commands.cost) {
+            self.crowded.store(true, Ordering::Relaxed);
         }
         // The flags only change under the lock, so that looking is enough for all but the first.
         let called = self.waiting.load(Ordering::Relaxed);

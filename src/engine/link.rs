@@ -217,6 +217,14 @@ impl Link {
         self.of_host.load(Ordering::Relaxed)
     }
 
+    /// Whether it has, and half of what may wait in the queue does: then it is told of no further events before the reactor has taken
+    /// what is there, or its next push might be refused.
+    #[inline]
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.of_host.load(Ordering::Relaxed) && self.commands.is_crowded()
+    }
+
     /// Stops the reactor within this time; see [`CommandQueue::stop`].
     pub fn stop(&self, time: Duration) {
         self.commands.stop(time);

@@ -10,6 +10,7 @@
 
 mod accepting;
 mod adopting;
+mod control;
 mod deadlines;
 mod files;
 mod handshakes;
@@ -86,6 +87,7 @@ pub struct Reactor {
     ids: IdAllocator,
     turned_away: u64,
     kept: limits::Kept,
+    control: control::ControlFrames,
     limits: Limits,
     head_limits: HeadLimits,
     inbox: Inbox,
@@ -146,7 +148,8 @@ pub struct Reactor {
     /// What messages that are arriving take of memory, in bytes.
     arriving: u64,
     watches: waiting::Watches,
-    /// Slots of paused connections of which frames were received that nobody was told of.
+    /// Slots of connections of which frames were received that nobody was told of: a callback has paused them, or pushed so much
+    /// that it is to be carried out first.
     undigested: Sparse<()>,
     /// When a stop has to be over.
     stopping: Option<Tick>,
@@ -208,6 +211,7 @@ impl Reactor {
             ids: IdAllocator::default(),
             turned_away: 0,
             kept: limits::Kept::default(),
+            control: control::ControlFrames::default(),
             inbox: Inbox::default(),
             wheel: Wheel::new(now),
             now,
@@ -476,6 +480,7 @@ impl Reactor {
         self.link.facts.remove(slot);
         self.watches.forget(slot);
         self.undigested.remove(slot);
+        self.control.forget(slot);
         self.ids.give_back(&self.link.registry, wire.id);
         self.link.stats.connections_open.set(self.ids.live() as u64);
         self.link.stats.connections_closed.add(1);

@@ -18,6 +18,13 @@ impl<T> Default for Sparse<T> {
 }
 
 impl<T> Sparse<T> {
+    /// Whether there is no entry.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_slot.is_empty()
+    }
+
     /// The entry of a slot.
     #[inline]
     #[must_use]
@@ -35,6 +42,14 @@ impl<T> Sparse<T> {
     /// Gives a slot this entry.
     pub fn insert(&mut self, slot: usize, value: T) {
         self.by_slot.insert(slot, value);
+    }
+
+    /// Removes the entries that are not to be kept, which the function may change.
+    pub fn retain(&mut self, mut keeps: impl FnMut(&mut T) -> bool) {
+        self.by_slot.retain(|_, value| keeps(value));
+        if self.by_slot.is_empty() {
+            self.by_slot = HashMap::new();
+        }
     }
 
     /// Removes the entry of a slot, if there is one.

@@ -10,9 +10,19 @@
 //! A C++ exception that a callback throws finds no handler up to there, and the C++ runtime ends the process with its own words,
 //! as for a function that is `noexcept`.
 
-/// Calls a callback of the host with up to six arguments, each an integer or a pointer.
+use crate::sys::process;
+use std::ffi::c_void;
+
+/// Calls a callback of the host with up to six arguments, each an integer or a pointer. In a child that was forked in it, on a thread
+/// of ours, it does not come back.
 macro_rules! call {
-    ($callback:expr, $($argument:expr),+ $(,)?) => { $crate::ffi::call::padded!($callback; $($argument),+) };
+    ($callback:expr, $($argument:expr),+ $(,)?) => {{
+        let forks = $crate::sys::process::fork_generation();
+        $crate::ffi::call::padded!($callback; $($argument),+);
+        if forks != $crate::sys::process::fork_generation() {
+            $crate::ffi::call::end_in_child();
+        }
+    }};
 }
 
 /// The same with zeros for arguments that are not there, which the callback does not look at.
@@ -47,6 +57,18 @@ macro_rules! padded {
 }
 
 pub(super) use {call, padded};
+
+/// What comes behind a callback that returns in a child which was forked in it. The stack, and the sockets that the frames on it are
+/// about to use, are the parent's. So the thread, which is no longer one of ours, ends as a host may end it: nothing of what the
+/// frames held is touched. With the last thread of the child its process ends, by `exit(0)`.
+#[cold]
+pub(super) fn end_in_child() {
+    if process::was_our_thread() {
+        // SAFETY: the function takes a pointer, which may be NULL. Between it and the frames of Rust stands the one that no unwinder
+        // sees through.
+        unsafe { padded!(process::THREAD_END; std::ptr::null_mut::<c_void>()) };
+    }
+}
 
 // No `.cfi_startproc`: that is what it is for. It keeps a frame pointer, so that debuggers and profilers see through it. It takes
 // the callback in a register that is no argument's, so that it moves nothing.

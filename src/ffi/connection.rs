@@ -121,7 +121,9 @@ pub unsafe extern "C" fn ws_push_with(arguments: *const ws_push_arguments, data:
 /// counted, or closed, by the option `slow_client`; that concerns nobody else, and is no error.
 ///
 /// A program may broadcast faster than a reactor sends. What waits for the reactor counts for each receiver, and at
-/// `max_command_bytes` a broadcast is refused; it can be repeated a moment later.
+/// `max_command_bytes` a broadcast is refused; it can be repeated a moment later. In callback mode, once half of that waits and a
+/// callback has pushed some of it, no further message is delivered before the reactor has taken it: so a callback that pushes less
+/// than half at a time is not refused for what callbacks have pushed, however many messages came at a time.
 ///
 /// Any thread, and any callback. Errors: those of `ws_push`, without `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` means that
 /// `max_command_bytes` wait for a reactor, of whose connections none gets the message.

@@ -297,6 +297,10 @@ pub(super) fn set_callback(server: *mut ws_server, set: impl FnOnce(&mut Callbac
 /// thread (`pthread_exit`, as CPython does at its exit) ends what the thread serves: the server stops without a word, its connections
 /// stay until the process ends, and calls that wait for it return.
 ///
+/// A callback may fork. In the child it calls `exec` or `_exit`, or lives on; what it starts there is the child's own. If it returns in
+/// the child, its thread ends there, for what it served is the parent's: no socket is touched, and a child without another
+/// thread ends by `exit(0)`.
+///
 /// Errors: `WS_ERR_STATE` once started, `WS_ERR_NULL`, `WS_ERR_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_on_open(

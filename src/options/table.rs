@@ -292,7 +292,8 @@ pub const TABLE: &[Row<Options>] = &[
     Row {
         name: "max_control_frames",
         default: "1000",
-        meaning: "Pings and pongs of one connection within a second. One more is answered with Close 1008. 0: no limit.",
+        meaning: "Pings and pongs of one connection within a second. One more is answered with Close 1008. Of a connection of \
+                  which nothing was read for a while, as many may lie there for each second of that, up to a minute. 0: no limit.",
         field: Field::Count(|o| &mut o.max_control_frames, 0, 1_000_000_000),
     },
     Row {

@@ -50,14 +50,17 @@ thread_local! {
     static LAST_ACT: RefCell<Option<LastAct>> = const { RefCell::new(None) };
 }
 
-/// Something to do when it is dropped.
-struct LastAct(Option<Box<dyn FnOnce()>>);
+/// Something to do when it is dropped, unless the process has forked since so often: in a child, what it is about is the parent's.
+struct LastAct(Option<Box<dyn FnOnce()>>, u32);
 
 impl Drop for LastAct {
     fn drop(&mut self) {
-        if let Some(act) = self.0.take() {
+        let Some(act) = self.0.take() else { return };
+        if self.1 == fork_generation() {
             // A fault of it has nobody left to be told.
             let _ = fault::caught(act);
+        } else {
+            std::mem::forget(act);
         }
     }
 }
@@ -67,6 +70,15 @@ impl Drop for LastAct {
 pub fn is_our_thread() -> bool {
     OURS.try_with(Cell::get).ok().flatten() == Some(fork_generation())
 }
+
+/// Whether the calling thread is one that [`spawn`] has started, in this process or in the one that this is a fork of.
+#[must_use]
+pub fn was_our_thread() -> bool {
+    OURS.try_with(Cell::get).ok().flatten().is_some()
+}
+
+/// What ends the calling thread, of which nothing is unwound that the unwinder of the C library does not see.
+pub const THREAD_END: unsafe extern "C" fn(*mut libc::c_void) -> ! = libc::pthread_exit;
 
 /// A thread of ours. Dropped, it goes on alone.
 ///
@@ -147,7 +159,7 @@ pub fn spawn_with_end(
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         OURS.set(Some(forks));
         // The data of a thread is dropped even where its stack is not unwound.
-        LAST_ACT.set(Some(LastAct(Some(Box::new(at_end)))));
+        LAST_ACT.set(Some(LastAct(Some(Box::new(at_end)), forks)));
         body();
     });
     // SAFETY: `before` was initialised above. The new thread has inherited the full mask; this one gets its own back.

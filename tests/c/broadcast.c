@@ -68,9 +68,94 @@ static void in_order_with_pushes(void)
     close(fd);
 }
 
+enum { TALKERS = 3, WORDS = 8000 };
+
+enum way { BROADCAST, PUBLISH, PUSH };
+
+static struct relay {
+    struct record record;
+    enum way way;
+    int received, refused;
+    ws_conn conns[TALKERS];
+    pthread_barrier_t all_sent;
+} relay;
+
+static void relay_open(ws_server *server, ws_conn conn, const ws_request *request, void *user_data)
+{
+    relay.conns[relay.record.opens] = conn;
+    CHECK_OK(ws_subscribe(server, conn, "talk"));
+    record_open(server, conn, request, user_data);
+}
+
+/* Has each message told to many. The first one waits for the rest to be there, so that it comes in one receive. */
+static void relay_message(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode, void *user_data)
+{
+    int status = WS_OK;
+    (void)conn, (void)user_data;
+    if (relay.received++ == 0) {
+        pthread_barrier_wait(&relay.all_sent);
+        pthread_barrier_wait(&relay.all_sent);
+        return;
+    }
+    if (relay.way == BROADCAST)
+        status = ws_broadcast(server, data, length, opcode);
+    else if (relay.way == PUBLISH)
+        status = ws_publish(server, "talk", data, length, opcode, 0);
+    else
+        for (int i = 0; i < TALKERS && status >= 0; i++)
+            status = ws_push(server, relay.conns[i], data, length, opcode);
+    relay.refused += status < 0;
+}
+
+/* What the callbacks for one receive push may be much more than what may wait for the reactor. Nothing of it is refused. */
+static void for_each_message_of_one_receive(enum way way)
+{
+    struct record record = RECORD;
+    int fds[TALKERS];
+    static unsigned char all[WORDS * 16];
+    size_t length = 0, one;
+    relay.record = record;
+    relay.way = way;
+    relay.received = relay.refused = 0;
+    CHECK_INT(0, pthread_barrier_init(&relay.all_sent, NULL, 2));
+    ws_server *server = recorded_server(&relay.record, relay_message);
+    CHECK_OK(ws_server_on_open(server, relay_open, &relay.record));
+    CHECK_OK(ws_server_set(server, "max_command_bytes", "64K"));
+    int port = start(server);
+    for (int i = 0; i < TALKERS; i++)
+        fds[i] = client_open(port);
+    WAIT_FOR(&relay.record, opens, TALKERS);
+    send_message(fds[0], "wait");
+    pthread_barrier_wait(&relay.all_sent);
+    for (int i = 0; i < WORDS; i++) {
+        char text[8];
+        unsigned char *frame = make_frame(FIN | TEXT, text, (size_t)snprintf(text, sizeof text, "%d", i), 0x01020304, &one);
+        memcpy(all + length, frame, one);
+        free(frame);
+        length += one;
+    }
+    send_bytes(fds[0], all, length);
+    pthread_barrier_wait(&relay.all_sent);
+    for (int i = 0; i < TALKERS; i++) {
+        for (int k = 0; k < WORDS; k++) {
+            char text[8];
+            snprintf(text, sizeof text, "%d", k);
+            EXPECT_MESSAGE(fds[i], text);
+        }
+    }
+    stop_and_free(server);
+    CHECK_INT(WORDS + 1, relay.received);
+    CHECK_INT(0, relay.refused);
+    pthread_barrier_destroy(&relay.all_sent);
+    for (int i = 0; i < TALKERS; i++)
+        close(fds[i]);
+}
+
 int main(void)
 {
     begin();
+    for (enum way way = BROADCAST; way <= PUSH; way++)
+        for_each_message_of_one_receive(way);
     to_everyone("1");
     to_everyone("3");
     in_order_with_pushes();

@@ -74,8 +74,8 @@ static int act(int fd, enum action action, frame_fn *frame)
         frame(fd, FIN | 3, "", 0);
         break;
     case PINGS:
-        frame(fd, FIN | PING, "", 0);
-        frame(fd, FIN | PING, "", 0);
+        for (int i = 0; i <= 61; i++) /* as many as there may be after a minute of silence, and one more */
+            frame(fd, FIN | PING, "", 0);
         break;
     default:
         break;

@@ -241,6 +241,136 @@ static void a_callback_that_forks(void)
     CHECK_INT(0, pthread_sigmask(SIG_SETMASK, &before, NULL));
 }
 
+static int child_serves; /* the child has a server of its own, on threads of its own, when the callback returns */
+static int report[2];
+static pid_t returned;
+
+/* At its exit valgrind would count the memory of threads that the child never had. */
+static void become_another_program(void)
+{
+    execlp("true", "true", (char *)NULL);
+}
+
+static void *report_an_echo(void *server)
+{
+    int fd = client_open(ws_server_port(server, 0));
+    send_message(fd, "of the child");
+    EXPECT_MESSAGE(fd, "of the child");
+    close(fd);
+    CHECK_INT(1, write(report[1], "e", 1));
+    CHECK_OK(ws_server_free(server));
+    return NULL;
+}
+
+/* Forks, and returns in the child with a reply on its way and messages behind this one. */
+static void fork_and_return(ws_server *server, ws_conn conn, const void *data, size_t length, int opcode, void *user_data)
+{
+    CHECK_OK(ws_push(server, conn, data, length, opcode));
+    if (length != 4 || memcmp(data, "fork", 4) != 0)
+        return;
+    CHECK_OK(ws_broadcast(server, "to all", 6, WS_TEXT));
+    returned = fork();
+    CHECK(returned >= 0);
+    if (returned > 0)
+        return;
+    begin();
+    alarm((unsigned)scaled(20, 100));
+    atexit(become_another_program);
+    CHECK_INT(1, write(report[1], "r", 1));
+    if (child_serves) {
+        struct record *record = user_data;
+        ws_server *own = recorded_server(record, echo_message);
+        start(own);
+        spawn(report_an_echo, own);
+    }
+}
+
+static void a_child_that_returns(int serves)
+{
+    struct record record = RECORD, childs = RECORD;
+    char words[4] = "";
+    int status, fd, other, port;
+    child_serves = serves;
+    CHECK_INT(0, pipe(report));
+    ws_server *server = recorded_server(&record, echo_message);
+    CHECK_OK(ws_server_on_message(server, fork_and_return, &childs));
+    port = start(server);
+    fd = client_open(port);
+    other = client_open(port);
+    WAIT_FOR(&record, opens, 2);
+    send_message(other, "before");
+    EXPECT_MESSAGE(other, "before");
+    size_t one, two;
+    unsigned char *first = make_frame(FIN | TEXT, "fork", 4, 0x01020304, &one);
+    unsigned char *second = make_frame(FIN | TEXT, "behind it", 9, 0x01020304, &two);
+    unsigned char both[64];
+    memcpy(both, first, one);
+    memcpy(both + one, second, two);
+    free(first);
+    free(second);
+    send_bytes(fd, both, one + two);
+    EXPECT_MESSAGE(fd, "fork"); /* once: the child has sent nothing */
+    EXPECT_MESSAGE(fd, "to all");
+    EXPECT_MESSAGE(fd, "behind it");
+    EXPECT_MESSAGE(other, "to all");
+    CHECK_INT(returned, waitpid(returned, &status, 0));
+    CHECK_INT(0, status);
+    close(report[1]);
+    for (int got = 0, more; got < 3 && (more = (int)read(report[0], words + got, (size_t)(3 - got))) > 0;)
+        got += more;
+    CHECK_STRING(serves ? "re" : "r", words);
+    close(report[0]);
+    for (int i = 0; i < 20; i++) {
+        send_message(fd, "still");
+        EXPECT_MESSAGE(fd, "still");
+        send_message(other, "here");
+        EXPECT_MESSAGE(other, "here");
+    }
+    int late = client_open(port);
+    send_message(late, "late");
+    EXPECT_MESSAGE(late, "late");
+    CHECK_INT(0, ws_server_stop(server, 0));
+    CHECK_OK(ws_server_free(server));
+    close(fd);
+    close(other);
+    close(late);
+}
+
+static void client_forks_and_returns(ws_client *client, const void *data, size_t length, int opcode, void *user_data)
+{
+    (void)user_data;
+    CHECK_OK(ws_client_push(client, data, length, opcode));
+    returned = fork();
+    CHECK(returned >= 0);
+    if (returned == 0) {
+        alarm((unsigned)scaled(20, 100));
+        atexit(become_another_program);
+    }
+}
+
+static void a_child_of_a_client_that_returns(void)
+{
+    struct record record = RECORD;
+    char url[64];
+    int status;
+    ws_server *server = recorded_server(&record, echo_message);
+    CHECK_OK(ws_server_on_message(server, record_message, &record));
+    snprintf(url, sizeof url, "ws://127.0.0.1:%d/", start(server));
+    ws_client *client = ws_client_new(url);
+    CHECK_OK(ws_client_on_message(client, client_forks_and_returns, NULL));
+    CHECK_OK(ws_client_start(client));
+    WAIT_FOR(&record, opens, 1);
+    CHECK_OK(ws_broadcast(server, "fork", 4, WS_TEXT));
+    WAIT_FOR(&record, messages, 1);
+    CHECK_INT(returned, waitpid(returned, &status, 0));
+    CHECK_INT(0, status);
+    CHECK_INT(1, ws_client_is_open(client));
+    CHECK_OK(ws_client_push(client, "still here", 10, WS_TEXT));
+    WAIT_FOR(&record, messages, 2);
+    CHECK_OK(ws_client_free(client));
+    stop_and_free(server);
+}
+
 int main(void)
 {
     struct record record = RECORD;
@@ -264,5 +394,8 @@ int main(void)
     a_child_that_lives_on();
     while_another_thread_pushes();
     a_callback_that_forks();
+    a_child_that_returns(0);
+    a_child_that_returns(1);
+    a_child_of_a_client_that_returns();
     return 0;
 }

@@ -257,6 +257,25 @@ static void pongs(enum mode mode)
         close(fds[i]);
 }
 
+/* As many pings as there may be in the time, though they are all read in one moment. */
+static void pings(enum mode mode)
+{
+    enum { PINGS = 80 };
+    static const char *const options[] = {"ping_interval", "0", "max_control_frames", "50", NULL};
+    struct child child = begin_child(mode, options);
+    int fd = client_open(child.port);
+    send_message(fd, "before");
+    expect_echo(fd, "before");
+    stop_process(&child);
+    for (int i = 0; i < PINGS; i++)
+        send_frame(fd, FIN | PING, &i, sizeof i);
+    go_on(&child); /* after two seconds */
+    for (int i = 0; i < PINGS; i++)
+        EXPECT_FRAME(fd, FIN | PONG, &i, sizeof i);
+    end_child(&child, &fd, 1);
+    close(fd);
+}
+
 static void messages(enum mode mode)
 {
     static int fds[CLIENTS];
@@ -419,6 +438,8 @@ int main(void)
             continue;
         begin();
         pongs(mode);
+        if (mode != POLLED_AWAY)
+            pings(mode);
         messages(mode);
         if (mode == CALLBACKS)
             pending();

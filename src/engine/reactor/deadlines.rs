@@ -161,12 +161,14 @@ impl Reactor {
                 return true;
             }
             _ if self.was_held_up(wire) => {
+                self.note_unread(wire, wire.heard);
                 self.watches.excused.insert(self.link.registry.slot_of(wire.id), ());
                 wire.excuse(self.now.wrapping_sub(self.before), self.now);
                 return true;
             }
             // It is not read from until it has taken what waits for it.
             State::Open if wire.flags.high && self.link.role == Role::Server && self.is_idle_too_long(wire) => {
+                self.note_unread(wire, wire.heard);
                 wire.message_at = self.now;
                 wire.heard = self.now;
                 return !wire.flags.pinged;

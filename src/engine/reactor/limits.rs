@@ -1,20 +1,18 @@
-//! Limits that need to know who came first, who came from where, or who spoke too often. What they keep is kept beside the
+//! Limits that need to know who came first, or who came from where. What they keep is kept beside the
 //! connections, and only where an option asks for it: an idle connection is no larger for it.
 
 use super::super::census::Block;
 use super::super::connection::{Connection, State, Wire};
 use super::super::registry::ConnId;
-use super::super::timers::{TICK_MS, Tick, ticks_in, until};
+use super::super::timers::{Tick, ticks_in, until};
 use super::{Fate, Reactor};
 use crate::cause::Cause;
 use crate::protocol::close;
 use crate::protocol::http::{Persistence, Refusal};
 use crate::sys::socket::Peer;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
-
-const SECOND: Tick = (1000 / TICK_MS) as Tick;
 
 /// Entries of connections that are gone, beside which a line is not tidied up.
 const STALE_MAX: usize = 64;
@@ -71,10 +69,6 @@ pub(super) struct Kept {
     pending_count: usize,
     /// All, if their time is limited.
     ages: Line,
-    /// Pings and pongs of this second, by those who have sent any.
-    control: HashMap<ConnId, u64>,
-    /// When this second began.
-    second: Tick,
 }
 
 impl Reactor {
@@ -248,30 +242,6 @@ impl Reactor {
 
     pub(super) fn id_in(&self, slot: usize) -> Option<ConnId> {
         self.connections.get(slot)?.as_deref().map(|conn| conn.wire.id)
-    }
-
-    // ---- those who ping too much -----------------------------------------------------------------------------------
-
-    /// Counts a ping or pong, and closes the connection if that is one too many. Whether it may be answered.
-    pub(super) fn may_control(&mut self, wire: &mut Wire) -> bool {
-        let most = self.link.options.max_control_frames;
-        if most == 0 || !matches!(wire.state, State::Open) {
-            return true;
-        }
-        if self.now.wrapping_sub(self.kept.second) >= SECOND {
-            self.kept.second = self.now;
-            self.kept.control.clear();
-            self.kept.control.shrink_to(1024);
-        }
-        let count = self.kept.control.entry(wire.id).or_default();
-        *count += 1;
-        if *count > most {
-            self.link.stats.control_floods.add(1);
-            let reason = "too many control frames (max_control_frames)";
-            self.fail(wire, close::POLICY_VIOLATION, reason, Cause::WS_CAUSE_CONTROL_FLOOD);
-            return false;
-        }
-        true
     }
 }
 

@@ -12,7 +12,7 @@ use super::super::connection::{Connection, State, Wire};
 use super::super::link::SLOW_CLIENT;
 use super::super::log::Level;
 use super::super::registry::{ConnId, Registry, Standing};
-use super::super::timers::ticks_in;
+use super::super::timers::{Tick, ticks_in};
 use super::super::worker;
 use super::sending::{mark_dirty, takes_pushes};
 use super::{Fate, Reactor};
@@ -335,7 +335,10 @@ impl Reactor {
                 conn.wire.note_cause(Cause::WS_CAUSE_DISCONNECT);
                 Fate::Ends
             }),
-            Command::Halt(id, halted) => self.with(id, |reactor, conn| reactor.halt(&mut conn.wire, halted)),
+            Command::Halt(id, halted) => self.with(id, |reactor, conn| {
+                let since = conn.wire.heard;
+                reactor.halt(&mut conn.wire, halted, since)
+            }),
             Command::OweDrain(id) => self.with(id, |reactor, conn| reactor.owe_drain(&mut conn.wire)),
             Command::Respond { to, head, body } => {
                 self.with(to, |reactor, conn| reactor.respond(conn, |reactor, wire| reactor.answer(wire, *head, body)));
@@ -449,12 +452,13 @@ impl Reactor {
         self.after_flush(wire)
     }
 
-    /// Reads nothing more from a connection, or goes on.
-    pub(super) fn halt(&mut self, wire: &mut Wire, halted: bool) -> Fate {
+    /// Reads nothing more from a connection, of which nothing was read `since` then, or goes on.
+    pub(super) fn halt(&mut self, wire: &mut Wire, halted: bool, since: Tick) -> Fate {
         if !matches!(wire.state, State::Open) || wire.flags.halted == halted {
             return Fate::Lives;
         }
         wire.flags.halted = halted;
+        self.note_unread(wire, since);
         if wire.is_lost() {
             return Fate::Ends;
         }

@@ -117,7 +117,8 @@ impl Reactor {
     #[inline(always)]
     fn may_read(&mut self, wire: &mut Wire) -> bool {
         let brings_events = matches!(wire.state, State::Handshake | State::Body | State::Open);
-        if brings_events && (self.owes_host || self.is_host_behind() || self.for_host && self.delivery.has_news()) {
+        let is_held = self.owes_host || self.link.is_crowded() || self.is_host_behind();
+        if brings_events && (is_held || self.for_host && self.delivery.has_news()) {
             if !wire.flags.listed {
                 wire.flags.listed = true;
                 self.held.push_back(wire.id);
@@ -203,6 +204,7 @@ impl Reactor {
                 // A short count means that the kernel has no more, unless the end of the stream is still to be seen.
                 wire.flags.readable = count == most || wire.flags.hangup;
                 wire.flags.pinged = false;
+                self.begin_reading(wire, count);
                 self.hear(wire);
                 self.link.stats.bytes_in.add(count as u64);
                 Some(count)
@@ -253,7 +255,7 @@ impl Reactor {
             // Bytes after the end are of no interest.
             State::Leaving(_) | State::Ending => used = input.len(),
         }
-        if conn.wire.flags.halted && used < input.len() {
+        if used < input.len() && (conn.wire.flags.halted || self.link.is_crowded()) {
             self.undigested.insert(self.link.registry.slot_of(conn.wire.id), ());
         }
         conn.pending.keep(&input[used..]);
@@ -261,7 +263,7 @@ impl Reactor {
     }
 
     /// Whether there are bytes that were received and not looked at: of a request behind the last one, or what a callback has
-    /// left by pausing the connection.
+    /// left by pausing the connection or by pushing much.
     #[inline]
     pub(super) fn has_next(&self, wire: &Wire) -> bool {
         wire.has_next_request() || self.undigested.contains(self.link.registry.slot_of(wire.id))
@@ -271,7 +273,7 @@ impl Reactor {
     #[inline]
     fn is_paused(&mut self, wire: &mut Wire) -> bool {
         if !self.link.is_steady() && self.link.take_pause(wire.id) {
-            wire.flags.broken |= self.halt(wire, true) == Fate::Ends;
+            wire.flags.broken |= self.halt(wire, true, self.silent_since()) == Fate::Ends;
         }
         wire.flags.halted && matches!(wire.state, State::Open)
     }
@@ -281,6 +283,7 @@ impl Reactor {
     pub(super) fn digest_kept(&mut self, conn: &mut Connection) -> Fate {
         let mut kept = conn.pending.take();
         self.undigested.remove(self.link.registry.slot_of(conn.wire.id));
+        self.begin_reading_kept(&conn.wire);
         self.digest(conn, &mut kept)
     }
 
@@ -289,7 +292,7 @@ impl Reactor {
             // What does not fit a receive is likely to be the beginning of a large message.
             conn.decoder.supply(|| self.pool.take());
         }
-        while *used < input.len() && !self.is_paused(&mut conn.wire) {
+        while *used < input.len() && !self.is_paused(&mut conn.wire) && !self.link.is_crowded() {
             let step = match self.deliver_short(conn, &mut input[*used..]) {
                 Ok(0) => conn.decoder.step(&mut input[*used..], &self.limits),
                 taken => taken.map(|taken| (taken, None)),

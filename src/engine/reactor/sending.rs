@@ -45,8 +45,11 @@ impl Reactor {
 
     /// Notes that a peer has taken some of what waited for it. That shows that it is alive, though we may not be reading
     /// from it, and a connection that ends has its time from the last of it on.
-    fn note_progress(&self, wire: &mut Wire) {
+    pub(super) fn note_progress(&mut self, wire: &mut Wire) {
         if std::mem::take(&mut wire.flags.blocked) {
+            if wire.flags.high || wire.flags.halted {
+                self.note_unread(wire, wire.heard);
+            }
             self.hear(wire);
             wire.flags.pinged = false;
         }
