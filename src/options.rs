@@ -1,5 +1,7 @@
 //! The options of a server and those of a client, set by name as text, and the tables that document them.
 
+#[cfg(test)]
+mod bounds;
 mod client;
 mod row;
 mod table;

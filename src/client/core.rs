@@ -218,6 +218,7 @@ impl Core {
         self.drop_aged(&mut state.kept);
         let (kept, most) = (state.kept.frames.len(), self.policy.max_offline_bytes);
         if kept + self.link.frame_length(payload.len()) > most {
+            self.link.stats.pushes_refused.add_shared(1);
             let detail = format!("{kept} bytes are kept for the next connection already (max_offline_bytes is {most})");
             return Err(Error::new(Status::WS_ERR_QUEUE_FULL, detail));
         }

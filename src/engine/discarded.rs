@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Entries of connections that were gone already when the host closed them. Those that are there are bounded by `max_connections`.
-const GONE_MAX: usize = 64 * 1024;
+pub(crate) const GONE_MAX: usize = 64 * 1024;
 
 /// The list.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ pub mod commands;
 pub mod connection;
 pub mod delivery;
 pub mod dialer;
-mod discarded;
+pub(crate) mod discarded;
 pub mod events;
 pub mod facts;
 pub mod http;

@@ -17,7 +17,7 @@ use crate::protocol::url::Url;
 use std::time::Duration;
 
 /// The most that all headers of a client may come to: no server takes more.
-const MAX_HEADERS: usize = 64 * 1024;
+pub(super) const MAX_HEADERS: usize = 64 * 1024;
 
 /// Headers that a request has once, and of which another would be two truths.
 const SINGLE: &[&str] = &["Origin", "Cookie", "User-Agent", "Authorization", "Proxy-Authorization"];

@@ -72,6 +72,9 @@ static void within_its_bound(const struct listener *listener)
         CHECK(++kept < 4);
     CHECK_INT(WS_ERR_QUEUE_FULL, status);
     CHECK(kept >= 1);
+    ws_stats stats = {.size = sizeof stats};
+    CHECK_OK(ws_client_stats(client, &stats));
+    CHECK_INT(1, stats.pushes_refused);
     CHECK_STATUS(WS_ERR_UTF8, ws_client_push(client, "\xff", 1, WS_TEXT));
     struct upgrade upgrade = receive_upgrade(fd);
     send_101(fd, &upgrade, "");

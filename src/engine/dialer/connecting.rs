@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Addresses of a name that are tried.
-const MOST: usize = 16;
+pub(crate) const MOST: usize = 16;
 
 /// How long to leave a Unix socket alone whose queue is full: it tells nobody when there is room. It doubles each time.
 const FULL_AT_FIRST: Duration = Duration::from_millis(2);

@@ -11,14 +11,14 @@
 //! and `talking` are the two long ones, and `failures` are the ways in which it all can end otherwise.
 
 mod call;
-mod connecting;
+pub(crate) mod connecting;
 mod failures;
 mod mailbox;
 mod network;
 mod operator;
-mod places;
-mod resolver;
-mod talking;
+pub(crate) mod places;
+pub(crate) mod resolver;
+pub(crate) mod talking;
 #[cfg(test)]
 mod tests;
 

@@ -22,7 +22,7 @@ pub const CROWD: usize = 64;
 pub const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Silent calls at most, if there are descriptors for so many.
-const SILENT_MAX: usize = 4096;
+pub(crate) const SILENT_MAX: usize = 4096;
 
 /// Of the descriptors that the process may have, the part that silent calls may take.
 const SHARE: usize = 4;

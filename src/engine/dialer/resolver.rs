@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 pub type Found = Result<Vec<SocketAddr>, String>;
 
 /// Threads that look names up, but for those that are stuck.
-const THREADS: usize = 4;
+pub(crate) const THREADS: usize = 4;
 
 /// All of them.
-const ALL_THREADS: usize = 32;
+pub(crate) const ALL_THREADS: usize = 32;
 
 /// All of them in the process, with those of dialers that are gone: a lookup cannot be broken off.
-const MOST_THREADS: u32 = 128;
+pub(crate) const MOST_THREADS: u32 = 128;
 
 /// How long to leave it at that before looking whether there are fewer.
 const PAUSE: Duration = Duration::from_millis(100);

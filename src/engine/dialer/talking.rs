@@ -12,7 +12,7 @@ use std::io;
 use std::time::Instant;
 
 /// Bytes received at a time, and so the most that can have been received behind a response.
-const READ: usize = 4096;
+pub(crate) const READ: usize = 4096;
 
 /// A talk.
 pub struct Talk {

@@ -19,7 +19,7 @@ use std::ops::Range;
 use std::time::SystemTime;
 
 /// The most that is read of a file at once, in bytes.
-const PIECE: u64 = 64 * 1024;
+pub(crate) const PIECE: u64 = 64 * 1024;
 
 /// What is still to be sent of a file.
 #[derive(Debug)]

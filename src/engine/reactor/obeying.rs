@@ -27,10 +27,10 @@ use std::sync::Arc;
 const AT_ONCE_MIN: usize = 4 * 1024;
 
 /// What one turn carries out, by what it costs, in bytes: some milliseconds of work.
-pub(super) const SLICE: usize = 1024 * 1024;
+pub(crate) const SLICE: usize = 1024 * 1024;
 
 /// What is carried out at the very end, when no time is left.
-pub(super) const LAST_SLICE: usize = 16 * 1024 * 1024;
+pub(crate) const LAST_SLICE: usize = 16 * 1024 * 1024;
 
 /// What a command costs beside the bytes that it sends, and a call that sends.
 const COMMAND_COST: usize = 64;

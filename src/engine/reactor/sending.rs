@@ -7,7 +7,7 @@ use crate::protocol::Role;
 use std::collections::VecDeque;
 
 /// Connections that are flushed at a time.
-const FLUSHES_PER_TURN: usize = 2048;
+pub(crate) const FLUSHES_PER_TURN: usize = 2048;
 
 impl Reactor {
     /// Sends what waits for a connection, as far as there is room.

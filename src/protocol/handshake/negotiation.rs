@@ -240,7 +240,7 @@ impl Negotiation {
 }
 
 /// The most of the body of a refusal that is told.
-const BODY_MAX: usize = 4096;
+pub(crate) const BODY_MAX: usize = 4096;
 
 /// What has come of the body of a refusal, and whether that is all that is waited for.
 fn body_of(reply: &Reply<'_>, rest: &[u8]) -> (Vec<u8>, bool) {

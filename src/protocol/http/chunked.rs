@@ -7,7 +7,7 @@ use super::response::{Refusal, bad};
 use super::tokens::{is_field_byte, is_token_byte};
 
 /// The most bytes that chunk extensions and trailers may take in one body, all together.
-const EXTRAS_MAX: u32 = 8 * 1024;
+pub(crate) const EXTRAS_MAX: u32 = 8 * 1024;
 
 /// The most digits of a size: no body that is taken needs more.
 const DIGITS_MAX: u8 = 15;

@@ -14,7 +14,7 @@
 //! once. The slices come out of the caller's buffer.
 
 mod body;
-pub(in crate::protocol) mod chunked;
+pub(crate) mod chunked;
 mod date;
 pub(in crate::protocol) mod first_line;
 pub(in crate::protocol) mod head;
