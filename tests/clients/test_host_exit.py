@@ -33,6 +33,9 @@ HOST = """
         ws.ws_client_push(pointer(client), pointer(data), ctypes.c_size_t(length), opcode)
         busy.set()
 
+    for callback in (echo, again):  # which the interpreter would free at its end, while the engine calls them
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(callback))
+
     server = pointer(ws.ws_server_new())
     check(ws.ws_server_on_message(server, echo, None))
     check(ws.ws_server_listen(server, b"127.0.0.1", 0))
