@@ -186,6 +186,45 @@ static void waiting_for_nothing(void)
     CHECK_OK(ws_client_free(client));
 }
 
+/* Clients that go on trying, in a loop that nobody polls: once as many failures wait as may, none of them dials any more. When
+ * somebody polls they go on, and every failure is told. */
+static void attempts_while_nobody_polls(void)
+{
+    enum { MOST = 400, PAD = 4000 };
+    struct listener listener = new_listener();
+    struct loop_poller poller = {.loop = ws_loop_new()};
+    ws_client *clients[CLIENTS];
+    char refusal[PAD + 100], pad[PAD + 1];
+    int attempts = 0, told = 0;
+    memset(pad, 'p', PAD);
+    pad[PAD] = '\0';
+    snprintf(refusal, sizeof refusal, "HTTP/1.1 503 No\r\nContent-Length: 0\r\nX-Pad: %s\r\n\r\n", pad);
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = ws_client_new(listener.url);
+        CHECK_OK(ws_client_set(clients[i], "reconnect", "true"));
+        CHECK_OK(ws_client_set(clients[i], "reconnect_min", "10ms"));
+        CHECK_OK(ws_client_set(clients[i], "reconnect_max", "10ms"));
+        CHECK_OK(ws_client_set(clients[i], "max_event_bytes", "64K"));
+        CHECK_OK(ws_loop_add(poller.loop, clients[i]));
+        CHECK_OK(ws_client_start(clients[i]));
+    }
+    for (; is_dialled(&listener, scaled(1000, 10000)); attempts++) {
+        int fd = ACCEPT(&listener);
+        receive_upgrade(fd);
+        send_text(fd, refusal);
+        close(fd);
+        CHECK(attempts < MOST);
+    }
+    CHECK(attempts >= CLIENTS);
+    while (told < attempts)
+        told += next_event(&poller)->type == WS_EVENT_ERROR;
+    CHECK(is_dialled(&listener, scaled(10000, 60000)));
+    for (int i = 0; i < CLIENTS; i++)
+        CHECK_OK(ws_client_free(clients[i]));
+    CHECK_OK(ws_loop_free(poller.loop));
+    close(listener.fd);
+}
+
 int main(void)
 {
     begin();
@@ -194,5 +233,6 @@ int main(void)
     left_behind();
     come_and_go();
     misused();
+    attempts_while_nobody_polls();
     return 0;
 }
