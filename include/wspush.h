@@ -1829,6 +1829,16 @@ int ws_client_resume(ws_client *client);
 int ws_client_is_open(ws_client *client);
 
 /**
+ * The close code of the connection that the client had last, as soon as that is over: in poll mode before the close event, which tells
+ * the same, is taken. 0 while it has a connection, and before the first. If `cause` is not NULL, why it closed is written there,
+ * a `ws_cause`.
+ *
+ * Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ */
+int ws_client_close_code(ws_client *client,
+                         int *cause);
+
+/**
  * Bytes that wait to be sent, frame headers included, and those that are kept for the next connection.
  *
  * Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.

@@ -15,6 +15,7 @@ pub use self::looping::Loop;
 pub use self::members::{List, Members};
 
 use self::core::{Core, Policy};
+use crate::cause::Cause;
 use crate::engine::batch::Batch;
 use crate::engine::dialer::{Dialer, Plan};
 use crate::engine::facts::Facts;
@@ -265,6 +266,14 @@ impl Client {
     /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
     pub fn is_open(&self) -> Result<bool> {
         Ok(self.core()?.is_open())
+    }
+
+    /// The code with which its last connection has closed, and why; 0 if it has one, or had none. It is known before it is told.
+    ///
+    /// # Errors
+    /// `WS_ERR_STATE`, `WS_ERR_FORKED`.
+    pub fn last_close(&self) -> Result<(u16, Cause)> {
+        Ok(self.core()?.last_close())
     }
 
     /// Bytes that wait to be sent, and those that are kept for the next connection.

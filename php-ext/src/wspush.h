@@ -441,6 +441,8 @@ int ws_client_resume(ws_client *client);
 
 int ws_client_is_open(ws_client *client);
 
+int ws_client_close_code(ws_client *client, int *cause);
+
 int64_t ws_client_queued_bytes(ws_client *client);
 
 int ws_client_free(ws_client *client);

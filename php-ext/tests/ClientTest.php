@@ -559,6 +559,48 @@ final class ClientTest extends TestCase
         }
     }
 
+    /** @dataProvider ends */
+    public function testInsideAHandlerTheCodeOfAConnectionThatIsOverIsKnownBeforeItsEvent(string $order, int $code, array $causes): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $client = new PushClient("ws://127.0.0.1:$port/");
+        $closed = null;
+        $told = [];
+        $client->on('message', function (PushClient $client) use ($order, &$closed): void {
+            $client->send($order);
+            self::waitUntil(fn (): bool => !$client->isOpen());
+            try {
+                $client->send('late');
+            } catch (ClosedException $exception) {
+                $closed = $exception;
+            }
+        });
+        $client->on('close', function (PushClient $client, int $code) use (&$told): void {
+            $told[] = $code;
+        });
+        $client->connect(10);
+        $client->send('first');
+        self::waitUntil(function () use ($client, &$told): bool {
+            $client->poll(100);
+
+            return $told !== [];
+        });
+        self::assertNotNull($closed);
+        self::assertSame($code, $closed->closeCode);
+        self::assertContains($closed->cause, $causes);
+        self::assertStringContainsString("closed with $code", $closed->getMessage());
+        self::assertSame([$code], $told);
+    }
+
+    /** @return array<string, array{string, int, list<CloseCause>}> */
+    public static function ends(): array
+    {
+        return [
+            'a reset' => ['drop', 1006, [CloseCause::EndOfStream, CloseCause::Reset]],
+            'a Close' => ['close 1000 done', 1000, [CloseCause::Peer]],
+        ];
+    }
+
     public function testAMessageBeyondALimitSaysWhoseItWas(): void
     {
         [$peer, $port] = Process::announcing(self::PEER);

@@ -6,6 +6,7 @@
 
 use super::lock;
 use super::members::Members;
+use crate::cause::Cause;
 use crate::engine::backoff::Backoff;
 use crate::engine::commands::Command;
 use crate::engine::dialer::{CallId, Caller, Connected, Dialer, Failure, Plan};
@@ -18,7 +19,7 @@ use crate::options::ClientOptions;
 use crate::protocol::decoder::Kind;
 use crate::protocol::frame;
 use crate::sys::{process, random};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,8 @@ pub(super) struct Core {
     myself: Weak<Core>,
     /// The connection, or 0: what [`Stage::Online`] has, for those who do not want to wait for the lock.
     conn: AtomicU64,
+    /// How its last connection closed: the code, and behind it in eight bits the cause; 0 if none has closed since one has opened.
+    closed: AtomicU32,
     state: Mutex<State>,
     ended: Condvar,
 }
@@ -137,6 +140,7 @@ impl Core {
             members,
             myself: Weak::clone(myself),
             conn: AtomicU64::new(0),
+            closed: AtomicU32::new(0),
             state: Mutex::new(state),
             ended: Condvar::new(),
         });
@@ -292,6 +296,12 @@ impl Core {
         }
     }
 
+    /// The code with which its last connection has closed, and why; 0 if there is one, or was none. It is known before it is told.
+    pub(super) fn last_close(&self) -> (u16, Cause) {
+        let closed = self.closed.load(Ordering::Acquire);
+        ((closed >> 8) as u16, Cause::from_number((closed & 0xff) as i32).unwrap_or_default())
+    }
+
     pub(super) fn is_open(&self) -> bool {
         let conn = self.conn.load(Ordering::Acquire);
         self.link.registry.standing(conn).is_some_and(|standing| standing.phase == Phase::Open)
@@ -335,6 +345,7 @@ impl Core {
             members.list().leave(self.tag, conn);
         }
         let (released, done) = Signal::new();
+        self.link.await_release(&released);
         // A loop that takes no more commands calls nobody, and drops what it was to say.
         let _ = self.link.enqueue(Command::Release(conn, done));
         if self.handler.is_some() && !process::is_our_thread() {
@@ -420,6 +431,7 @@ impl Owner for Core {
         }
         state.stage = Stage::Online(conn);
         state.online_since = Instant::now();
+        self.closed.store(0, Ordering::Release);
         self.conn.store(conn, Ordering::Release);
         if self.link.events.is_some() {
             state.conns.retain(|&before| !self.link.is_over(before, &mut None));
@@ -440,6 +452,10 @@ impl Owner for Core {
         let next = self.go_on(&mut state, None);
         self.end_loop(next);
         Some(next)
+    }
+
+    fn closes(&self, code: u16, cause: Cause) {
+        self.closed.store(u32::from(code) << 8 | cause as u32, Ordering::Release);
     }
 
     fn offline(&self, conn: ConnId, stops: bool) -> Next {

@@ -9,7 +9,7 @@ use super::events::EventQueue;
 use super::facts::{FactTable, Facts};
 use super::http::Undecided;
 use super::inbox::RECEIVE;
-use super::owner::Owner;
+use super::owner::{Owner, Signal};
 use super::registry::{ConnId, Phase, Registry, Standing};
 use super::stats::Stats;
 use super::topics::{NotSubscribed, Recipients, Topics};
@@ -57,6 +57,8 @@ pub struct Link {
     undecided: Mutex<HashMap<ConnId, Undecided>>,
     /// Clients whose end somebody waits for. They hear of it from the reactor, unless that ends before.
     awaited: Mutex<Vec<Weak<dyn Owner>>>,
+    /// Those who wait for the reactor to have let go of a client.
+    releases: Mutex<Vec<Weak<Signal>>>,
     /// How much may wait for each connection at this time, in bytes. Only the reactor changes it.
     most_queued: AtomicU64,
     /// The queue to the host, in poll mode.
@@ -96,6 +98,7 @@ impl Link {
             options: Arc::clone(options),
             undecided: Mutex::default(),
             awaited: Mutex::default(),
+            releases: Mutex::default(),
             most_queued: AtomicU64::new(options.max_queued_bytes),
             events: events.map(Arc::clone),
             progress: Arc::default(),
@@ -254,8 +257,21 @@ impl Link {
         }
     }
 
+    /// Has a signal given if the reactor ends without having done what gives it: a host may end its thread in a callback.
+    pub fn await_release(&self, signal: &Arc<Signal>) {
+        let mut releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        releases.retain(|other| other.strong_count() > 0);
+        releases.push(Arc::downgrade(signal));
+        drop(releases);
+        if self.commands.is_closed() {
+            signal.give();
+        }
+    }
+
     /// Says that the reactor has ended, and takes no more commands.
     pub fn tell_end(&self) {
+        let releases = std::mem::take(&mut *self.releases.lock().unwrap_or_else(PoisonError::into_inner));
+        releases.iter().filter_map(Weak::upgrade).for_each(|signal| signal.give());
         let awaited = std::mem::take(&mut *self.awaited());
         awaited.iter().filter_map(Weak::upgrade).for_each(|owner| owner.ended());
     }

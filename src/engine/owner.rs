@@ -46,6 +46,8 @@ pub trait Owner: Send + Sync {
     fn online(&self, conn: ConnId) -> Option<Kept>;
     /// There is no room for its connection. Returns what comes next; `None` if the client wants none any more.
     fn turned_away(&self) -> Option<Next>;
+    /// Its connection is about to be told as closed, with this code, for this cause.
+    fn closes(&self, code: u16, cause: Cause);
     /// It has lost that connection. Returns what comes next, which is the end if its loop `stops`.
     fn offline(&self, conn: ConnId, stops: bool) -> Next;
     /// Its host was told of the end.
@@ -132,6 +134,12 @@ impl Signal {
         (Arc::clone(&signal), Done(signal))
     }
 
+    /// Gives it.
+    pub fn give(&self) {
+        *self.given.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.change.notify_all();
+    }
+
     /// Waits for it.
     pub fn wait(&self) {
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,8 +149,7 @@ impl Signal {
 
 impl Drop for Done {
     fn drop(&mut self) {
-        *self.0.given.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.0.change.notify_all();
+        self.0.give();
     }
 }
 

@@ -303,6 +303,23 @@ pub unsafe extern "C" fn ws_client_is_open(client: *mut ws_client) -> c_int {
     guard_of(client, || handle::with(client, |hosted: &HostedClient| hosted.client.is_open()).map(c_int::from))
 }
 
+/// The close code of the connection that the client had last, as soon as that is over: in poll mode before the close event, which tells
+/// the same, is taken. 0 while it has a connection, and before the first. If `cause` is not NULL, why it closed is written there,
+/// a `ws_cause`.
+///
+/// Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_close_code(client: *mut ws_client, cause: *mut c_int) -> c_int {
+    guard_of(client, || {
+        let (code, why) = handle::with(client, |hosted: &HostedClient| hosted.client.last_close())?;
+        if !cause.is_null() {
+            // SAFETY: the contract of this function: what is not NULL leads to a number of this type.
+            unsafe { *cause = why as c_int };
+        }
+        Ok(c_int::from(code))
+    })
+}
+
 /// Bytes that wait to be sent, frame headers included, and those that are kept for the next connection.
 ///
 /// Any thread, and any callback. Errors: `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.

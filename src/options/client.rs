@@ -414,7 +414,7 @@ pub const CLIENT_TABLE: &[Row<ClientOptions>] = &[
         name: "pong_events",
         default: "off",
         meaning: "Poll mode: each pong comes as an event `WS_EVENT_PONG` with its payload, that of the ping which it answers: so \
-                  the time between the two is known.",
+                  the time between the two is known. Callbacks are not told of pongs.",
         field: Field::Switch(|o| &mut o.engine.pong_events),
     },
     same("max_control_frames"),

@@ -79,6 +79,73 @@ static void a_clients(const struct listener *listener)
     EXPECT_CLOSED(client, &later, 1006);
 }
 
+static pthread_barrier_t held;
+
+static void hold_the_thread(ws_client *client, const void *data, size_t length, int opcode, void *user_data)
+{
+    (void)client, (void)data, (void)length, (void)opcode, (void)user_data;
+    pthread_barrier_wait(&held);
+    pthread_barrier_wait(&held);
+}
+
+static void end_of_attempt(ws_client *client, int status, const char *detail, const ws_request *response, void *user_data)
+{
+    (void)client, (void)status, (void)detail, (void)response, (void)user_data;
+    pthread_exit(NULL);
+}
+
+static void *free_it(void *client)
+{
+    CHECK_OK(ws_client_free(client));
+    return NULL;
+}
+
+/* What the thread is asked to do, in bytes. */
+static void wait_for_commands(ws_client *client, uint64_t more_than)
+{
+    ws_stats stats = {.size = sizeof stats};
+    do {
+        give_way();
+        CHECK_OK(ws_client_stats(client, &stats));
+    } while (stats.command_bytes <= more_than);
+}
+
+/* A free waits for the thread, which ends in what it was asked to do before. */
+static void a_free_behind_it(const struct listener *listener)
+{
+    struct client_record first = CLIENT_RECORD, second = CLIENT_RECORD, third = CLIENT_RECORD;
+    ws_stats stats = {.size = sizeof stats};
+    CHECK_INT(0, pthread_barrier_init(&held, NULL, 2));
+    ws_client *holds = recorded_client(listener->url, &first);
+    CHECK_OK(ws_client_on_message(holds, hold_the_thread, &first));
+    CHECK_OK(ws_client_start(holds));
+    int fd = OPEN_NEXT(listener);
+    ws_client *freed = started_client(listener->url, &second);
+    int other = OPEN_NEXT(listener);
+    WAIT_CLIENT(&first, opens, 1);
+    WAIT_CLIENT(&second, opens, 1);
+    ws_client *fails = recorded_client(listener->url, &third);
+    CHECK_OK(ws_client_on_error(fails, end_of_attempt, &third));
+    CHECK_OK(ws_client_start(fails));
+    int refused = ACCEPT(listener);
+    receive_upgrade(refused);
+    send_to_client(fd, "hold");
+    pthread_barrier_wait(&held);
+    send_text(refused, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    wait_for_commands(holds, 0);
+    CHECK_OK(ws_client_stats(holds, &stats));
+    pthread_t freeing = spawn(free_it, freed);
+    wait_for_commands(holds, stats.command_bytes);
+    pthread_barrier_wait(&held);
+    join(freeing);
+    CHECK_OK(ws_client_free(holds));
+    CHECK_OK(ws_client_free(fails));
+    pthread_barrier_destroy(&held);
+    close(fd);
+    close(other);
+    close(refused);
+}
+
 int main(void)
 {
     begin();
@@ -93,6 +160,7 @@ int main(void)
     struct listener listener = new_listener();
     a_servers();
     a_clients(&listener);
+    a_free_behind_it(&listener);
     close(listener.fd);
     return 0;
 }

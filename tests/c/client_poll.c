@@ -149,6 +149,30 @@ static void given_up(const struct listener *listener)
     EXPECT_CUT(fd);
 }
 
+/* How a connection has closed is known before that is told. */
+static void known_before_it_is_told(const struct listener *listener)
+{
+    struct client_poller poller = polled(listener->url);
+    int cause = -1;
+    CHECK_STATUS(WS_ERR_NULL, ws_client_close_code(NULL, &cause));
+    CHECK_STATUS(WS_ERR_STATE, ws_client_close_code(poller.client, &cause));
+    CHECK_OK(ws_client_start(poller.client));
+    int fd = OPEN_NEXT(listener);
+    EXPECT_CLIENT_EVENT(&poller, WS_EVENT_OPEN);
+    CHECK_INT(0, ws_client_close_code(poller.client, &cause));
+    CHECK_INT(WS_CAUSE_NONE, cause);
+    send_close_to_client(fd, 4001, "enough");
+    while (ws_client_close_code(poller.client, NULL) == 0)
+        give_way();
+    CHECK_INT(4001, ws_client_close_code(poller.client, &cause));
+    CHECK_INT(WS_CAUSE_PEER, cause);
+    const ws_event *event = EXPECT_CLIENT_EVENT(&poller, WS_EVENT_CLOSE);
+    CHECK_INT(4001, event->code);
+    CHECK_INT(cause, event->cause);
+    CHECK_OK(ws_client_free(poller.client));
+    close(fd);
+}
+
 /* Pongs are told if that is asked for, each in its place; and only then. */
 static void pongs(const struct listener *listener)
 {
@@ -226,6 +250,7 @@ int main(void)
     an_answer_to_the_last_message(&listener, "\x81\x05" "hello" "\x88\x02\x03\xe8", 11, 1000);
     an_answer_to_the_last_message(&listener, "\x81\x05" "hello" "\xc1\x01x", 10, 1002);
     given_up(&listener);
+    known_before_it_is_told(&listener);
     pongs(&listener);
     an_address_of_its_own(&listener);
     a_host_that_is_slow(&listener);

@@ -245,10 +245,15 @@ trait Waiting
             return new Exception("$what: connect() it first", Exception::STATE);
         }
         $this->hearOfClose();
-        [$code, $reason, $cause, $why] = $this->lastClose ?? [0, '', CloseCause::None, ''];
+        $close = $this->lastClose;
+        if ($this->isClosedUntold()) {
+            [$code, $cause, $why] = $this->untoldClose(); // inside a handler, or in a loop, the event comes later
+            $close = [$code, '', $cause, $why];
+        }
+        [$code, $reason, $cause, $why] = $close ?? [0, '', CloseCause::None, ''];
         $how = match (true) {
             $this->lastFailure !== null => $this->lastFailure->getMessage(),
-            $this->lastClose === null => 'it is not open',
+            $close === null => 'it is not open',
             default => "the connection has closed with $code" . ($reason === '' ? '' : " ($reason)") . ": $why",
         };
 

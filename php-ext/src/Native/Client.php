@@ -121,6 +121,22 @@ abstract class Client extends Native
         return $this->isUp && !$this->isClosing && $this->held->isEmpty() && !$this->isOpen();
     }
 
+    /**
+     * How the connection has closed that isClosedUntold() says is over: the engine knows it before the event is taken.
+     *
+     * @return array{int, CloseCause, string} the code, the cause, and that in words
+     */
+    protected function untoldClose(): array
+    {
+        $cause = $this->ffi->new('int');
+        $code = $this->handle === null ? 0 : (int) $this->ffi->ws_client_close_code($this->handle, \FFI::addr($cause));
+
+        // 0 or less: it ends at this very moment.
+        return $code > 0
+            ? [$code, CloseCause::tryFrom($cause->cdata) ?? CloseCause::None, (string) $this->ffi->ws_cause_text($cause->cdata)]
+            : [1006, CloseCause::None, 'its close is on the way'];
+    }
+
     /** Whether there is a connection that messages can be sent on now. */
     public function isOpen(): bool
     {

@@ -212,6 +212,9 @@ impl Reactor {
                 let why = wire.cause().text().to_string_lossy();
                 format!("{}: closed with {code} {reason:?}: {why}", named(link, wire))
             });
+            if let Some(Some(owner)) = self.owners.get(self.link.registry.slot_of(wire.id)) {
+                owner.closes(code, wire.cause());
+            }
             self.delivery.close(wire.id, code, reason, wire.cause());
             // One that is leaving is its client's for as long as answers to what came before may be pushed.
             if !matches!(wire.state, State::Leaving(_)) {

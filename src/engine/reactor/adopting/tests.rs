@@ -43,6 +43,8 @@ impl Owner for Arc<Noted> {
         (!self.wants_none).then_some(Next::Retry(Duration::from_secs(1)))
     }
 
+    fn closes(&self, _: u16, _: Cause) {}
+
     fn offline(&self, _: ConnId, _: bool) -> Next {
         unreachable!("it never was online");
     }

@@ -192,6 +192,7 @@ impl Owner for Arc<Host> {
     fn turned_away(&self) -> Option<Next> {
         None
     }
+    fn closes(&self, _: u16, _: Cause) {}
     fn offline(&self, _: ConnId, _: bool) -> Next {
         Next::End
     }
