@@ -99,8 +99,10 @@ impl Operator {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Dial(id, until, plan, caller) => {
+                // A call may be younger than this round. It begins in its order all the same, and does not wait for an alarm.
+                let is_due = until <= self.desk.now || until <= Instant::now();
                 self.calls.insert(id, Box::new(Call::new(id, until, plan, caller)));
-                self.with(id, |call, desk| if until <= desk.now { call.begin_in_time(desk) } else { Ok(None) });
+                self.with(id, |call, desk| if is_due { call.begin_in_time(desk) } else { Ok(None) });
             }
             Order::Cancel(id) => {
                 self.queued.remove(&id);
