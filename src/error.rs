@@ -176,6 +176,12 @@ impl Error {
         Self { status, detail: detail.into() }
     }
 
+    /// There is no memory for what the host has asked to be sent.
+    #[must_use]
+    pub fn no_memory() -> Self {
+        Self::new(Status::WS_ERR_MEMORY, "there is no memory for it; nothing was sent")
+    }
+
     /// An error of the operating system, met while doing `what`.
     #[must_use]
     pub fn system(what: &str, error: &io::Error) -> Self {

@@ -204,7 +204,7 @@ impl Server {
     /// `WS_ERR_UTF8`, `WS_ERR_QUEUE_FULL` if a reactor cannot take it.
     pub fn broadcast(&self, kind: Kind, payload: &[u8]) -> Result<()> {
         check_text(kind, payload)?;
-        let frame = encode(kind, payload);
+        let frame = encode(kind, payload)?;
         let links = &self.running()?.links;
         // Every reactor is given its copy, whatever another one says.
         links.iter().map(|link| link.broadcast(&frame)).fold(Ok(()), Result::and)
@@ -398,8 +398,9 @@ fn check_text(kind: Kind, payload: &[u8]) -> Result<()> {
 }
 
 /// A message as the frame that all its receivers share.
-fn encode(kind: Kind, payload: &[u8]) -> Arc<[u8]> {
-    let mut frame = Vec::with_capacity(frame::length(payload.len(), false));
+fn encode(kind: Kind, payload: &[u8]) -> Result<Arc<Vec<u8>>> {
+    let mut frame = Vec::new();
+    frame.try_reserve_exact(frame::length(payload.len(), false)).map_err(|_| Error::no_memory())?;
     frame::write(&mut frame, kind.into(), true, None, payload);
-    frame.into()
+    Ok(Arc::new(frame))
 }

@@ -226,6 +226,7 @@ impl Core {
             let detail = format!("{kept} bytes are kept for the next connection already (max_offline_bytes is {most})");
             return Err(Error::new(Status::WS_ERR_QUEUE_FULL, detail));
         }
+        frame::reserve(&mut state.kept.frames, payload.len()).map_err(|_| Error::no_memory())?;
         state.kept.keep(Instant::now(), |frames| frame::write(frames, kind.into(), true, self.link.mask(), payload));
         Ok(())
     }

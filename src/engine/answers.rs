@@ -7,6 +7,7 @@ use crate::protocol::decoder::Kind;
 use crate::protocol::frame::{self, Header, Opcode};
 use crate::protocol::{mask, utf8};
 use crate::sys::copy;
+use std::collections::TryReserveError;
 use std::io::IoSlice;
 
 /// Frames end to end.
@@ -48,7 +49,16 @@ impl Answers {
         &self.bytes[..self.length]
     }
 
-    /// Adds a short message, unless it is text that is not UTF-8. Whether it was added.
+    /// Makes room for so many bytes more.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    #[inline]
+    pub fn reserve(&mut self, more: usize) -> Result<(), TryReserveError> {
+        if self.bytes.len() - self.length < more { self.grow(more) } else { Ok(()) }
+    }
+
+    /// Adds a short message, unless it is text that is not UTF-8, or there is no memory for it. Whether it was added.
     #[inline]
     pub fn add_short_message(&mut self, kind: Kind, payload: &[u8]) -> bool {
         let Some(room) = self.bytes.get_mut(self.length..).and_then(<[u8]>::first_chunk_mut) else {
@@ -64,11 +74,10 @@ impl Answers {
 
     #[cold]
     fn grow_and_add(&mut self, kind: Kind, payload: &[u8]) -> bool {
-        self.grow(frame::MAX_SHORT_FRAME);
-        self.add_short_message(kind, payload)
+        self.grow(frame::MAX_SHORT_FRAME).is_ok() && self.add_short_message(kind, payload)
     }
 
-    /// Adds a frame.
+    /// Adds a frame, for which there is room.
     pub fn add(&mut self, opcode: Opcode, payload: &[u8]) {
         let mut buffer = [0; frame::MAX_HEADER];
         let length = Header { fin: true, opcode, mask: None, length: payload.len() as u64 }.write(&mut buffer);
@@ -76,12 +85,12 @@ impl Answers {
         self.add_bytes(payload);
     }
 
-    /// Adds a frame that is encoded already.
+    /// Adds a frame that is encoded already, for which there is room.
     pub fn add_frame(&mut self, frame: &[u8]) {
         self.add_bytes(frame);
     }
 
-    /// Adds a frame of a client.
+    /// Adds a frame of a client, for which there is room.
     pub fn add_masked(&mut self, opcode: Opcode, payload: &[u8], key: mask::Key) {
         let mut buffer = [0; frame::MAX_HEADER];
         let length = Header { fin: true, opcode, mask: Some(key), length: payload.len() as u64 }.write(&mut buffer);
@@ -92,9 +101,6 @@ impl Answers {
 
     /// The place of the next bytes, so many of them.
     fn room(&mut self, length: usize) -> &mut [u8] {
-        if self.bytes.len() - self.length < length {
-            self.grow(length);
-        }
         &mut self.bytes[self.length..][..length]
     }
 
@@ -104,13 +110,22 @@ impl Answers {
     }
 
     #[cold]
-    fn grow(&mut self, more: usize) {
+    fn grow(&mut self, more: usize) -> Result<(), TryReserveError> {
         let least = self.length + more;
-        self.bytes.resize(least.max(2 * self.bytes.len()).max(ROOM_MIN), 0);
+        let wanted = least.max(2 * self.bytes.len()).max(ROOM_MIN);
+        self.bytes.try_reserve_exact(wanted - self.bytes.len())?;
+        self.bytes.resize(wanted, 0);
+        Ok(())
     }
 
-    /// Lends all frames and one more to `send`, in pieces. Keeps what it does not take, and returns how much it took.
-    pub fn send_with(&mut self, opcode: Opcode, payload: &[u8], send: impl FnOnce(&[IoSlice<'_>]) -> usize) -> usize {
+    /// Lends all frames and one more to `send`, in pieces. Keeps what it does not take, and returns how much it took; and with it
+    /// whether all of the rest is kept, or there was no memory for it.
+    pub fn send_with(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        send: impl FnOnce(&[IoSlice<'_>]) -> usize,
+    ) -> (usize, Result<(), TryReserveError>) {
         let mut buffer = [0; frame::MAX_HEADER];
         let length = Header { fin: true, opcode, mask: None, length: payload.len() as u64 }.write(&mut buffer);
         let header = &buffer[..length];
@@ -119,12 +134,15 @@ impl Answers {
         self.bytes.copy_within(kept..self.length, 0);
         self.length -= kept;
         let mut past = sent - kept;
+        if let Err(error) = self.reserve(header.len() + payload.len() - past) {
+            return (sent, Err(error));
+        }
         for piece in [header, payload] {
             let skip = past.min(piece.len());
             past -= skip;
             self.add_bytes(&piece[skip..]);
         }
-        sent
+        (sent, Ok(()))
     }
 
     /// Forgets the frames.
@@ -153,15 +171,18 @@ mod tests {
     fn what_a_call_does_not_take_is_kept_wherever_it_stops() {
         let payload: Vec<u8> = (0..5000_u32).map(|i| (i / 3) as u8).collect();
         let mut all = Answers::new();
+        all.reserve(10_000).unwrap();
         all.add(Opcode::Text, b"before");
         all.add(Opcode::Binary, &payload);
         for taken in (0..20).chain([100, 2049, all.len() - 1, all.len()]) {
             let mut answers = Answers::new();
+            answers.reserve(100).unwrap();
             answers.add(Opcode::Text, b"before");
-            let sent = answers.send_with(Opcode::Binary, &payload, |pieces| {
+            let (sent, kept) = answers.send_with(Opcode::Binary, &payload, |pieces| {
                 assert_eq!(pieces.iter().map(|piece| piece.to_vec()).collect::<Vec<_>>().concat(), all.bytes());
                 taken
             });
+            assert!(kept.is_ok());
             assert_eq!((sent, answers.bytes()), (taken, &all.bytes()[taken..]));
         }
     }
@@ -171,6 +192,7 @@ mod tests {
         let mut answers = Answers::new();
         for payload in [&b""[..], b"Hello", &[0x5a; 126], &[0xa5; 70_000]] {
             answers.clear();
+            answers.reserve(frame::MAX_HEADER + payload.len()).unwrap();
             answers.add_masked(Opcode::Text, payload, [0x37, 0xfa, 0x21, 0x3d]);
             let mut expected = Vec::new();
             frame::write(&mut expected, Opcode::Text, true, Some([0x37, 0xfa, 0x21, 0x3d]), payload);
@@ -181,6 +203,7 @@ mod tests {
     #[test]
     fn a_buffer_that_grew_is_not_kept_for_ever() {
         let mut answers = Answers::new();
+        answers.reserve(3 * KEPT_MAX).unwrap();
         answers.add(Opcode::Binary, &vec![1; 2 * KEPT_MAX]);
         answers.clear();
         assert!(answers.is_empty() && answers.bytes.is_empty());

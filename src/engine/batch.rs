@@ -10,6 +10,7 @@ use crate::error::Status;
 use crate::protocol::decoder::Kind;
 use crate::protocol::message::Message;
 use crate::sys::copy;
+use std::collections::TryReserveError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -209,18 +210,33 @@ impl Batch {
         self.events.push(event(request));
     }
 
+    /// Adds a message that fits into the arena.
     #[inline]
     pub(super) fn push_message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) {
         let span = self.put(payload);
         self.events.push(Event::Message(conn, kind, span));
     }
 
+    /// Adds a message of any length.
+    ///
+    /// # Errors
+    /// There is no memory for one that does not fit into the arena.
+    #[inline]
+    pub(super) fn push_received(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) -> Result<(), TryReserveError> {
+        let span = match payload.len() {
+            0..=ARENA_PAYLOAD_MAX => self.put(payload),
+            _ => self.put_own(Message::copied(payload)?),
+        };
+        self.events.push(Event::Message(conn, kind, span));
+        Ok(())
+    }
+
     /// Adds a message with the buffer that it is in, unless it is small.
     pub(super) fn push_assembled(&mut self, conn: ConnId, kind: Kind, message: &mut Message) {
-        if message.len() <= ARENA_PAYLOAD_MAX {
-            return self.push_message(conn, kind, message.payload());
-        }
-        let span = self.put_own(std::mem::take(message));
+        let span = match message.len() {
+            0..=ARENA_PAYLOAD_MAX => self.put(message.payload()),
+            _ => self.put_own(std::mem::take(message)),
+        };
         self.events.push(Event::Message(conn, kind, span));
     }
 
@@ -256,10 +272,8 @@ impl Batch {
         self.events.push(Event::Close(conn, code, span, cause));
     }
 
+    /// Puts into the arena what [`Batch::has_room`] says that it has room for.
     fn put(&mut self, payload: &[u8]) -> Span {
-        if payload.len() > ARENA_PAYLOAD_MAX {
-            return self.put_own(Message::from(payload));
-        }
         if payload.len() >= copy::LONG {
             let gap = copy::gap(self.arena.as_ptr().addr() + self.arena.len());
             self.arena.resize(self.arena.len() + gap, 0);

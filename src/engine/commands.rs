@@ -55,14 +55,14 @@ pub enum Command {
     /// Send this frame to every open connection.
     Broadcast {
         /// The frame.
-        frame: Arc<[u8]>,
+        frame: Arc<Vec<u8>>,
         /// To how many that was when it was pushed.
         receivers: usize,
     },
     /// Send this frame to these connections, but not to one of them.
     Publish {
         /// The frame.
-        frame: Arc<[u8]>,
+        frame: Arc<Vec<u8>>,
         /// To whom.
         to: Arc<[ConnId]>,
         /// But not to whom, or 0.
@@ -199,6 +199,8 @@ pub enum Refused {
     Full,
     /// The reactor has stopped.
     Closed,
+    /// There is no memory for it.
+    Memory,
 }
 
 /// A buffer that carried more than this is not kept for the next turn, in bytes.
@@ -412,11 +414,14 @@ impl CommandQueue {
         if payload.len() > GATHER_MAX {
             // The lock is not held while the payload is copied.
             let mut bytes = self.lock().pool.take();
+            frame::reserve(&mut bytes, payload.len()).map_err(|_| Refused::Memory)?;
             frame::write(&mut bytes, opcode, true, mask, payload);
             return self.push(Command::SendWhole(to, bytes), call);
         }
         let mut commands = self.lock();
         self.admit(&commands, self.max_bytes)?;
+        frame::reserve(&mut commands.frames, payload.len()).map_err(|_| Refused::Memory)?;
+        commands.list.try_reserve(1).map_err(|_| Refused::Memory)?;
         let before = commands.frames.len();
         frame::write(&mut commands.frames, opcode, true, mask, payload);
         let length = commands.frames.len() - before;
@@ -449,6 +454,9 @@ impl CommandQueue {
             Command::Halt(..) => self.admit(&commands, self.max_bytes.saturating_mul(2))?,
             command if command.sends() > 0 => self.admit(&commands, self.max_bytes)?,
             _ => self.admit(&commands, usize::MAX)?,
+        }
+        if command.sends() > 0 {
+            commands.list.try_reserve(1).map_err(|_| Refused::Memory)?;
         }
         commands.cost.add(cost);
         commands.list.push_back(command);

@@ -13,6 +13,7 @@ use crate::options::Options;
 use crate::protocol::Role;
 use crate::protocol::decoder::Decoder;
 use crate::sys::socket::Socket;
+use std::collections::TryReserveError;
 use std::time::Duration;
 
 /// Beside the number of a cause: the connection has sent a message.
@@ -65,6 +66,12 @@ pub struct Connection {
 #[allow(clippy::box_collection, reason = "a connection is smaller for it")]
 pub struct Leftover(Option<Box<Vec<u8>>>);
 
+impl From<Vec<u8>> for Leftover {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self((!bytes.is_empty()).then(|| Box::new(bytes)))
+    }
+}
+
 impl Leftover {
     /// The bytes.
     #[must_use]
@@ -79,8 +86,11 @@ impl Leftover {
     }
 
     /// Keeps these instead. Without any there is no buffer for them either.
+    ///
+    /// # Errors
+    /// There is no memory for them, and none are kept.
     #[inline]
-    pub fn keep(&mut self, left: &[u8]) {
+    pub fn keep(&mut self, left: &[u8]) -> Result<(), TryReserveError> {
         if left.is_empty() {
             if self.0.is_some() {
                 self.0 = None;
@@ -88,8 +98,10 @@ impl Leftover {
         } else {
             let bytes = self.0.get_or_insert_default();
             bytes.clear();
+            bytes.try_reserve(left.len())?;
             bytes.extend_from_slice(left);
         }
+        Ok(())
     }
 }
 
@@ -333,10 +345,10 @@ mod tests {
     fn leftovers_are_replaced() {
         let mut pending = Leftover::default();
         for left in [&b""[..], b"one", b"another", b""] {
-            pending.keep(left);
+            pending.keep(left).unwrap();
             assert_eq!(pending.bytes(), left);
         }
-        pending.keep(b"more");
+        pending.keep(b"more").unwrap();
         assert_eq!((pending.take(), pending.bytes()), (b"more".to_vec(), &b""[..]));
     }
 }

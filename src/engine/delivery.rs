@@ -11,6 +11,7 @@ use super::request::Request;
 use crate::cause::Cause;
 use crate::protocol::decoder::Kind;
 use crate::protocol::message::Message;
+use std::collections::TryReserveError;
 use std::sync::Arc;
 
 /// A host that is called on the reactor's thread. It may push, close and stop from there, and must not block: the
@@ -109,13 +110,17 @@ impl Delivery {
     }
 
     /// A message arrived, and lies in a buffer of the reactor.
+    ///
+    /// # Errors
+    /// There is no memory to keep it for the host.
     #[inline]
-    pub fn message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) {
+    pub fn message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) -> Result<(), TryReserveError> {
         match self {
             Self::Callbacks(handler) => handler.message(conn, kind, payload),
             Self::Each(handlers) => handlers.of(conn).into_iter().for_each(|handler| handler.message(kind, payload)),
-            Self::Batches(writer) => writer.batch(payload.len()).push_message(conn, kind, payload),
+            Self::Batches(writer) => return writer.batch(payload.len()).push_received(conn, kind, payload),
         }
+        Ok(())
     }
 
     /// A message arrived, and lies in a buffer that may be taken.

@@ -319,7 +319,7 @@ impl Link {
     ///
     /// # Errors
     /// `WS_ERR_QUEUE_FULL` if the reactor's queue is full. A connection whose own queue is full is left out.
-    pub fn broadcast(&self, frame: &Arc<[u8]>) -> Result<()> {
+    pub fn broadcast(&self, frame: &Arc<Vec<u8>>) -> Result<()> {
         self.enqueue(Command::Broadcast { frame: Arc::clone(frame), receivers: self.registry.open_count() })
     }
 
@@ -343,7 +343,7 @@ impl Link {
     ///
     /// # Errors
     /// As [`Link::broadcast`].
-    pub fn publish(&self, frame: &Arc<[u8]>, to: Recipients, except: ConnId) -> Result<()> {
+    pub fn publish(&self, frame: &Arc<Vec<u8>>, to: Recipients, except: ConnId) -> Result<()> {
         let Recipients { list, is_first, .. } = to;
         self.enqueue(Command::Publish { frame: Arc::clone(frame), to: list, except, is_first })
     }
@@ -511,6 +511,9 @@ impl Link {
             return Error::new(Status::WS_ERR_STOPPED, "it has stopped");
         }
         self.stats.pushes_refused.add_shared(1);
+        if refused == Refused::Memory {
+            return Error::no_memory();
+        }
         let most = self.options.max_command_bytes;
         Error::new(Status::WS_ERR_QUEUE_FULL, format!("{most} bytes wait for the reactor (max_command_bytes)"))
     }

@@ -26,7 +26,7 @@ const KEPT_MAX: usize = 64 * 1024;
 enum Piece {
     Gathered(Vec<u8>),
     Whole(Vec<u8>),
-    Shared(Arc<[u8]>),
+    Shared(Arc<Vec<u8>>),
 }
 
 impl Piece {
@@ -105,7 +105,7 @@ impl Outbox {
     ///
     /// # Errors
     /// As [`Outbox::gather`].
-    pub fn share(&mut self, bytes: &Arc<[u8]>, skip: usize) -> Result<(), TryReserveError> {
+    pub fn share(&mut self, bytes: &Arc<Vec<u8>>, skip: usize) -> Result<(), TryReserveError> {
         let left = bytes.len() - skip;
         if left <= GATHER_MAX || !(skip == 0 || self.is_empty()) {
             return self.gather(&bytes[skip..]);
@@ -227,7 +227,7 @@ mod tests {
     fn pieces_of_all_kinds_leave_in_their_order() {
         let (socket, mut peer) = pair();
         let mut outbox = Outbox::default();
-        let shared: Arc<[u8]> = (0..50_000_u32).map(|i| (i * 3) as u8).collect();
+        let shared = Arc::new((0..50_000_u32).map(|i| (i * 3) as u8).collect::<Vec<_>>());
         let large: Vec<u8> = (0..100_000_u32).map(|i| (i / 7) as u8).collect();
         let mut expected = shared[10..].to_vec();
         outbox.share(&shared, 10).unwrap();

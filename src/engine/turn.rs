@@ -18,6 +18,7 @@ use crate::sys::process;
 use crate::sys::random;
 use crate::sys::socket::{Alias, BytesAlias, Socket};
 use std::cell::RefCell;
+use std::collections::TryReserveError;
 use std::num::NonZeroUsize;
 
 thread_local! {
@@ -181,8 +182,8 @@ pub fn answer(reactor: usize, conn: ConnId, opcode: Opcode, payload: &[u8]) -> A
         if turn.answers.len() >= turn.room {
             return Answer::NoRoom;
         }
-        turn.take(opcode, payload);
-        Answer::Taken
+        // Without memory it takes the queue, where that is told.
+        if turn.take(opcode, payload) { Answer::Taken } else { Answer::Elsewhere }
     })
     .unwrap_or(Answer::Elsewhere)
 }
@@ -246,8 +247,11 @@ pub fn take_replies(send: impl FnOnce(&[u8], usize)) -> Done {
 }
 
 /// Keeps a control frame of our own behind the answers.
-pub fn reply(frame: &[u8]) {
-    with(|turn| turn.answers.add_frame(frame));
+///
+/// # Errors
+/// There is no memory for it.
+pub fn reply(frame: &[u8]) -> Result<(), TryReserveError> {
+    with(|turn| turn.answers.reserve(frame.len()).map(|()| turn.answers.add_frame(frame))).unwrap_or(Ok(()))
 }
 
 /// Whether no answers are kept.
@@ -305,21 +309,22 @@ impl Turn {
     fn take_long_message(&mut self, kind: Kind, payload: &[u8]) -> bool {
         let known = kind == Kind::Binary || self.lent.is_some_and(|lent| lent.is(kind, payload));
         let valid = known || utf8::is_valid(payload);
-        if valid {
-            self.take(kind.into(), payload);
-        }
-        valid
+        valid && self.take(kind.into(), payload)
     }
 
-    fn take(&mut self, opcode: Opcode, payload: &[u8]) {
+    /// Takes a frame, if there is memory for it.
+    fn take(&mut self, opcode: Opcode, payload: &[u8]) -> bool {
+        let direct = self.direct.filter(|_| self.role == Role::Server && payload.len() >= DIRECT_MIN);
+        if direct.is_none() && self.answers.reserve(frame::MAX_HEADER + payload.len()).is_err() {
+            return false;
+        }
         self.done.messages += u64::from(!opcode.is_control());
-        if self.role == Role::Client {
-            return self.answers.add_masked(opcode, payload, random::key());
+        match direct {
+            Some(socket) => self.send(socket, opcode, payload),
+            None if self.role == Role::Client => self.answers.add_masked(opcode, payload, random::key()),
+            None => self.answers.add(opcode, payload),
         }
-        match self.direct {
-            Some(socket) if payload.len() >= DIRECT_MIN => self.send(socket, opcode, payload),
-            _ => self.answers.add(opcode, payload),
-        }
+        true
     }
 
     /// Sends the answers that were kept and this one, and keeps what there was no room for.
@@ -329,7 +334,7 @@ impl Turn {
             _ => None,
         };
         let framed = framed.filter(|_| self.answers.is_empty());
-        let sent = self.answers.send_with(opcode, payload, |pieces| {
+        let (sent, kept) = self.answers.send_with(opcode, payload, |pieces| {
             let sent = match framed {
                 Some(frame) => socket.send_alias(frame),
                 None => socket.send_pieces(pieces),
@@ -338,6 +343,10 @@ impl Turn {
             sent.unwrap_or(0)
         });
         self.done.bytes += sent as u64;
+        if kept.is_err() {
+            // A part of the frame is out, and the rest never follows: the connection is cut, and shows that when it is looked at.
+            socket.shut_down();
+        }
         if !self.answers.is_empty() {
             self.direct = None;
         }

@@ -7,6 +7,7 @@
 use super::{Role, Violation, mask};
 use crate::error::{Error, Status};
 use crate::sys::copy;
+use std::collections::TryReserveError;
 
 /// The longest header: two bytes, a 64-bit length, a masking key.
 pub const MAX_HEADER: usize = 14;
@@ -175,6 +176,15 @@ fn parse_length(short: u8, input: &[u8]) -> Result<Option<(u64, usize)>, Violati
         }
         _ => Ok(Some((u64::from(short), 0))),
     }
+}
+
+/// Makes room in `out` for one more frame with so much payload, so that [`write`] needs none.
+///
+/// # Errors
+/// There is no memory for it.
+#[inline]
+pub fn reserve(out: &mut Vec<u8>, payload: usize) -> Result<(), TryReserveError> {
+    out.try_reserve(MAX_HEADER + payload)
 }
 
 /// Appends a whole frame to `out`. A client gives the masking key, fresh and unpredictable for each frame; a server

@@ -31,6 +31,17 @@ impl Message {
         Self { buffer }
     }
 
+    /// A message with a copy of this payload.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn copied(payload: &[u8]) -> Result<Self, TryReserveError> {
+        let mut message = Self::new();
+        message.buffer.try_reserve_exact(LEAD + payload.len())?;
+        message.append(payload)?;
+        Ok(message)
+    }
+
     /// The buffer, for another message.
     #[must_use]
     pub fn into_buffer(self) -> Vec<u8> {
@@ -102,15 +113,6 @@ impl Message {
         if self.buffer.is_empty() {
             self.buffer.resize(LEAD, 0);
         }
-    }
-}
-
-impl From<&[u8]> for Message {
-    fn from(payload: &[u8]) -> Self {
-        let mut buffer = Vec::with_capacity(LEAD + payload.len());
-        buffer.resize(LEAD, 0);
-        copy::append(&mut buffer, payload);
-        Self { buffer }
     }
 }
 

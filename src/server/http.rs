@@ -13,7 +13,7 @@ impl Server {
     /// `WS_ERR_ARGUMENT` for a status or headers that cannot be sent, `WS_ERR_CLOSED` if no request waits.
     pub fn respond(&self, conn: ConnId, status: u16, headers: &str, body: &[u8]) -> Result<()> {
         let head = response_head(status, headers, Some(body.len() as u64))?;
-        self.link(conn)?.respond(conn, head, body.to_vec())
+        self.link(conn)?.respond(conn, head, body)
     }
 
     /// Begins to answer an HTTP request piece by piece. `headers` as for [`Server::respond`].

@@ -34,13 +34,17 @@ impl Server {
     pub fn publish(&self, topic: &str, kind: Kind, payload: &[u8], except: ConnId) -> Result<usize> {
         check_topic(topic)?;
         check_text(kind, payload)?;
-        let mut frame = None;
+        let mut encoded = None;
         let (mut count, mut result) = (0, Ok(()));
         for link in &self.running()?.links {
             let Some(to) = link.topics.recipients(topic, except) else { continue };
             count += to.count;
             // Every reactor is given its copy, whatever another one says.
-            result = result.and(link.publish(frame.get_or_insert_with(|| encode(kind, payload)), to, except));
+            let frame = match encoded.take() {
+                Some(frame) => frame,
+                None => encode(kind, payload)?,
+            };
+            result = result.and(link.publish(encoded.insert(frame), to, except));
         }
         result.map(|()| count)
     }

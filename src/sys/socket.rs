@@ -170,12 +170,12 @@ impl Socket {
 
     /// Says that no more will be sent. Errors do not matter: the connection is on its way out.
     pub fn shut_down_sending(&self) {
-        shut_down(&self.fd, libc::SHUT_WR);
+        shut_down(self.fd.as_raw_fd(), libc::SHUT_WR);
     }
 
     /// Ends the connection, even where a forked child holds the socket too.
     pub fn shut_down(&self) {
-        shut_down(&self.fd, libc::SHUT_RDWR);
+        shut_down(self.fd.as_raw_fd(), libc::SHUT_RDWR);
     }
 
     /// The far end.
@@ -194,6 +194,11 @@ impl Socket {
 }
 
 impl Alias {
+    /// Ends the connection, as [`Socket::shut_down`] does.
+    pub fn shut_down(self) {
+        shut_down(self.0, libc::SHUT_RDWR);
+    }
+
     /// Sends as much of `bytes` as there is room for.
     ///
     /// # Errors
@@ -262,7 +267,7 @@ unsafe fn receive(fd: &OwnedFd, to: *mut u8, length: usize) -> libc::ssize_t {
     }
 }
 
-fn shut_down(fd: &OwnedFd, how: libc::c_int) {
+fn shut_down(fd: RawFd, how: libc::c_int) {
     // SAFETY: the call takes no pointers.
-    unsafe { libc::shutdown(fd.as_raw_fd(), how) };
+    unsafe { libc::shutdown(fd, how) };
 }

@@ -97,9 +97,11 @@ impl Sender {
 
     /// Sends a control frame of ours behind the replies, if it is the connection's turn, and otherwise behind what waits.
     pub fn reply(&mut self, wire: &mut Wire, frame: &[u8]) {
-        if self.turn == wire.id {
-            turn::reply(frame);
-        } else {
+        if self.turn != wire.id {
+            return self.gather(wire, frame);
+        }
+        if turn::reply(frame).is_err() {
+            self.settle(wire);
             self.gather(wire, frame);
         }
     }
@@ -199,7 +201,7 @@ impl Sender {
     }
 
     /// Sends a frame that many get, as far as there is room, and has the rest wait.
-    pub fn share(&mut self, wire: &mut Wire, frame: &Arc<[u8]>) {
+    pub fn share(&mut self, wire: &mut Wire, frame: &Arc<Vec<u8>>) {
         let sent = self.send_now(wire, frame);
         if sent < frame.len() {
             self.link.registry.note_queued(wire.id, (frame.len() - sent) as u64);
@@ -208,7 +210,7 @@ impl Sender {
     }
 
     /// Adds a frame that many get.
-    pub fn share_later(&mut self, wire: &mut Wire, frame: &Arc<[u8]>) {
+    pub fn share_later(&mut self, wire: &mut Wire, frame: &Arc<Vec<u8>>) {
         self.link.registry.note_queued(wire.id, frame.len() as u64);
         self.add_behind(wire, frame.len(), |outbox| outbox.share(frame, 0));
     }

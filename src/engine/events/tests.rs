@@ -50,7 +50,7 @@ fn events_arrive_in_batches_and_in_order() {
     writer.flush(&mut Pool::default());
     assert!(texts(&queue).is_empty());
     writer.batch(3).push_message(1, Kind::Text, b"one");
-    writer.batch(200_000).push_assembled(1, Kind::Binary, &mut Message::from(&[7; 200_000][..]));
+    writer.batch(200_000).push_assembled(1, Kind::Binary, &mut Message::copied(&[7; 200_000][..]).unwrap());
     writer.batch(3).push_close(1, 1000, "bye", Cause::WS_CAUSE_PEER);
     writer.flush(&mut Pool::default());
     assert_eq!(texts(&queue), [b"one".to_vec(), vec![7; 200_000], b"bye".to_vec()]);
@@ -116,7 +116,7 @@ fn the_writer_learns_which_batches_the_host_is_done_with() {
     let mut writer = BatchWriter::new(Arc::clone(&queue), Arc::default());
     let mut send_full = || {
         let number = writer.number();
-        writer.batch(300_000).push_assembled(1, Kind::Binary, &mut Message::from(&[7; 300_000][..]));
+        writer.batch(300_000).push_assembled(1, Kind::Binary, &mut Message::copied(&[7; 300_000][..]).unwrap());
         writer.send();
         number
     };
@@ -137,7 +137,7 @@ fn of_a_connection_that_its_host_has_closed_only_the_close_event_is_handed_over(
     for conn in [1, 2, 1] {
         writer.batch(3).push_message(conn, Kind::Text, format!("of {conn}").as_bytes());
     }
-    writer.batch(300_000).push_assembled(1, Kind::Binary, &mut Message::from(&[7; 300_000][..]));
+    writer.batch(300_000).push_assembled(1, Kind::Binary, &mut Message::copied(&[7; 300_000][..]).unwrap());
     writer.batch(3).push_message(1, Kind::Text, b"more");
     writer.send();
     writer.batch(3).push_close(1, 1000, "bye", Cause::WS_CAUSE_PEER);

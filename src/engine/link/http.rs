@@ -17,7 +17,8 @@ impl Link {
     ///
     /// # Errors
     /// `WS_ERR_CLOSED` if no request of this connection waits for an answer, `WS_ERR_QUEUE_FULL`.
-    pub fn respond(&self, conn: ConnId, head: ResponseHead, body: Vec<u8>) -> Result<()> {
+    pub fn respond(&self, conn: ConnId, head: ResponseHead, body: &[u8]) -> Result<()> {
+        let body = copied(body)?;
         self.answer(conn, Phase::Shut, Command::Respond { to: conn, head: Box::new(head), body })
     }
 
@@ -53,10 +54,11 @@ impl Link {
     /// `WS_ERR_CLOSED` if no answer is being streamed, `WS_ERR_QUEUE_FULL`.
     pub fn send_piece(&self, conn: ConnId, piece: &[u8]) -> Result<()> {
         let length = piece.len() as u64;
+        let piece = copied(piece)?;
         self.registry
             .add_queued_in(Phase::Streaming, conn, length, self.most_queued())
             .map_err(|standing| self.refusal(conn, standing, Phase::Streaming))?;
-        self.enqueue(Command::SendPiece(conn, piece.to_vec())).inspect_err(|_| {
+        self.enqueue(Command::SendPiece(conn, piece)).inspect_err(|_| {
             self.registry.sub_queued(conn, length);
             self.owe_drain(conn);
         })
@@ -118,4 +120,11 @@ impl Link {
         self.registry.change_phase(conn, Phase::Claimed, Phase::Open);
         Ok(())
     }
+}
+
+fn copied(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| Error::no_memory())?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }

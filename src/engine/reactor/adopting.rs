@@ -1,6 +1,6 @@
 //! Connections that come from a dialer, and the clients that they belong to.
 
-use super::super::connection::{Connection, State};
+use super::super::connection::{Connection, Leftover, State};
 use super::super::delivery::Delivery;
 use super::super::owner::{ClientHandler, Failed, Next, Owner};
 use super::super::registry::{ConnId, Phase};
@@ -59,7 +59,7 @@ impl Reactor {
         conn.wire.state = State::Open;
         conn.wire.flags.announced = true;
         conn.wire.flags.readable = true;
-        conn.pending.keep(&received);
+        conn.pending = Leftover::from(received);
         self.set_owner(self.link.registry.slot_of(id), Some(owner));
         self.place(conn);
         self.link.facts.put(&self.link.registry, id, &response, self.now);

@@ -38,7 +38,7 @@ const CALL_COST: usize = 512;
 
 /// A message to many that is being sent.
 pub(super) struct FanOut {
-    frame: Arc<[u8]>,
+    frame: Arc<Vec<u8>>,
     to: Arc<[ConnId]>,
     except: ConnId,
     /// How many of them have it.
@@ -395,7 +395,7 @@ impl Reactor {
 
     /// Sends a frame that many connections get to one of them: at once, if it is all that there is, and otherwise in one call
     /// with what else this turn has for that one.
-    fn share(&mut self, wire: &mut Wire, frame: &Arc<[u8]>, at_once: bool) -> Fate {
+    fn share(&mut self, wire: &mut Wire, frame: &Arc<Vec<u8>>, at_once: bool) -> Fate {
         if !takes_messages(wire) {
             return Fate::Lives;
         }

@@ -27,6 +27,9 @@ const BEHIND_MS: u64 = 1000;
 /// Calls to receive that one connection gets in a turn.
 const RECEIVES_PER_TURN: usize = 4;
 
+/// What is answered where something that was received cannot be kept.
+const NO_MEMORY: Violation = Violation::out_of_memory("no memory for what was received");
+
 impl Reactor {
     /// Goes on with the connections that had more to read than their share, and with accepting.
     pub(super) fn go_on_reading(&mut self) {
@@ -258,7 +261,9 @@ impl Reactor {
         if used < input.len() && (conn.wire.flags.halted || self.link.is_crowded()) {
             self.undigested.insert(self.link.registry.slot_of(conn.wire.id), ());
         }
-        conn.pending.keep(&input[used..]);
+        if conn.pending.keep(&input[used..]).is_err() && matches!(conn.wire.state, State::Open) {
+            return self.on_violation(&mut conn.wire, NO_MEMORY);
+        }
         fate
     }
 
@@ -375,15 +380,15 @@ impl Reactor {
         match event {
             Event::Message(kind, payload) if self.expects_message(wire) => {
                 self.link.stats.messages_in.add(1);
-                self.delivery.message(wire.id, kind, payload);
-                self.note_message(wire);
+                let kept = self.delivery.message(wire.id, kind, payload);
+                return self.note_delivered(wire, kept.is_ok());
             }
             Event::Framed(kind, frame, header) if self.expects_message(wire) => {
                 self.link.stats.messages_in.add(1);
                 turn::lend(kind, frame, header);
-                self.delivery.message(wire.id, kind, &frame[header..]);
+                let kept = self.delivery.message(wire.id, kind, &frame[header..]);
                 turn::end_loan();
-                self.note_message(wire);
+                return self.note_delivered(wire, kept.is_ok());
             }
             Event::Assembled(kind, message) if self.expects_message(wire) => {
                 self.link.stats.messages_in.add(1);
@@ -419,6 +424,16 @@ impl Reactor {
             }
         }
         true
+    }
+
+    /// Notes a message that the host got, or, if there was no memory to keep it, has its connection fail.
+    #[inline]
+    fn note_delivered(&mut self, wire: &mut Wire, is_kept: bool) -> Fate {
+        if is_kept {
+            self.note_message(wire);
+            return Fate::Lives;
+        }
+        self.on_violation(wire, NO_MEMORY)
     }
 
     #[inline]

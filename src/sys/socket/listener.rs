@@ -97,7 +97,7 @@ impl Drop for Listener {
             path::remove(path, file);
         }
         // A forked child may hold the socket too; nobody is to wait for it to accept.
-        shut_down(&self.fd, libc::SHUT_RDWR);
+        shut_down(self.fd.as_raw_fd(), libc::SHUT_RDWR);
     }
 }
 

@@ -76,10 +76,10 @@ fn receive(peer: &UnixDatagram) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn encoded(payload: &[u8]) -> Arc<[u8]> {
+fn encoded(payload: &[u8]) -> Arc<Vec<u8>> {
     let mut bytes = Vec::new();
     frame::write(&mut bytes, Opcode::Text, true, None, payload);
-    bytes.into()
+    Arc::new(bytes)
 }
 
 #[test]
