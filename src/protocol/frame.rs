@@ -178,7 +178,7 @@ fn parse_length(short: u8, input: &[u8]) -> Result<Option<(u64, usize)>, Violati
     }
 }
 
-/// Makes room in `out` for one more frame with so much payload, so that [`write`] needs none.
+/// Makes room in `out` for one more frame with so much payload, so that [`write()`] needs none.
 ///
 /// # Errors
 /// There is no memory for it.

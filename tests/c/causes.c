@@ -47,6 +47,20 @@ static const struct {
 
 enum { CASES = sizeof cases / sizeof *cases };
 
+/* As many pings as there may be after a minute of silence, and one more, at a go: the first that is too many may end the connection. */
+static void send_pings(int fd, int masked)
+{
+    enum { PINGS_SENT = 62 };
+    static const unsigned char ping[6] = {FIN | PING, 0x80};
+    unsigned char all[PINGS_SENT * sizeof ping] = {0};
+    size_t each = masked ? sizeof ping : 2;
+    for (size_t i = 0; i < PINGS_SENT; i++) {
+        memcpy(all + i * each, ping, each);
+        all[i * each + 1] = masked ? 0x80 : 0;
+    }
+    send_bytes(fd, all, PINGS_SENT * each);
+}
+
 /* What the peer does by itself; the socket, -1 if it is closed. */
 static int act(int fd, enum action action, frame_fn *frame)
 {
@@ -74,8 +88,7 @@ static int act(int fd, enum action action, frame_fn *frame)
         frame(fd, FIN | 3, "", 0);
         break;
     case PINGS:
-        for (int i = 0; i <= 61; i++) /* as many as there may be after a minute of silence, and one more */
-            frame(fd, FIN | PING, "", 0);
+        send_pings(fd, frame == send_as_client);
         break;
     default:
         break;
