@@ -47,6 +47,11 @@ static const struct {
 
 enum { CASES = sizeof cases / sizeof *cases };
 
+static void send_as_client(int fd, int first, const void *data, size_t length)
+{
+    send_frame(fd, first, data, length);
+}
+
 /* As many pings as there may be after a minute of silence, and one more, at a go: the first that is too many may end the connection. */
 static void send_pings(int fd, int masked)
 {
@@ -148,11 +153,6 @@ static void note_close(ws_server *server, ws_conn conn, int code, const void *re
     told->code = code;
     told->cause = ws_close_cause();
     note(&told->record, &told->closes);
-}
-
-static void send_as_client(int fd, int first, const void *data, size_t length)
-{
-    send_frame(fd, first, data, length);
 }
 
 static void *stop_the_server(void *server)
