@@ -439,7 +439,15 @@ static inline void send_text(int fd, const char *text)
 /* Reads exactly this many bytes. */
 static inline void receive_bytes(int fd, void *data, size_t length)
 {
-    ssize_t n = length > 0 ? recv(fd, data, length, MSG_WAITALL) : 0;
+    char *at = data;
+    size_t left = length;
+    ssize_t n = 0;
+    /* A signal, SIGCHLD say, may break it off. */
+    while (left > 0 && ((n = recv(fd, at, left, MSG_WAITALL)) > 0 || (n < 0 && errno == EINTR))) {
+        at += n > 0 ? n : 0;
+        left -= n > 0 ? (size_t)n : 0;
+    }
+    n = n < 0 ? n : (ssize_t)(length - left);
     if (n < 0)
         fail(last_check, "recv: %s", strerror(errno));
     if ((size_t)n != length)
