@@ -42,6 +42,10 @@ final class EventLoop
      */
     public function add(EventSource $source): static
     {
+        if (!$source->isRunning()) {
+            // It may have ended, and still be here.
+            $this->sources = \array_values(\array_filter($this->sources, static fn (EventSource $other): bool => $other !== $source));
+        }
         if (!\in_array($source, $this->sources, true) && !\in_array($source, $this->added, true)) {
             $this->added[] = $source;
         }

@@ -391,6 +391,20 @@ final class ClientEventsTest extends TestCase
         self::assertSame(['again'], $this->told, 'what was not started when it was stopped does not begin');
     }
 
+    public function testWhatHasEndedInALoopMayBeAddedToItAgain(): void
+    {
+        [$peer, $port] = Process::announcing(self::PEER);
+        $loop = new EventLoop();
+        $client = new PushClient("ws://127.0.0.1:$port/hello");
+        $client->on('message', function (PushClient $client, string $data): void {
+            $this->told[] = $data;
+            $client->close();
+        });
+        $loop->add($client)->run();
+        $loop->add($client)->run();
+        self::assertSame(['hello', 'hello'], $this->told);
+    }
+
     public function testATimerThatNeverComes(): void
     {
         $loop = new EventLoop();
