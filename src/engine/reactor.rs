@@ -23,6 +23,8 @@ mod requests;
 pub(crate) mod sending;
 mod shedding;
 mod stopping;
+#[cfg(test)]
+mod testing;
 mod waiting;
 
 pub use self::adopting::Newcomer;

@@ -1,9 +1,8 @@
+use super::super::testing;
 use super::*;
 use crate::cause::Cause;
 use crate::engine::delivery::Handlers;
-use crate::engine::link::Link;
 use crate::engine::owner::{Kept, Tag};
-use crate::engine::site::Site;
 use crate::options::Options;
 use crate::protocol::decoder::Kind;
 use crate::sys::socket::{Address, Peer};
@@ -75,10 +74,8 @@ impl ClientHandler for Arc<Noted> {
 }
 
 fn reactor() -> Reactor {
-    let options = Arc::new(Options { max_connections: 1, ..Options::default() });
-    let link = Arc::new(Link::new(Role::Client, 0, &options, &Arc::default(), None).unwrap());
-    let site = Arc::new(Site { links: vec![Arc::clone(&link)], ..Site::default() });
-    Reactor::new(Arc::clone(&link), site, Vec::new(), Delivery::Each(Handlers::new(link))).unwrap()
+    let options = Options { max_connections: 1, ..Options::default() };
+    testing::reactor(Role::Client, options, |link| Delivery::Each(Handlers::new(Arc::clone(link))))
 }
 
 /// Has the reactor adopt a connection of this client, after `before` has seen the two.

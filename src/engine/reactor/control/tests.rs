@@ -1,41 +1,19 @@
 //! Pings that were sent in order are answered however late they are read, and a flood is none.
 
+use super::super::testing::{self, Silent};
 use super::*;
-use crate::engine::connection::Connection;
-use crate::engine::delivery::{Delivery, Handler, Handlers};
-use crate::engine::link::Link;
+use crate::engine::delivery::{Delivery, Handlers};
 use crate::engine::reactor::Fate;
-use crate::engine::registry::{ConnId, Phase};
-use crate::engine::request::Request;
-use crate::engine::site::Site;
+use crate::engine::registry::ConnId;
 use crate::options::Options;
 use crate::protocol::Role;
-use crate::protocol::decoder::Kind;
 use crate::protocol::frame::{self, Opcode};
-use crate::sys::socket::Socket;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 /// What the reactor under test lets through in a second.
 const MOST: usize = 100;
-
-struct Silent;
-
-impl Handler for Silent {
-    fn open(&self, _: ConnId, _: &Request) {}
-    fn message(&self, _: ConnId, _: Kind, _: &[u8]) {}
-    fn drain(&self, _: ConnId) {}
-    fn close(&self, _: ConnId, _: u16, _: &str, _: Cause) {}
-    fn request(&self, _: ConnId, _: &Request) -> bool {
-        false
-    }
-    fn decides(&self) -> bool {
-        false
-    }
-    fn handshake(&self, _: ConnId, _: &Request) {}
-}
 
 /// A reactor with one connection, whose clock the test sets.
 struct Scene {
@@ -47,24 +25,12 @@ struct Scene {
 
 impl Scene {
     fn new(role: Role) -> Self {
-        let mut options = Options { max_control_frames: MOST as u64, ..Options::default() };
-        options.settle().unwrap();
-        let link = Arc::new(Link::new(role, 0, &Arc::new(options), &Arc::default(), None).unwrap());
-        let site = Arc::new(Site { links: vec![Arc::clone(&link)], ..Site::default() });
-        let delivery = match role {
+        let options = Options { max_control_frames: MOST as u64, ..Options::default() };
+        let mut reactor = testing::reactor(role, options, |link| match role {
             Role::Server => Delivery::Callbacks(Arc::new(Silent)),
-            Role::Client => Delivery::Each(Handlers::new(Arc::clone(&link))),
-        };
-        let mut reactor = Reactor::new(link, site, Vec::new(), delivery).unwrap();
-        let (ours, peer) = UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        peer.set_nonblocking(true).unwrap();
-        let id = reactor.ids.take(&reactor.link.registry).unwrap();
-        let mut conn = Box::new(Connection::new(role, id, Socket::from(OwnedFd::from(ours)), reactor.now));
-        reactor.epoll.add(conn.wire.socket.as_fd(), id).unwrap();
-        conn.wire.state = State::Open;
-        assert!(reactor.link.registry.change_phase(id, Phase::Shut, Phase::Open));
-        reactor.place(conn);
+            Role::Client => Delivery::Each(Handlers::new(Arc::clone(link))),
+        });
+        let (id, peer) = testing::open_stream(&mut reactor);
         Self { role, reactor, id, peer }
     }
 

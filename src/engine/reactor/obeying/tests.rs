@@ -1,72 +1,24 @@
 //! Floods: a turn carries out a slice, a stop passes, what goes to one connection goes together.
 
+use super::super::testing;
 use super::*;
-use crate::cause::Cause;
-use crate::engine::delivery::{Delivery, Handler};
-use crate::engine::link::Link;
 use crate::engine::outbox::scarcity;
-use crate::engine::registry::Phase;
-use crate::engine::request::Request;
-use crate::engine::site::Site;
 use crate::options::Options;
-use crate::protocol::Role;
-use crate::protocol::decoder::Kind;
-use crate::sys::socket::Socket;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
-
-struct Silent;
-
-impl Handler for Silent {
-    fn open(&self, _: ConnId, _: &Request) {}
-    fn message(&self, _: ConnId, _: Kind, _: &[u8]) {}
-    fn drain(&self, _: ConnId) {}
-    fn close(&self, _: ConnId, _: u16, _: &str, _: Cause) {}
-    fn request(&self, _: ConnId, _: &Request) -> bool {
-        false
-    }
-    fn decides(&self) -> bool {
-        false
-    }
-    fn handshake(&self, _: ConnId, _: &Request) {}
-}
-
-fn reactor(options: Options) -> Reactor {
-    let mut options = options;
-    options.settle().unwrap();
-    let link = Arc::new(Link::new(Role::Server, 0, &Arc::new(options), &Arc::default(), None).unwrap());
-    let site = Arc::new(Site { links: vec![Arc::clone(&link)], ..Site::default() });
-    Reactor::new(link, site, Vec::new(), Delivery::Callbacks(Arc::new(Silent))).unwrap()
-}
 
 /// An open connection, and its peer, which receives what each call has sent as one datagram.
 fn open(reactor: &mut Reactor) -> (ConnId, UnixDatagram) {
     let (ours, theirs) = UnixDatagram::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     theirs.set_nonblocking(true).unwrap();
-    (open_with(reactor, ours.into()), theirs)
+    (testing::open(reactor, ours.into()), theirs)
 }
 
 /// The same, with a stream, which takes a part of what there is no room for.
 fn open_stream(reactor: &mut Reactor) -> UnixStream {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    ours.set_nonblocking(true).unwrap();
-    theirs.set_nonblocking(true).unwrap();
-    open_with(reactor, ours.into());
-    theirs
-}
-
-fn open_with(reactor: &mut Reactor, socket: OwnedFd) -> ConnId {
-    let socket = Socket::from(socket);
-    let id = reactor.ids.take(&reactor.link.registry).unwrap();
-    let mut conn = Box::new(Connection::new(Role::Server, id, socket, reactor.now));
-    reactor.epoll.add(conn.wire.socket.as_fd(), id).unwrap();
-    conn.wire.state = State::Open;
-    assert!(reactor.link.registry.change_phase(id, Phase::Shut, Phase::Open));
-    reactor.place(conn);
-    id
+    testing::open_stream(reactor).1
 }
 
 fn receive(peer: &UnixDatagram) -> Option<Vec<u8>> {
@@ -84,7 +36,7 @@ fn encoded(payload: &[u8]) -> Arc<Vec<u8>> {
 
 #[test]
 fn what_a_turn_has_for_one_connection_leaves_in_one_call() {
-    let mut reactor = reactor(Options::default());
+    let mut reactor = testing::silent(Options::default());
     let peers = [open(&mut reactor), open(&mut reactor)];
     let link = Arc::clone(&reactor.link);
     link.subscribe(peers[0].0, "news").unwrap();
@@ -109,7 +61,7 @@ fn what_a_turn_has_for_one_connection_leaves_in_one_call() {
 
 #[test]
 fn what_is_gathered_counts_as_waiting_only_once_the_kernel_does_not_take_it() {
-    let mut reactor = reactor(Options { max_queued_bytes: 1024, ..Options::default() });
+    let mut reactor = testing::silent(Options { max_queued_bytes: 1024, ..Options::default() });
     let (_, peer) = open(&mut reactor);
     let frame = encoded(&[b'x'; 300]);
     for _ in 0..20 {
@@ -123,7 +75,7 @@ fn what_is_gathered_counts_as_waiting_only_once_the_kernel_does_not_take_it() {
 
 #[test]
 fn a_fan_out_counts_for_each_receiver_until_it_is_carried_out() {
-    let mut reactor = reactor(Options { max_command_bytes: 64 * 1024, ..Options::default() });
+    let mut reactor = testing::silent(Options { max_command_bytes: 64 * 1024, ..Options::default() });
     let peers: Vec<_> = (0..100).map(|_| open(&mut reactor)).collect();
     let frame = encoded(&[b'x'; 100]);
     let mut taken = 0;
@@ -142,7 +94,7 @@ fn a_fan_out_counts_for_each_receiver_until_it_is_carried_out() {
 
 #[test]
 fn a_turn_carries_out_a_slice_and_the_rest_follows_in_its_order() {
-    let mut reactor = reactor(Options::default());
+    let mut reactor = testing::silent(Options::default());
     let peers: Vec<_> = (0..4).map(|_| open_stream(&mut reactor)).collect();
     let frames: Vec<_> = (0..60).map(|i| encoded(&[b'a' + i % 26; 40_000])).collect();
     for frame in &frames {
@@ -169,7 +121,7 @@ fn a_turn_carries_out_a_slice_and_the_rest_follows_in_its_order() {
 
 #[test]
 fn a_stop_is_over_in_its_time_whatever_waits_and_what_is_cut_is_counted() {
-    let mut reactor = reactor(Options::default());
+    let mut reactor = testing::silent(Options::default());
     let peers: Vec<_> = (0..100).map(|_| open(&mut reactor)).collect();
     let frame = encoded(&[b'x'; 10_000]);
     let mut pushed = 0;
@@ -198,7 +150,7 @@ fn a_stop_is_over_in_its_time_whatever_waits_and_what_is_cut_is_counted() {
 
 #[test]
 fn pauses_that_are_repeated_without_end_are_bounded() {
-    let mut reactor = reactor(Options { max_command_bytes: 64 * 1024, ..Options::default() });
+    let mut reactor = testing::silent(Options { max_command_bytes: 64 * 1024, ..Options::default() });
     let (id, _peer) = open(&mut reactor);
     while reactor.link.halt(id, true).is_ok() && reactor.link.halt(id, false).is_ok() {}
     assert!(reactor.link.commands.bytes() <= 2 * 64 * 1024 + 100);
@@ -212,7 +164,8 @@ fn pauses_that_are_repeated_without_end_are_bounded() {
 
 #[test]
 fn a_close_of_the_host_behind_much_is_sent_though_the_peer_ends_its_side_before() {
-    let mut reactor = reactor(Options { max_queued_bytes: 64 << 20, high_watermark: 64 << 20, ..Options::default() });
+    let mut reactor =
+        testing::silent(Options { max_queued_bytes: 64 << 20, high_watermark: 64 << 20, ..Options::default() });
     let mut peer = open_stream(&mut reactor);
     let id = reactor.link.registry.open().next().unwrap();
     for _ in 0..200 {
@@ -229,7 +182,7 @@ fn a_close_of_the_host_behind_much_is_sent_though_the_peer_ends_its_side_before(
 
 #[test]
 fn without_memory_for_what_waits_the_connection_ends_without_a_hole_and_others_go_on() {
-    let mut reactor = reactor(Options::default());
+    let mut reactor = testing::silent(Options::default());
     let (mut stalled, mut other) = (open_stream(&mut reactor), open_stream(&mut reactor));
     let id = reactor.link.registry.open().next().unwrap();
     let mut expected = Vec::new();
@@ -264,7 +217,7 @@ fn without_memory_for_what_waits_the_connection_ends_without_a_hole_and_others_g
 #[test]
 fn what_waits_for_all_is_bounded_and_those_who_read_get_everything() {
     const BUDGET: u64 = 1 << 20;
-    let mut reactor = reactor(Options { max_total_queued_bytes: BUDGET, ..Options::default() });
+    let mut reactor = testing::silent(Options { max_total_queued_bytes: BUDGET, ..Options::default() });
     let stalled: Vec<_> = (0..10).map(|_| open_stream(&mut reactor)).collect();
     let mut reader = open_stream(&mut reactor);
     let link = Arc::clone(&reactor.link);
