@@ -116,7 +116,7 @@ unsafe extern "C" {
 ///
 /// # Safety
 /// It must be a function that may be called with as many of them as it takes.
-#[cfg(all(target_pointer_width = "64", target_arch = "x86_64"))]
+#[cfg(all(target_pointer_width = "64", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[inline(always)]
 pub(super) unsafe fn call_host(
     first: usize,
@@ -128,6 +128,7 @@ pub(super) unsafe fn call_host(
     callback: *const (),
 ) {
     // SAFETY: the frame in between calls by the C ABI, with its stack aligned, and keeps what that has a function keep.
+    #[cfg(target_arch = "x86_64")]
     unsafe {
         std::arch::asm!(
             "call {frame}",
@@ -142,24 +143,8 @@ pub(super) unsafe fn call_host(
             clobber_abi("C"),
         );
     }
-}
-
-/// Calls `callback` with six arguments, as they are.
-///
-/// # Safety
-/// It must be a function that may be called with as many of them as it takes.
-#[cfg(all(target_pointer_width = "64", target_arch = "aarch64"))]
-#[inline(always)]
-pub(super) unsafe fn call_host(
-    first: usize,
-    second: usize,
-    third: usize,
-    fourth: usize,
-    fifth: usize,
-    sixth: usize,
-    callback: *const (),
-) {
-    // SAFETY: the frame in between calls by the C ABI, with its stack aligned, and keeps what that has a function keep.
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
     unsafe {
         std::arch::asm!(
             "bl {frame}",
