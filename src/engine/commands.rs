@@ -419,7 +419,7 @@ impl CommandQueue {
             return self.push(Command::SendWhole(to, bytes), call);
         }
         let mut commands = self.lock();
-        self.admit(&commands, self.max_bytes)?;
+        self.admit(&commands, |waits| waits.rest, self.max_bytes)?;
         frame::reserve(&mut commands.frames, payload.len()).map_err(|_| Refused::Memory)?;
         commands.list.try_reserve(1).map_err(|_| Refused::Memory)?;
         let before = commands.frames.len();
@@ -450,10 +450,12 @@ impl CommandQueue {
         let mut commands = self.lock();
         let cost = command.cost();
         match &command {
-            Command::Broadcast { .. } | Command::Publish { .. } => self.admit_many(&commands)?,
-            Command::Halt(..) => self.admit(&commands, self.max_bytes.saturating_mul(2))?,
-            command if command.sends() > 0 => self.admit(&commands, self.max_bytes)?,
-            _ => self.admit(&commands, usize::MAX)?,
+            Command::Broadcast { .. } | Command::Publish { .. } => {
+                self.admit(&commands, |waits| waits.many, self.max_bytes)?;
+            }
+            Command::Halt(..) => self.admit(&commands, |waits| waits.rest, self.max_bytes.saturating_mul(2))?,
+            command if command.sends() > 0 => self.admit(&commands, |waits| waits.rest, self.max_bytes)?,
+            _ => self.admit(&commands, |waits| waits.rest, usize::MAX)?,
         }
         if command.sends() > 0 {
             commands.list.try_reserve(1).map_err(|_| Refused::Memory)?;
@@ -464,38 +466,28 @@ impl CommandQueue {
         Ok(())
     }
 
-    /// Whether a command is taken that is no message to many, if there may be `most` bytes of such.
+    /// What waits in the queue, and with the reactor that has taken it and not carried it out.
     #[inline]
-    fn admit(&self, commands: &Commands, most: usize) -> Result<(), Refused> {
+    fn waits(&self, commands: &Commands) -> Cost {
+        Cost {
+            many: commands.cost.many + self.taken_many.load(Ordering::Relaxed) as usize,
+            rest: commands.cost.rest + self.taken.load(Ordering::Relaxed) as usize,
+        }
+    }
+
+    /// Whether a command is taken, if there may be `most` bytes of its kind.
+    #[inline]
+    fn admit(&self, commands: &Commands, kind: impl Fn(Cost) -> usize, most: usize) -> Result<(), Refused> {
         if commands.closed {
             return Err(Refused::Closed);
         }
-        if commands.cost.rest + self.taken.load(Ordering::Relaxed) as usize >= most {
+        if kind(self.waits(commands)) >= most {
             return Err(Refused::Full);
         }
         Ok(())
     }
 
-    /// Whether a message to many is taken.
-    fn admit_many(&self, commands: &Commands) -> Result<(), Refused> {
-        if commands.closed {
-            return Err(Refused::Closed);
-        }
-        if commands.cost.many + self.taken_many.load(Ordering::Relaxed) as usize >= self.max_bytes {
-            return Err(Refused::Full);
-        }
-        Ok(())
-    }
-
-    /// Whether half of what may wait does, of either kind, when there is so much in the queue.
-    #[inline]
-    fn is_half_full(&self, cost: Cost) -> bool {
-        let many = cost.many + self.taken_many.load(Ordering::Relaxed) as usize;
-        let rest = cost.rest + self.taken.load(Ordering::Relaxed) as usize;
-        many.max(rest) >= self.max_bytes / 2
-    }
-
-    /// Whether that is the case, in the queue that the reactor has not taken yet.
+    /// Whether half of what may wait does, of either kind, in the queue that the reactor has not taken yet.
     #[inline]
     #[must_use]
     pub fn is_crowded(&self) -> bool {
@@ -539,9 +531,7 @@ impl CommandQueue {
     /// How much waits in it, and with the reactor that has taken it, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let commands = self.lock();
-        let taken = self.taken.load(Ordering::Relaxed) + self.taken_many.load(Ordering::Relaxed);
-        commands.cost.sum() + taken as usize
+        self.waits(&self.lock()).sum()
     }
 
     /// Says how much of what the reactor has taken is not carried out. If there is anything it is called to look again, and so
@@ -689,7 +679,8 @@ impl CommandQueue {
         if !commands.list.is_empty() {
             self.filled.store(true, Ordering::Relaxed);
         }
-        if self.is_half_full(commands.cost) {
+        let waits = self.waits(&commands);
+        if waits.many.max(waits.rest) >= self.max_bytes / 2 {
             self.crowded.store(true, Ordering::Relaxed);
         }
         // The flags only change under the lock, so that looking is enough for all but the first.
