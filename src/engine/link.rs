@@ -9,7 +9,7 @@ use super::events::EventQueue;
 use super::facts::{FactTable, Facts};
 use super::http::Undecided;
 use super::inbox::RECEIVE;
-use super::owner::{Owner, Signal};
+use super::owner::{Owner, Signal, Waiters};
 use super::registry::{ConnId, Phase, Registry, Standing};
 use super::stats::Stats;
 use super::topics::{NotSubscribed, Recipients, Topics};
@@ -25,7 +25,7 @@ use crate::sys::socket::Socket;
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 /// Connections beyond `max_connections` that a reactor keeps until they have read that there are too many. Any more are
@@ -56,9 +56,9 @@ pub struct Link {
     /// Upgrades that the host decides about.
     undecided: Mutex<HashMap<ConnId, Undecided>>,
     /// Clients whose end somebody waits for. They hear of it from the reactor, unless that ends before.
-    awaited: Mutex<Vec<Weak<dyn Owner>>>,
+    awaited: Waiters<dyn Owner>,
     /// Those who wait for the reactor to have let go of a client.
-    releases: Mutex<Vec<Weak<Signal>>>,
+    releases: Waiters<Signal>,
     /// How much may wait for each connection at this time, in bytes. Only the reactor changes it.
     most_queued: AtomicU64,
     /// The queue to the host, in poll mode.
@@ -97,8 +97,8 @@ impl Link {
             census: Arc::clone(census),
             options: Arc::clone(options),
             undecided: Mutex::default(),
-            awaited: Mutex::default(),
-            releases: Mutex::default(),
+            awaited: Waiters::default(),
+            releases: Waiters::default(),
             most_queued: AtomicU64::new(options.max_queued_bytes),
             events: events.map(Arc::clone),
             progress: Arc::default(),
@@ -248,10 +248,7 @@ impl Link {
 
     /// Has a client know it if the reactor ends without having told its end.
     pub fn await_end(&self, owner: Weak<dyn Owner>) {
-        let mut awaited = self.awaited();
-        awaited.retain(|other| other.strong_count() > 0 && !Weak::ptr_eq(other, &owner));
-        awaited.push(owner);
-        drop(awaited);
+        self.awaited.add(owner);
         if self.commands.is_closed() {
             self.tell_end();
         }
@@ -259,10 +256,7 @@ impl Link {
 
     /// Has a signal given if the reactor ends without having done what gives it: a host may end its thread in a callback.
     pub fn await_release(&self, signal: &Arc<Signal>) {
-        let mut releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
-        releases.retain(|other| other.strong_count() > 0);
-        releases.push(Arc::downgrade(signal));
-        drop(releases);
+        self.releases.add(Arc::downgrade(signal));
         if self.commands.is_closed() {
             signal.give();
         }
@@ -270,14 +264,8 @@ impl Link {
 
     /// Says that the reactor has ended, and takes no more commands.
     pub fn tell_end(&self) {
-        let releases = std::mem::take(&mut *self.releases.lock().unwrap_or_else(PoisonError::into_inner));
-        releases.iter().filter_map(Weak::upgrade).for_each(|signal| signal.give());
-        let awaited = std::mem::take(&mut *self.awaited());
-        awaited.iter().filter_map(Weak::upgrade).for_each(|owner| owner.ended());
-    }
-
-    fn awaited(&self) -> MutexGuard<'_, Vec<Weak<dyn Owner>>> {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+        self.releases.take().for_each(|signal| signal.give());
+        self.awaited.take().for_each(|owner| owner.ended());
     }
 
     /// Sends a frame to an open connection.

@@ -10,7 +10,7 @@ use crate::cause::Cause;
 use crate::error::Status;
 use crate::protocol::decoder::Kind;
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// A name of a client that no other has at this time, in the events of those that share a loop.
@@ -144,6 +144,35 @@ impl Signal {
     pub fn wait(&self) {
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.change.wait_while(given, |given| !*given));
+    }
+}
+
+/// Those who wait for something, as long as they live, and each once.
+#[derive(Debug)]
+pub struct Waiters<T: ?Sized>(Mutex<Vec<Weak<T>>>);
+
+impl<T: ?Sized> Default for Waiters<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: ?Sized> Waiters<T> {
+    /// Adds one.
+    pub fn add(&self, waiter: Weak<T>) {
+        let mut all = self.all();
+        all.retain(|other| other.strong_count() > 0 && !Weak::ptr_eq(other, &waiter));
+        all.push(waiter);
+    }
+
+    /// Takes out all of them.
+    pub fn take(&self) -> impl Iterator<Item = Arc<T>> + use<T> {
+        let all = std::mem::take(&mut *self.all());
+        all.into_iter().filter_map(|waiter| waiter.upgrade())
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Weak<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
