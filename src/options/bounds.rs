@@ -4,7 +4,7 @@
 //! `BOUNDS=write cargo test --lib bounds` writes the page; without that the test compares it.
 
 use super::values::in_bytes;
-use super::{CLIENT_TABLE, TABLE};
+use super::{CLIENT_TABLE, Row, TABLE};
 use crate::engine::dialer::connecting::MOST as ADDRESSES;
 use crate::engine::dialer::places::{CROWD, PLACES, SILENT_MAX};
 use crate::engine::dialer::resolver::{ALL_THREADS, MOST_THREADS, THREADS};
@@ -395,20 +395,18 @@ const PARTS: &[Part] = &[
     },
 ];
 
-fn default_of(name: &str, servers: bool) -> &'static str {
-    let server = TABLE.iter().find(|row| servers && row.name == name).map(|row| row.default);
-    let client = || CLIENT_TABLE.iter().find(|row| row.name == name).map(|row| row.default);
-    server.or_else(|| client().filter(|_| !servers)).unwrap_or_else(|| panic!("there is no option {name}"))
+fn default_of<O>(table: &[Row<O>], name: &str) -> &'static str {
+    table.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("there is no option {name}")).default
 }
 
 impl Limit {
     fn words(self) -> String {
         match self {
-            Server(name) => format!("`{name}` ({})", default_of(name, true)),
-            Client(name) => format!("`{name}` ({})", default_of(name, false)),
+            Server(name) => format!("`{name}` ({})", default_of(TABLE, name)),
+            Client(name) => format!("`{name}` ({})", default_of(CLIENT_TABLE, name)),
             Both(name) => {
-                assert_eq!(default_of(name, true), default_of(name, false), "{name}");
-                format!("`{name}` ({})", default_of(name, true))
+                assert_eq!(default_of(TABLE, name), default_of(CLIENT_TABLE, name), "{name}");
+                Server(name).words()
             }
             Bytes(count) if count < 1024 => format!("{count} bytes"),
             Bytes(count) => format!("{}iB", in_bytes(count as u64).replace('K', " K").replace('M', " M")),

@@ -40,11 +40,11 @@ impl Server {
             let Some(to) = link.topics.recipients(topic, except) else { continue };
             count += to.count;
             // Every reactor is given its copy, whatever another one says.
-            let frame = match encoded.take() {
+            let frame = match &encoded {
                 Some(frame) => frame,
-                None => encode(kind, payload)?,
+                None => encoded.insert(encode(kind, payload)?),
             };
-            result = result.and(link.publish(encoded.insert(frame), to, except));
+            result = result.and(link.publish(frame, to, except));
         }
         result.map(|()| count)
     }
