@@ -6,7 +6,6 @@ in which `make examples` was called before. The load programs are this checkout'
 """
 import dataclasses
 import statistics
-import sys
 
 from . import measure
 from .clients import OURS as OUR_CLIENTS
@@ -32,20 +31,11 @@ def of_checkout(entrant, directory):
 def compare(directory, table, client_table, rounds, seconds):
     """The pairs of both builds: {row id: {name: [{"ours": figures, "bare": the other's}]}}."""
     build_ours(directory)
-    results = {}
-    for row in table:
-        print(row.title, file=sys.stderr, flush=True)
-        results[row.id] = {}
-        for ours in OUR_SERVERS:
-            other = of_checkout(ours, directory)
-            lineup = measure.Lineup([other, ours], row.load.mode)
-            results[row.id] |= measure.contest(lineup, other, [ours], row.load, *row.load.plan(rounds, seconds))
-    for row in client_table:
-        print(row.title, file=sys.stderr, flush=True)
-        results[row.id] = {}
-        for ours in OUR_CLIENTS:
-            other = of_checkout(ours, directory)
-            results[row.id] |= measure.contest(measure.Turns(), other, [ours], row.load, rounds, seconds)
+    results = {row.id: {} for row in [*table, *client_table]}
+    for measured, rows, entrants in ((measure.rows, table, OUR_SERVERS), (measure.clients, client_table, OUR_CLIENTS)):
+        for ours in entrants:
+            for row, pairs in measured(rows, [ours], rounds, seconds, of_checkout(ours, directory)).items():
+                results[row] |= pairs
     return results
 
 

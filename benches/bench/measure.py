@@ -154,21 +154,21 @@ def contest(lineup, baseline, others, load, rounds, seconds):
     return pairs
 
 
-def rows(wanted, others, rounds, seconds):
+def rows(wanted, others, rounds, seconds, baseline=BARE):
     """The figures of the table: {row id: pairs of its servers}."""
     results = {}
     for load in dict.fromkeys(row.load for row in wanted):
         print("; ".join(row.title for row in wanted if row.load == load), file=sys.stderr, flush=True)
-        results[load] = contest(Lineup([BARE, *others], load.mode), BARE, others, load, *load.plan(rounds, seconds))
+        results[load] = contest(Lineup([baseline, *others], load.mode), baseline, others, load, *load.plan(rounds, seconds))
     return {row.id: results[row.load] for row in wanted}
 
 
-def clients(wanted, others, rounds, seconds):
+def clients(wanted, others, rounds, seconds, baseline=BARE_CLIENT):
     """The figures of the clients' table, in the same form."""
     results = {}
     for row in wanted:
         print(row.title, file=sys.stderr, flush=True)
-        results[row.id] = contest(Turns(), BARE_CLIENT, others, row.load, rounds, seconds)
+        results[row.id] = contest(Turns(), baseline, others, row.load, rounds, seconds)
     return results
 
 
