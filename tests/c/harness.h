@@ -441,17 +441,17 @@ static inline void receive_bytes(int fd, void *data, size_t length)
 {
     char *at = data;
     size_t left = length;
-    ssize_t n = 0;
-    /* A signal, SIGCHLD say, may break it off. */
-    while (left > 0 && ((n = recv(fd, at, left, MSG_WAITALL)) > 0 || (n < 0 && errno == EINTR))) {
-        at += n > 0 ? n : 0;
-        left -= n > 0 ? (size_t)n : 0;
+    while (left > 0) {
+        ssize_t n = recv(fd, at, left, MSG_WAITALL);
+        if (n < 0 && errno == EINTR)
+            continue; /* SIGCHLD, say */
+        if (n < 0)
+            fail(last_check, "recv: %s", strerror(errno));
+        if (n == 0)
+            fail(last_check, "the stream ended after %zu of %zu bytes", length - left, length);
+        at += n;
+        left -= (size_t)n;
     }
-    n = n < 0 ? n : (ssize_t)(length - left);
-    if (n < 0)
-        fail(last_check, "recv: %s", strerror(errno));
-    if ((size_t)n != length)
-        fail(last_check, "the stream ended after %zd of %zu bytes", n, length);
 }
 
 /* The head of an HTTP answer, up to its empty line; returns its status. */
