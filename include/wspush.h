@@ -1162,8 +1162,8 @@ int ws_server_free(ws_server *server);
  * refused as full, or dropped, is followed by a drain event (`ws_server_on_drain`) or by the close event.
  *
  * Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` as said, and once `max_command_bytes` wait for the reactor of the
- * connection; `WS_ERR_UTF8` for text that is not UTF-8; `WS_ERR_ARGUMENT` for another opcode; `WS_ERR_NULL`,
- * `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`. Nothing was sent then.
+ * connection; `WS_ERR_MEMORY` if there is none to keep it in; `WS_ERR_UTF8` for text that is not UTF-8; `WS_ERR_ARGUMENT` for
+ * another opcode; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`. Nothing was sent then.
  */
 int ws_push(ws_server *server,
             ws_conn conn,
@@ -1355,8 +1355,8 @@ int ws_unsubscribe(ws_server *server,
  *
  * Any thread, and any callback. Errors: `WS_ERR_ARGUMENT` for another opcode, or a name that is empty or too long;
  * `WS_ERR_UTF8` for text or a name that is not UTF-8; `WS_ERR_QUEUE_FULL` if `max_command_bytes` wait for a reactor, each
- * receiver counted, of
- * whose connections none gets the message; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ * receiver counted, of whose connections none gets the message; `WS_ERR_MEMORY` if there is none for its frame; `WS_ERR_NULL`,
+ * `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
 int ws_publish(ws_server *server,
                const char *topic,
@@ -1548,7 +1548,8 @@ int ws_request_local_port(const ws_request *request);
  * Any thread, and any callback, now or later within `response_timeout`.
  *
  * Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
- * connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_UTF8` for the headers, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ * connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_MEMORY` if there is none for the body, `WS_ERR_UTF8` for the headers, `WS_ERR_NULL`,
+ * `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
 int ws_respond(ws_server *server,
                ws_conn conn,
@@ -1575,8 +1576,8 @@ int ws_respond_begin(ws_server *server,
  *
  * Any thread, and any callback. Errors: `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait to be sent, or 64 KiB while
  * `max_total_queued_bytes` wait for all: try again when the drain event tells that there is room;
- * `WS_ERR_CLOSED` if no response of this connection is being streamed, or its client is gone; `WS_ERR_NULL`,
- * `WS_ERR_TOO_LARGE`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ * `WS_ERR_CLOSED` if no response of this connection is being streamed, or its client is gone; `WS_ERR_MEMORY` if
+ * there is none for the piece; `WS_ERR_NULL`, `WS_ERR_TOO_LARGE`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
 int ws_respond_write(ws_server *server,
                      ws_conn conn,
@@ -1760,7 +1761,8 @@ int ws_client_event_fd(ws_client *client);
  * Any thread, and any callback. Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for the connection, or
  * 64 KiB while `max_total_queued_bytes` wait for those of all clients of its thread, which is
  * followed by a drain event or by the close event, or `max_offline_bytes` for the next; `WS_ERR_UTF8` for text that is not UTF-8;
- * `WS_ERR_ARGUMENT` for another opcode; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+ * `WS_ERR_MEMORY` if there is none to keep it in; `WS_ERR_ARGUMENT` for another opcode; `WS_ERR_NULL`, `WS_ERR_HANDLE`,
+ * `WS_ERR_STATE`, `WS_ERR_FORKED`.
  */
 int ws_client_push(ws_client *client,
                    const void *data,

@@ -208,7 +208,8 @@ pub unsafe extern "C" fn ws_client_event_fd(client: *mut ws_client) -> c_int {
 /// Any thread, and any callback. Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait for the connection, or
 /// 64 KiB while `max_total_queued_bytes` wait for those of all clients of its thread, which is
 /// followed by a drain event or by the close event, or `max_offline_bytes` for the next; `WS_ERR_UTF8` for text that is not UTF-8;
-/// `WS_ERR_ARGUMENT` for another opcode; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+/// `WS_ERR_MEMORY` if there is none to keep it in; `WS_ERR_ARGUMENT` for another opcode; `WS_ERR_NULL`, `WS_ERR_HANDLE`,
+/// `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_client_push(
     client: *mut ws_client,

@@ -53,8 +53,8 @@ const OK: c_int = Status::WS_OK as c_int;
 /// refused as full, or dropped, is followed by a drain event (`ws_server_on_drain`) or by the close event.
 ///
 /// Errors: `WS_ERR_CLOSED`; `WS_ERR_QUEUE_FULL` as said, and once `max_command_bytes` wait for the reactor of the
-/// connection; `WS_ERR_UTF8` for text that is not UTF-8; `WS_ERR_ARGUMENT` for another opcode; `WS_ERR_NULL`,
-/// `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`. Nothing was sent then.
+/// connection; `WS_ERR_MEMORY` if there is none to keep it in; `WS_ERR_UTF8` for text that is not UTF-8; `WS_ERR_ARGUMENT` for
+/// another opcode; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`. Nothing was sent then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_push(
     server: *mut ws_server,

@@ -22,7 +22,8 @@ const OK: c_int = Status::WS_OK as c_int;
 /// Any thread, and any callback, now or later within `response_timeout`.
 ///
 /// Errors: `WS_ERR_ARGUMENT` for a status or header that cannot be sent, `WS_ERR_CLOSED` if no request of this
-/// connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_UTF8` for the headers, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+/// connection waits, `WS_ERR_QUEUE_FULL`, `WS_ERR_MEMORY` if there is none for the body, `WS_ERR_UTF8` for the headers, `WS_ERR_NULL`,
+/// `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_respond(
     server: *mut ws_server,
@@ -68,8 +69,8 @@ pub unsafe extern "C" fn ws_respond_begin(
 ///
 /// Any thread, and any callback. Errors: `WS_ERR_QUEUE_FULL` once `max_queued_bytes` wait to be sent, or 64 KiB while
 /// `max_total_queued_bytes` wait for all: try again when the drain event tells that there is room;
-/// `WS_ERR_CLOSED` if no response of this connection is being streamed, or its client is gone; `WS_ERR_NULL`,
-/// `WS_ERR_TOO_LARGE`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+/// `WS_ERR_CLOSED` if no response of this connection is being streamed, or its client is gone; `WS_ERR_MEMORY` if
+/// there is none for the piece; `WS_ERR_NULL`, `WS_ERR_TOO_LARGE`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_respond_write(
     server: *mut ws_server,

@@ -52,8 +52,8 @@ pub unsafe extern "C" fn ws_unsubscribe(server: *mut ws_server, conn: ws_conn, t
 ///
 /// Any thread, and any callback. Errors: `WS_ERR_ARGUMENT` for another opcode, or a name that is empty or too long;
 /// `WS_ERR_UTF8` for text or a name that is not UTF-8; `WS_ERR_QUEUE_FULL` if `max_command_bytes` wait for a reactor, each
-/// receiver counted, of
-/// whose connections none gets the message; `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
+/// receiver counted, of whose connections none gets the message; `WS_ERR_MEMORY` if there is none for its frame; `WS_ERR_NULL`,
+/// `WS_ERR_HANDLE`, `WS_ERR_STATE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_publish(
     server: *mut ws_server,
