@@ -46,6 +46,7 @@ enum CloseCause: int
     case TooBig = 16;
     /** A fault inside wspush: 1011. */
     case Fault = 17;
-    /** Messages that were arriving took too much memory all together: max_message_bytes; 1013. */
+    /** Messages that were arriving, or waited while paused, took too much memory all together, or there was none for what was
+     * received or was to be sent; 1013, or 1006 where a part of a message was sent. */
     case Memory = 18;
 }

@@ -5,6 +5,8 @@ declare(strict_types=1);
 namespace WsPush\Tests;
 
 use PHPUnit\Framework\TestCase;
+use WsPush\CloseCause;
+use WsPush\Native\Withheld;
 use WsPush\Request;
 use WsPush\Server;
 
@@ -157,6 +159,83 @@ final class WithheldTest extends TestCase
         self::assertSame([], $this->kept());
     }
 
+    public function testWhatIsKeptOfAllPausedConnectionsIsBounded(): void
+    {
+        $causes = $log = [];
+        $this->server->setLogger(function (string $line) use (&$log): void {
+            $log[] = $line;
+        });
+        $this->server->on('close', function (Server $server, int $conn, int $code, string $reason, CloseCause $cause) use (&$causes): void {
+            $causes[] = [$conn, $code, $reason, $cause];
+        });
+        $first = $this->client(function (Server $server, int $conn, string $data): void {
+            $this->heard[] = "$conn " . \substr($data, 0, 5);
+            $data === 'pause' && $server->pause($conn);
+        });
+        $conns = [$this->conn];
+        $clients = [$first];
+        foreach ([1, 2] as $_) {
+            $clients[] = new Client($this->server->port());
+            $this->pollUntil(fn (): bool => !\in_array($this->conn, $conns, true));
+            $conns[] = $this->conn;
+        }
+        $withheld = $this->withheld();
+        $withheld->most = 200_000;
+        $this->receive($clients[0], 'pause', \str_repeat('a', 70_000), \str_repeat('b', 10_000));
+        $this->receive($clients[1], 'pause', \str_repeat('c', 30_000), \str_repeat('d', 60_000), \str_repeat('e', 20));
+        $this->pollUntil(fn (): bool => \count($this->heard) === 2 && $withheld->bytes > 170_000);
+        self::assertSame(0, $this->server->stats()['withheld_shed']);
+        // With the third it is too much, and the second has the most.
+        $this->receive($clients[2], 'pause', \str_repeat('f', 40_000), 'last');
+        $this->pollUntil(fn (): bool => \count($this->heard) === 3);
+        $this->pollUntil(fn (): bool => $this->server->stats()['withheld_shed'] === 1);
+        $this->pollUntil(fn (): bool => $withheld->bytes === 80_000 + 40_004 + 4 * 256);
+        self::assertSame($withheld->bytes, $this->server->stats()['withheld_bytes']);
+        $this->server->poll(0);
+        self::assertSame(1013, $clients[1]->closeCode());
+        $this->pollUntil(function () use (&$causes): bool {
+            return $causes !== [];
+        });
+        self::assertSame([[$conns[1], 1013, 'too much waits for paused connections', CloseCause::Memory]], $causes);
+        self::assertSame(["connection $conns[1]: closed with 1013, too much waits for paused connections"], $log);
+        // The others have lost nothing.
+        self::assertTrue($this->server->resume($conns[0]));
+        self::assertTrue($this->server->resume($conns[2]));
+        self::assertSame(
+            ["$conns[0] aaaaa", "$conns[0] bbbbb", "$conns[2] fffff", "$conns[2] last"],
+            \array_slice($this->heard, 3),
+        );
+        self::assertSame([0, []], [$withheld->bytes, $withheld->events]);
+    }
+
+    public function testAConnectionThatHadEndedAndWasDroppedIsToldAsSuch(): void
+    {
+        $causes = [];
+        $this->server->setLogger(static fn () => null);
+        $this->server->on('close', function (Server $server, int $conn, int $code, string $reason, CloseCause $cause) use (&$causes): void {
+            $causes[] = [$code, $cause];
+        });
+        $client = $this->client(function (Server $server, int $conn, string $data): void {
+            $this->heard[] = $data;
+            $data === 'pause' && $server->pause($conn);
+        });
+        $withheld = $this->withheld();
+        $this->receive($client, 'pause', \str_repeat('a', 70_000));
+        $client->send(\pack('n', 1000), 8);
+        $this->stats('closed_1000', 1);
+        $this->pollUntil(fn (): bool => $withheld->bytes > 70_000);
+        $this->server->poll(20);
+        $other = new Client($this->server->port());
+        $withheld->most = 10_000;
+        $this->receive($other, 'pause', 'more');
+        $this->pollUntil(function () use (&$causes): bool {
+            return $causes !== [];
+        });
+        self::assertSame([[1013, CloseCause::Memory]], $causes);
+        self::assertSame(['pause', 'pause'], $this->heard);
+        self::assertSame(4 + 256, $withheld->bytes);
+    }
+
     /** One that has opened. */
     private function client(\Closure $onMessage): Client
     {
@@ -188,9 +267,15 @@ final class WithheldTest extends TestCase
     /** What the server withholds. */
     private function kept(): mixed
     {
-        $withheld = (new \ReflectionProperty(\WsPush\Native\Server::class, 'withheld'))->getValue($this->server);
+        return $this->withheld()->events;
+    }
 
-        return $withheld instanceof \WsPush\Native\Withheld ? $withheld->events : null;
+    private function withheld(): Withheld
+    {
+        $withheld = (new \ReflectionProperty(\WsPush\Native\Server::class, 'withheld'))->getValue($this->server);
+        self::assertInstanceOf(Withheld::class, $withheld);
+
+        return $withheld;
     }
 
     private function pollUntil(callable $done): void

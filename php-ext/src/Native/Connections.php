@@ -53,8 +53,9 @@ trait Connections
 
     /**
      * Reads nothing more from a connection until resume(): what its client sends waits in the kernel, and then with the
-     * client. Messages that were received before wait, too, and if there are any, so does the 'close' event behind them. It is
-     * not timed out for silence meanwhile; pushing and closing work as ever.
+     * client. Messages that were received before wait, too, and if there are any, so does the 'close' event behind them. Once 64 MiB
+     * wait of all paused connections, or a quarter of memory_limit, the one of which the most waits is closed with 1013, and the
+     * messages of it that wait are dropped. It is not timed out for silence meanwhile; pushing and closing work as ever.
      *
      * @return bool false when the connection is closed or closing
      *

@@ -112,7 +112,8 @@ abstract class Server extends Native
 
     /**
      * Counters since the start: connections_open, messages_in, bytes_out, pushes_refused, refused_404, closed_1006 and so
-     * on; include/wspush.h says what each of them is.
+     * on; include/wspush.h says what each of them is. Two are of PHP, for all reactors together: withheld_bytes, which wait of
+     * paused connections, and withheld_shed, connections that were closed because that was too much.
      *
      * @param int|null $reactor the number of a reactor, from 0, for its share alone; null: all of them together
      *
@@ -132,6 +133,10 @@ abstract class Server extends Native
             if ($name !== 'size') {
                 $counters[$name] = (int) $stats->$name;
             }
+        }
+        if ($reactor === null) {
+            $counters['withheld_bytes'] = $this->withheld->bytes;
+            $counters['withheld_shed'] = $this->withheld->shed;
         }
 
         return $counters;
@@ -207,7 +212,7 @@ abstract class Server extends Native
                 $this->takeOther($batch->others[$at], $on);
             } elseif ($message !== null) {
                 if ($withheld !== [] && \array_key_exists($conn, $withheld)) {
-                    $this->withheld->takes($conn, $all !== null ? \substr($all, $at, $length) : \FFI::string($payloads + $at, $length), $opcode);
+                    $this->withhold($conn, $all !== null ? \substr($all, $at, $length) : \FFI::string($payloads + $at, $length), $opcode);
                     continue;
                 }
                 try {
@@ -267,6 +272,19 @@ abstract class Server extends Native
         }
     }
 
+    /** Whether a message is not delivered now. If too much waits with it, the connections of which the most does are closed. */
+    private function withhold(int $conn, string $data, int $opcode): bool
+    {
+        $takes = $this->withheld->takes($conn, $data, $opcode);
+        while (($much = $this->withheld->tooMuch()) !== null) {
+            $this->ffi->ws_close($this->handle, $much, 1013, Withheld::REASON, \strlen(Withheld::REASON));
+            $this->withheld->shed($much);
+            $this->log("connection $much: closed with 1013, " . Withheld::REASON, 'warning');
+        }
+
+        return $takes;
+    }
+
     /** Any event but a small message. */
     private function takeOther(\FFI\CData $event, Handlers $on): void
     {
@@ -274,15 +292,16 @@ abstract class Server extends Native
         if ($event->type === self::EVENT_MESSAGE) {
             if ($on->message !== null) {
                 $data = \FFI::string($event->data, $event->length);
-                if (!$this->withheld->takes($conn, $data, $event->code)) {
+                if (!$this->withhold($conn, $data, $event->code)) {
                     $this->call('message', $conn, $on->message, $this, $conn, $data, $event->code);
                 }
             }
         } elseif ($event->type === self::EVENT_CLOSE) {
             $reason = $event->length === 0 ? '' : \FFI::string($event->data, $event->length);
             $cause = CloseCause::tryFrom($event->cause) ?? CloseCause::None;
-            if (!$this->withheld->takesEnd($conn, $event->code, $reason, $cause)) {
-                $on->close !== null && $this->call('close', $conn, $on->close, $this, $conn, $event->code, $reason, $cause);
+            [$code, $reason, $cause] = $this->withheld->told($conn, $event->code, $reason, $cause);
+            if (!$this->withheld->takesEnd($conn, $code, $reason, $cause)) {
+                $on->close !== null && $this->call('close', $conn, $on->close, $this, $conn, $code, $reason, $cause);
                 $this->withheld->forget($conn); // if the handler has closed it once more
             }
         } elseif ($event->type === self::EVENT_OPEN) {
