@@ -258,7 +258,7 @@ typedef enum {
   WS_CAUSE_FAULT = 17,
   /**
    * Messages that were arriving took too much memory all together, and this one had stood still the longest:
-   * `max_message_bytes`; or there was no memory for it. 1013.
+   * `max_message_bytes`; or there was no memory for what was received. 1013. Or for what was to be sent: 1006.
    */
   WS_CAUSE_MEMORY = 18,
 } ws_cause;

@@ -48,7 +48,7 @@ pub enum Cause {
     /// A fault inside wspush: 1011.
     WS_CAUSE_FAULT = 17,
     /// Messages that were arriving took too much memory all together, and this one had stood still the longest:
-    /// `max_message_bytes`; or there was no memory for it. 1013.
+    /// `max_message_bytes`; or there was no memory for what was received. 1013. Or for what was to be sent: 1006.
     WS_CAUSE_MEMORY = 18,
 }
 
@@ -114,11 +114,7 @@ const ALL: &[(Cause, &CStr, &CStr)] = &[
         c"the peer sent more than this side takes (max_message_size, max_frame_size, max_fragments)",
     ),
     (Cause::WS_CAUSE_FAULT, c"WS_CAUSE_FAULT", c"a fault inside wspush"),
-    (
-        Cause::WS_CAUSE_MEMORY,
-        c"WS_CAUSE_MEMORY",
-        c"messages that were arriving took too much memory (max_message_bytes)",
-    ),
+    (Cause::WS_CAUSE_MEMORY, c"WS_CAUSE_MEMORY", c"there was too little memory for it (max_message_bytes)"),
 ];
 
 #[cfg(test)]

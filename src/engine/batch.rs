@@ -28,6 +28,10 @@ const OWN_MAX: usize = ARENA;
 /// Events that a batch holds at most.
 pub const EVENTS_MAX: usize = 4096;
 
+/// Events that it has room for from the start, and by which it grows where there is no memory for more.
+const EVENTS_MIN: usize = 256;
+const EVENTS_STEP: usize = 16;
+
 /// What an event and a batch cost beside payloads and requests, for the bound on what may wait, in bytes.
 const EVENT_COST: usize = 64;
 const BATCH_COST: usize = 16 * 1024;
@@ -102,18 +106,21 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// An empty one.
+    /// An empty one. Without memory for an arena it has none until there is some.
     pub(super) fn new() -> Self {
-        Self {
-            events: Vec::with_capacity(256),
-            arena: Vec::with_capacity(ARENA),
+        let mut batch = Self {
+            events: Vec::new(),
+            arena: Vec::new(),
             own: Vec::new(),
             used: Pool::default(),
             beside: 0,
             bytes: 0,
             number: 0,
             progress: Arc::default(),
-        }
+        };
+        let _ = batch.events.try_reserve_exact(EVENTS_MIN);
+        let _ = batch.arena.try_reserve_exact(ARENA);
+        batch
     }
 
     /// The events, in their order.
@@ -189,10 +196,18 @@ impl Batch {
     }
 
     /// Whether an event with a payload of this length still fits.
-    pub(super) fn has_room(&self, length: usize) -> bool {
-        self.events.len() < EVENTS_MAX
+    pub(super) fn has_room(&mut self, length: usize) -> bool {
+        (self.events.len() < self.events.capacity().min(EVENTS_MAX) || self.grows())
             && self.own.iter().map(Message::len).sum::<usize>() < OWN_MAX
-            && (length > ARENA_PAYLOAD_MAX || self.arena.len() + copy::MAX_GAP + length <= self.arena.capacity())
+            && (length > ARENA_PAYLOAD_MAX
+                || self.arena.len() + copy::MAX_GAP + length <= self.arena.capacity()
+                || self.arena.capacity() == 0 && self.events.len() < EVENTS_MIN)
+    }
+
+    /// Whether it may have more events, and there is memory for them.
+    #[cold]
+    fn grows(&mut self) -> bool {
+        self.events.len() < EVENTS_MAX && self.events.try_reserve(1).is_ok()
     }
 
     /// Leaves out the events that are not to be kept.
@@ -207,85 +222,127 @@ impl Batch {
 
     pub(super) fn push_request(&mut self, request: Arc<Request>, event: impl FnOnce(Arc<Request>) -> Event) {
         self.beside += request.size();
-        self.events.push(event(request));
+        self.push(event(request));
     }
 
-    /// Adds a message that fits into the arena.
-    #[inline]
-    pub(super) fn push_message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) {
-        let span = self.put(payload);
-        self.events.push(Event::Message(conn, kind, span));
-    }
-
-    /// Adds a message of any length.
+    /// Adds a message.
     ///
     /// # Errors
-    /// There is no memory for one that does not fit into the arena.
+    /// There is no memory for it.
     #[inline]
-    pub(super) fn push_received(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) -> Result<(), TryReserveError> {
-        let span = match payload.len() {
-            0..=ARENA_PAYLOAD_MAX => self.put(payload),
-            _ => self.put_own(Message::copied(payload)?),
+    pub(super) fn push_message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) -> Result<(), TryReserveError> {
+        self.events.try_reserve(1)?;
+        let span = match self.put(payload) {
+            Some(span) => span,
+            None => self.put_copied(payload)?,
         };
         self.events.push(Event::Message(conn, kind, span));
         Ok(())
     }
 
     /// Adds a message with the buffer that it is in, unless it is small.
-    pub(super) fn push_assembled(&mut self, conn: ConnId, kind: Kind, message: &mut Message) {
-        let span = match message.len() {
-            0..=ARENA_PAYLOAD_MAX => self.put(message.payload()),
-            _ => self.put_own(std::mem::take(message)),
+    ///
+    /// # Errors
+    /// There is no memory to note it.
+    pub(super) fn push_assembled(
+        &mut self,
+        conn: ConnId,
+        kind: Kind,
+        message: &mut Message,
+    ) -> Result<(), TryReserveError> {
+        self.events.try_reserve(1)?;
+        let span = match self.put(message.payload()) {
+            Some(span) => span,
+            None => self.put_own(std::mem::take(message))?,
         };
         self.events.push(Event::Message(conn, kind, span));
+        Ok(())
     }
 
     pub(super) fn push_log(&mut self, level: Level, message: &str) {
-        let span = self.put(message.as_bytes());
-        self.events.push(Event::Log(level, span));
+        let span = self.put_text(message.as_bytes());
+        self.push(Event::Log(level, span));
     }
 
     pub(super) fn push_failed(&mut self, tag: Tag, failed: &Failed) {
-        let span = self.put(failed.detail.as_bytes());
+        let span = self.put_text(failed.detail.as_bytes());
         self.beside += failed.response.as_ref().map_or(0, |response| response.size());
-        self.events.push(Event::Failed(tag, failed.status, span, failed.response.clone()));
+        self.push(Event::Failed(tag, failed.status, span, failed.response.clone()));
     }
 
     pub(super) fn push_next(&mut self, tag: Tag, next: Next) {
-        self.events.push(match next {
+        self.push(match next {
             Next::Retry(delay) => Event::Retry(tag, delay),
             Next::End => Event::End(tag),
         });
     }
 
     pub(super) fn push_drain(&mut self, conn: ConnId) {
-        self.events.push(Event::Drain(conn));
+        self.push(Event::Drain(conn));
     }
 
     pub(super) fn push_pong(&mut self, conn: ConnId, payload: &[u8]) {
-        let span = self.put(payload);
-        self.events.push(Event::Pong(conn, span));
+        let span = self.put_text(payload);
+        self.push(Event::Pong(conn, span));
     }
 
     pub(super) fn push_close(&mut self, conn: ConnId, code: u16, reason: &str, cause: Cause) {
-        let span = self.put(reason.as_bytes());
-        self.events.push(Event::Close(conn, code, span, cause));
+        let span = self.put_text(reason.as_bytes());
+        self.push(Event::Close(conn, code, span, cause));
     }
 
-    /// Puts into the arena what [`Batch::has_room`] says that it has room for.
-    fn put(&mut self, payload: &[u8]) -> Span {
+    /// Adds an event that must not be missing. Without memory for many more it makes room for a few.
+    fn push(&mut self, event: Event) {
+        if self.events.try_reserve(1).is_err() {
+            self.events.reserve_exact(EVENTS_STEP);
+        }
+        self.events.push(event);
+    }
+
+    /// Puts a payload into the arena. `None` if it is large, or there is no room; [`Batch::has_room`] tells that before, but an
+    /// arena may be missing for want of memory.
+    #[inline]
+    fn put(&mut self, payload: &[u8]) -> Option<Span> {
+        let room = self.arena.capacity() - self.arena.len();
+        if payload.len() > ARENA_PAYLOAD_MAX || room < payload.len() + copy::MAX_GAP && !self.makes_room(payload.len())
+        {
+            return None;
+        }
         if payload.len() >= copy::LONG {
             let gap = copy::gap(self.arena.as_ptr().addr() + self.arena.len());
             self.arena.resize(self.arena.len() + gap, 0);
         }
         let start = self.arena.len() as u32;
         copy::append(&mut self.arena, payload);
-        Span::Arena(start, payload.len() as u32)
+        Some(Span::Arena(start, payload.len() as u32))
     }
 
-    fn put_own(&mut self, message: Message) -> Span {
+    /// Whether there is room for so much payload all the same: for none, for the last that fits, or in an arena that the batch now has.
+    #[cold]
+    fn makes_room(&mut self, length: usize) -> bool {
+        if self.arena.capacity() == 0 && length > 0 {
+            let _ = self.arena.try_reserve_exact(ARENA);
+        }
+        length + if length >= copy::LONG { copy::MAX_GAP } else { 0 } <= self.arena.capacity() - self.arena.len()
+    }
+
+    /// The same with a text that must not be missing.
+    fn put_text(&mut self, text: &[u8]) -> Span {
+        self.put(text).unwrap_or_else(|| {
+            self.own.push(Message::short(text));
+            Span::Own(self.own.len() as u32 - 1)
+        })
+    }
+
+    #[inline(never)]
+    fn put_copied(&mut self, payload: &[u8]) -> Result<Span, TryReserveError> {
+        self.put_own(Message::copied(payload)?)
+    }
+
+    fn put_own(&mut self, message: Message) -> Result<Span, TryReserveError> {
+        self.own.try_reserve(1)?;
         self.own.push(message);
-        Span::Own(self.own.len() as u32 - 1)
+        Ok(Span::Own(self.own.len() as u32 - 1))
     }
 }
 
@@ -297,7 +354,7 @@ mod tests {
     fn a_batch_is_full_before_its_arena_would_move() {
         let mut batch = Batch::new();
         while batch.has_room(10_000) {
-            batch.push_message(1, Kind::Binary, &[7; 10_000]);
+            batch.push_message(1, Kind::Binary, &[7; 10_000]).unwrap();
         }
         assert_eq!(batch.arena.capacity(), ARENA);
         assert!(batch.arena.len() + 10_000 > ARENA);
@@ -307,7 +364,7 @@ mod tests {
     fn a_batch_is_full_of_empty_messages_too() {
         let mut batch = Batch::new();
         while batch.has_room(0) {
-            batch.push_message(1, Kind::Text, b"");
+            batch.push_message(1, Kind::Text, b"").unwrap();
         }
         assert_eq!(batch.events().len(), EVENTS_MAX);
     }

@@ -133,6 +133,22 @@ impl Command {
         }
     }
 
+    /// Whether the one who asks can be told that there is no memory for it. Of the others there is one for each connection, or client,
+    /// and each is taken where there is memory for no more than itself.
+    const fn can_be_refused(&self) -> bool {
+        matches!(
+            self,
+            Self::Send { .. }
+                | Self::SendWhole(..)
+                | Self::Broadcast { .. }
+                | Self::Publish { .. }
+                | Self::Halt(..)
+                | Self::Respond { .. }
+                | Self::BeginStream(..)
+                | Self::SendPiece(..)
+        )
+    }
+
     /// What it counts for in its queue, in bytes.
     #[must_use]
     pub fn cost(&self) -> Cost {
@@ -457,8 +473,11 @@ impl CommandQueue {
             command if command.sends() > 0 => self.admit(&commands, |waits| waits.rest, self.max_bytes)?,
             _ => self.admit(&commands, |waits| waits.rest, usize::MAX)?,
         }
-        if command.sends() > 0 {
-            commands.list.try_reserve(1).map_err(|_| Refused::Memory)?;
+        if commands.list.try_reserve(1).is_err() {
+            if command.can_be_refused() {
+                return Err(Refused::Memory);
+            }
+            commands.list.reserve_exact(1);
         }
         commands.cost.add(cost);
         commands.list.push_back(command);

@@ -118,20 +118,24 @@ impl Delivery {
         match self {
             Self::Callbacks(handler) => handler.message(conn, kind, payload),
             Self::Each(handlers) => handlers.of(conn).into_iter().for_each(|handler| handler.message(kind, payload)),
-            Self::Batches(writer) => return writer.batch(payload.len()).push_received(conn, kind, payload),
+            Self::Batches(writer) => return writer.batch(payload.len()).push_message(conn, kind, payload),
         }
         Ok(())
     }
 
     /// A message arrived, and lies in a buffer that may be taken.
-    pub fn assembled(&mut self, conn: ConnId, kind: Kind, message: &mut Message) {
+    ///
+    /// # Errors
+    /// As [`Delivery::message`].
+    pub fn assembled(&mut self, conn: ConnId, kind: Kind, message: &mut Message) -> Result<(), TryReserveError> {
         match self {
             Self::Callbacks(handler) => handler.message(conn, kind, message.payload()),
             Self::Each(handlers) => {
                 handlers.of(conn).into_iter().for_each(|handler| handler.message(kind, message.payload()))
             }
-            Self::Batches(writer) => writer.batch(message.len()).push_assembled(conn, kind, message),
+            Self::Batches(writer) => return writer.batch(message.len()).push_assembled(conn, kind, message),
         }
+        Ok(())
     }
 
     /// What waits to be sent to a connection has fallen.

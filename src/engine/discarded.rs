@@ -85,7 +85,7 @@ mod tests {
     fn batch() -> Batch {
         let mut batch = Batch::new();
         for conn in 1..=3 {
-            batch.push_message(conn, Kind::Text, b"text");
+            batch.push_message(conn, Kind::Text, b"text").unwrap();
             batch.push_drain(conn);
             batch.push_pong(conn, b"pong");
         }

@@ -328,9 +328,11 @@ impl EventQueue {
 
     /// Takes the last batch that waits back to its writer, if it has room for more. It is to be sent again in the same turn.
     fn take_last(&self, progress: &Arc<Progress>, length: usize) -> Option<Box<Batch>> {
-        let is_ours = |batch: &Batch| batch.is_of(progress) && batch.has_room(length);
-        let batch = self
-            .with_full(|full| if full.back().is_some_and(|batch| is_ours(batch)) { full.pop_back() } else { None })?;
+        let is_ours = |batch: &mut Batch| batch.is_of(progress) && batch.has_room(length);
+        let batch =
+            self.with_full(
+                |full| if full.back_mut().is_some_and(|batch| is_ours(batch)) { full.pop_back() } else { None },
+            )?;
         self.waiting.fetch_sub(batch.bytes() as u64, Ordering::SeqCst);
         Some(batch)
     }

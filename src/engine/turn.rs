@@ -69,6 +69,8 @@ pub struct Done {
     pub messages: u64,
     /// Bytes sent.
     pub bytes: u64,
+    /// Bytes of a message of which a part was sent, and for the rest of which there was no memory: the connection is cut.
+    pub cut: u64,
 }
 
 /// What becomes of a message.
@@ -280,7 +282,7 @@ impl Turn {
             direct: None,
             lent: None,
             answers: Answers::new(),
-            done: Done { messages: 0, bytes: 0 },
+            done: Done { messages: 0, bytes: 0, cut: 0 },
         }
     }
 
@@ -344,8 +346,9 @@ impl Turn {
         });
         self.done.bytes += sent as u64;
         if kept.is_err() {
-            // A part of the frame is out, and the rest never follows: the connection is cut, and shows that when it is looked at.
+            // A part of the frame may be out, and nothing may come behind it.
             socket.shut_down();
+            self.done.cut += payload.len() as u64;
         }
         if !self.answers.is_empty() {
             self.direct = None;

@@ -237,7 +237,7 @@ const PARTS: &[Part] = &[
                 "The same",
                 &[Words("memory")],
                 "The connection for which there is no memory is cut",
-                Named(&["bytes_cut"]),
+                Named(&["slow_clients_closed", "bytes_cut"]),
             ),
             bound(
                 "Pushes that wait for a reactor: those to many, each receiver counted, and all others, each by themselves",
@@ -286,6 +286,12 @@ const PARTS: &[Part] = &[
                 &[Words("what waited for the host then: `max_event_bytes`, and a batch")],
                 "They are kept until it is resumed; nothing more is read",
                 Uncounted("none: nothing is lost"),
+            ),
+            bound(
+                "PHP: messages that a server keeps of all its paused connections",
+                &[Words("64 MiB, or a quarter of PHP's `memory_limit`")],
+                "Close 1013 to the connection of which the most is kept; what is kept of it is dropped",
+                Uncounted("`withheld_shed` of `Server::stats()`"),
             ),
             bound(
                 "PHP: failed attempts behind the end of a connection that a paused client keeps",

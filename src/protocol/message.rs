@@ -42,6 +42,15 @@ impl Message {
         Ok(message)
     }
 
+    /// A message with a copy of this payload, which is short.
+    #[must_use]
+    pub fn short(text: &[u8]) -> Self {
+        let mut buffer = Vec::with_capacity(LEAD + text.len());
+        buffer.resize(LEAD, 0);
+        buffer.extend_from_slice(text);
+        Self { buffer }
+    }
+
     /// The buffer, for another message.
     #[must_use]
     pub fn into_buffer(self) -> Vec<u8> {

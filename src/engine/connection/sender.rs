@@ -125,6 +125,12 @@ impl Sender {
         });
         self.link.stats.messages_out.add(done.messages);
         self.link.stats.bytes_out.add(done.bytes);
+        if done.cut > 0 {
+            wire.flags.broken = true;
+            wire.note_cause(Cause::WS_CAUSE_MEMORY);
+            self.link.stats.slow_clients_closed.add_shared(1);
+            self.link.stats.bytes_cut.add(done.cut);
+        }
     }
 
     // ---- what goes behind ------------------------------------------------------------------------------------------
@@ -159,7 +165,7 @@ impl Sender {
                 return self.weigh();
             }
             wire.flags.broken = true;
-            wire.note_cause(Cause::WS_CAUSE_SLOW_CLIENT);
+            wire.note_cause(Cause::WS_CAUSE_MEMORY);
             self.link.stats.slow_clients_closed.add_shared(1);
         }
         self.link.registry.sub_queued(wire.id, length as u64);

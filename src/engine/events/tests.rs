@@ -49,8 +49,8 @@ fn events_arrive_in_batches_and_in_order() {
     let mut writer = BatchWriter::new(Arc::clone(&queue), Arc::default());
     writer.flush(&mut Pool::default());
     assert!(texts(&queue).is_empty());
-    writer.batch(3).push_message(1, Kind::Text, b"one");
-    writer.batch(200_000).push_assembled(1, Kind::Binary, &mut Message::copied(&[7; 200_000][..]).unwrap());
+    writer.batch(3).push_message(1, Kind::Text, b"one").unwrap();
+    writer.batch(200_000).push_assembled(1, Kind::Binary, &mut Message::copied(&[7; 200_000][..]).unwrap()).unwrap();
     writer.batch(3).push_close(1, 1000, "bye", Cause::WS_CAUSE_PEER);
     writer.flush(&mut Pool::default());
     assert_eq!(texts(&queue), [b"one".to_vec(), vec![7; 200_000], b"bye".to_vec()]);
@@ -62,7 +62,7 @@ fn payloads_stay_where_they_are_while_a_batch_fills() {
     let queue = Arc::new(EventQueue::new(1 << 30).unwrap());
     let mut writer = BatchWriter::new(Arc::clone(&queue), Arc::default());
     for i in 0..200_u8 {
-        writer.batch(10_000).push_message(1, Kind::Binary, &vec![i; 10_000]);
+        writer.batch(10_000).push_message(1, Kind::Binary, &vec![i; 10_000]).unwrap();
     }
     writer.send();
     let mut all = Vec::new();
@@ -78,13 +78,13 @@ fn what_comes_while_the_host_is_away_fills_the_batch_that_waits() {
     let mut writers =
         [BatchWriter::new(Arc::clone(&queue), Arc::default()), BatchWriter::new(Arc::clone(&queue), Arc::default())];
     for number in 0..1000 {
-        writers[0].batch(3).push_message(1, Kind::Text, format!("{number}").as_bytes());
+        writers[0].batch(3).push_message(1, Kind::Text, format!("{number}").as_bytes()).unwrap();
         writers[0].flush(&mut Pool::default());
         assert_eq!(writers[0].number(), 2);
     }
     assert!(queue.waiting_bytes() < 100_000, "{}", queue.waiting_bytes());
     // One writer leaves alone what is another's.
-    writers[1].batch(5).push_message(2, Kind::Text, b"other");
+    writers[1].batch(5).push_message(2, Kind::Text, b"other").unwrap();
     writers[1].flush(&mut Pool::default());
     assert!(!writers[0].is_done(1));
     assert_eq!(texts(&queue), (0..1000).map(|number| format!("{number}").into_bytes()).collect::<Vec<_>>());
@@ -92,7 +92,7 @@ fn what_comes_while_the_host_is_away_fills_the_batch_that_waits() {
     assert!(writers[0].is_done(1) && !writers[1].is_done(1));
     assert!(texts(&queue).is_empty() && queue.waiting_bytes() == 0);
     // What the host has taken is its own.
-    writers[0].batch(3).push_message(1, Kind::Text, b"new");
+    writers[0].batch(3).push_message(1, Kind::Text, b"new").unwrap();
     writers[0].flush(&mut Pool::default());
     assert_eq!((writers[0].number(), texts(&queue)), (3, vec![b"new".to_vec()]));
 }
@@ -101,7 +101,7 @@ fn what_comes_while_the_host_is_away_fills_the_batch_that_waits() {
 fn a_full_queue_says_so_until_the_host_has_read() {
     let queue = Arc::new(EventQueue::new(1000).unwrap());
     let mut writer = BatchWriter::new(Arc::clone(&queue), Arc::default());
-    writer.batch(2000).push_message(1, Kind::Binary, &[0; 2000]);
+    writer.batch(2000).push_message(1, Kind::Binary, &[0; 2000]).unwrap();
     assert!(!queue.is_full());
     writer.flush(&mut Pool::default());
     assert!(queue.is_full());
@@ -116,7 +116,10 @@ fn the_writer_learns_which_batches_the_host_is_done_with() {
     let mut writer = BatchWriter::new(Arc::clone(&queue), Arc::default());
     let mut send_full = || {
         let number = writer.number();
-        writer.batch(300_000).push_assembled(1, Kind::Binary, &mut Message::copied(&[7; 300_000][..]).unwrap());
+        writer
+            .batch(300_000)
+            .push_assembled(1, Kind::Binary, &mut Message::copied(&[7; 300_000][..]).unwrap())
+            .unwrap();
         writer.send();
         number
     };
@@ -135,10 +138,10 @@ fn of_a_connection_that_its_host_has_closed_only_the_close_event_is_handed_over(
     let queue = Arc::new(EventQueue::new(1 << 20).unwrap());
     let mut writer = BatchWriter::new(Arc::clone(&queue), Arc::default());
     for conn in [1, 2, 1] {
-        writer.batch(3).push_message(conn, Kind::Text, format!("of {conn}").as_bytes());
+        writer.batch(3).push_message(conn, Kind::Text, format!("of {conn}").as_bytes()).unwrap();
     }
-    writer.batch(300_000).push_assembled(1, Kind::Binary, &mut Message::copied(&[7; 300_000][..]).unwrap());
-    writer.batch(3).push_message(1, Kind::Text, b"more");
+    writer.batch(300_000).push_assembled(1, Kind::Binary, &mut Message::copied(&[7; 300_000][..]).unwrap()).unwrap();
+    writer.batch(3).push_message(1, Kind::Text, b"more").unwrap();
     writer.send();
     writer.batch(3).push_close(1, 1000, "bye", Cause::WS_CAUSE_PEER);
     writer.flush(&mut Pool::default());
@@ -147,7 +150,7 @@ fn of_a_connection_that_its_host_has_closed_only_the_close_event_is_handed_over(
     // A batch of which nothing is left is none.
     assert_eq!(texts(&queue), [b"bye"]);
     assert!(queue.waiting_bytes() == 0 && writer.is_taken(2));
-    writer.batch(3).push_message(1, Kind::Text, b"another of this name");
+    writer.batch(3).push_message(1, Kind::Text, b"another of this name").unwrap();
     writer.flush(&mut Pool::default());
     assert_eq!(texts(&queue).len(), 1);
 }
@@ -170,7 +173,7 @@ fn a_sleeping_host_is_woken() {
     let other = Arc::clone(&queue);
     let thread = std::thread::spawn(move || {
         let mut writer = BatchWriter::new(other, Arc::default());
-        writer.batch(4).push_message(1, Kind::Text, b"wake");
+        writer.batch(4).push_message(1, Kind::Text, b"wake").unwrap();
         writer.flush(&mut Pool::default());
     });
     assert!(queue.poll(None, &Apart::default(), |batch| batch.events().len()).unwrap() == Some(1));

@@ -65,7 +65,7 @@ impl Reactor {
         self.link.facts.put(&self.link.registry, id, &response, self.now);
         self.with(id, |reactor, conn| {
             if !kept.frames.is_empty() {
-                reactor.sender.gather(&mut conn.wire, &kept.frames);
+                reactor.sender.append(&mut conn.wire, kept.frames);
                 reactor.link.stats.messages_out.add(kept.messages);
             }
             reactor.begin(conn, response)

@@ -9,8 +9,10 @@ use super::super::pool::POOLED_MIN;
 use super::super::registry::Phase;
 use super::super::turn;
 use super::{Fate, Reactor};
+use crate::cause::Cause;
 use crate::protocol::decoder::Event;
 use crate::protocol::frame::{ControlFrame, Opcode};
+use crate::protocol::http::{Persistence, Refusal};
 use crate::protocol::{Role, Violation};
 use std::io;
 
@@ -29,6 +31,7 @@ const RECEIVES_PER_TURN: usize = 4;
 
 /// What is answered where something that was received cannot be kept.
 const NO_MEMORY: Violation = Violation::out_of_memory("no memory for what was received");
+const NO_MEMORY_FOR_REQUEST: Refusal = Refusal { status: 503, detail: "no memory for the request" };
 
 impl Reactor {
     /// Goes on with the connections that had more to read than their share, and with accepting.
@@ -261,8 +264,34 @@ impl Reactor {
         if used < input.len() && (conn.wire.flags.halted || self.link.is_crowded()) {
             self.undigested.insert(self.link.registry.slot_of(conn.wire.id), ());
         }
-        if conn.pending.keep(&input[used..]).is_err() && matches!(conn.wire.state, State::Open) {
-            return self.on_violation(&mut conn.wire, NO_MEMORY);
+        if conn.pending.keep(&input[used..]).is_err() {
+            return self.on_missing(&mut conn.wire, fate);
+        }
+        fate
+    }
+
+    /// What was received and not worked off could not be kept: nothing that comes behind it can be understood.
+    #[cold]
+    fn on_missing(&mut self, wire: &mut Wire, fate: Fate) -> Fate {
+        self.undigested.remove(self.link.registry.slot_of(wire.id));
+        match wire.state {
+            _ if fate == Fate::Ends => {}
+            State::Open | State::Closing => return self.on_violation(wire, NO_MEMORY),
+            State::Handshake | State::Body => self.refuse(wire, NO_MEMORY_FOR_REQUEST),
+            // Frames that came before the answer to their upgrade.
+            State::Deciding if self.withdraw_request(wire) => self.refuse(wire, NO_MEMORY_FOR_REQUEST),
+            State::Deciding => {
+                // The answer is on its way, and what it opens would begin in the middle.
+                wire.note_cause(Cause::WS_CAUSE_MEMORY);
+                return Fate::Ends;
+            }
+            // Another request came behind this one, which is the last that is answered.
+            State::Request | State::Streaming => {
+                let http = wire.http();
+                http.exchange.persistence = Persistence::Close;
+                http.has_next = false;
+            }
+            State::Leaving(_) | State::Ending => {}
         }
         fate
     }
@@ -339,6 +368,7 @@ impl Reactor {
         }
         let (link, id) = (&*self.link, conn.wire.id);
         let before = link.stats.messages_in.get();
+        let mut is_kept = true;
         let taken = match &mut self.delivery {
             Delivery::Callbacks(handler) => {
                 let handler = &**handler;
@@ -359,21 +389,21 @@ impl Reactor {
             Delivery::Batches(writer) if link.role == Role::Client => {
                 conn.decoder.short_unmasked_messages(input, &self.limits, |kind, payload| {
                     link.stats.messages_in.add(1);
-                    writer.batch(payload.len()).push_message(id, kind, payload);
-                    true
+                    is_kept = writer.batch(payload.len()).push_message(id, kind, payload).is_ok();
+                    is_kept
                 })
             }
             Delivery::Batches(writer) => conn.decoder.short_messages(input, &self.limits, |kind, payload| {
                 link.stats.messages_in.add(1);
-                writer.batch(payload.len()).push_message(id, kind, payload);
-                true
+                is_kept = writer.batch(payload.len()).push_message(id, kind, payload).is_ok();
+                is_kept
             }),
         };
         // Some may have been delivered before the one that breaks the protocol.
         if self.link.stats.messages_in.get() > before {
             self.note_message(&mut conn.wire);
         }
-        taken
+        if is_kept { taken } else { Err(NO_MEMORY) }
     }
 
     fn on_event(&mut self, wire: &mut Wire, event: Event<'_>) -> Fate {
@@ -393,9 +423,9 @@ impl Reactor {
             Event::Assembled(kind, message) if self.expects_message(wire) => {
                 self.link.stats.messages_in.add(1);
                 turn::lend(kind, message.payload(), 0);
-                self.delivery.assembled(wire.id, kind, message);
+                let kept = self.delivery.assembled(wire.id, kind, message);
                 turn::end_loan();
-                self.note_message(wire);
+                return self.note_delivered(wire, kept.is_ok());
             }
             Event::Ping(_) | Event::Pong(_) if !self.may_control(wire) => {}
             Event::Ping(payload) if matches!(wire.state, State::Open) => {
