@@ -1396,7 +1396,8 @@ int ws_conn_topics(ws_server *server, ws_conn conn);
  *
  * Errors: `WS_ERR_INTERRUPTED` if a signal handler ran on this thread or the process was stopped and continued (call
  * again), `WS_ERR_STOPPED` once the server has stopped and every event was taken, `WS_ERR_STATE` before the start or if
- * callbacks are set, `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+ * callbacks are set, `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_MEMORY` if there is none to list the events in,
+ * which stay where they are, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
  */
 int ws_server_poll(ws_server *server,
                    const ws_event **events,

@@ -639,3 +639,43 @@ fn what_is_kept_for_a_host_that_polls() {
     assert_eq!(server.reactor_stats(0).unwrap().panics.get(), 0);
     server.stop(Duration::ZERO).unwrap();
 }
+
+/// Of the C API, whose poll lists the events of a batch.
+mod listed {
+    use std::ffi::{c_char, c_int, c_void};
+
+    unsafe extern "C" {
+        pub fn ws_server_new() -> *mut c_void;
+        pub fn ws_server_listen(server: *mut c_void, host: *const c_char, port: c_int) -> c_int;
+        pub fn ws_server_start(server: *mut c_void) -> c_int;
+        pub fn ws_server_port(server: *mut c_void, listener: c_int) -> c_int;
+        pub fn ws_server_poll(server: *mut c_void, events: *mut *const c_void, timeout_ms: c_int) -> c_int;
+        pub fn ws_server_free(server: *mut c_void) -> c_int;
+    }
+}
+
+#[test]
+fn the_list_of_events_that_a_poll_gives() {
+    let _alone = alone();
+    // SAFETY: the calls are in the order that the header asks for, and what they give is not read.
+    let (server, port) = unsafe {
+        let server = listed::ws_server_new();
+        assert_eq!(listed::ws_server_listen(server, c"127.0.0.1".as_ptr(), 0), 0);
+        assert_eq!(listed::ws_server_start(server), 0);
+        (server, listed::ws_server_port(server, 0))
+    };
+    let poll = || {
+        let mut events = std::ptr::null();
+        // SAFETY: as above.
+        unsafe { listed::ws_server_poll(server, &raw mut events, 1000) }
+    };
+    let _peer = Peer::open(u16::try_from(port).unwrap());
+    let scarcity = Scarcity::begin();
+    assert_eq!(poll(), Status::WS_ERR_MEMORY as std::ffi::c_int);
+    scarcity.end();
+    // Nothing was lost.
+    assert_eq!(poll(), 1);
+    assert_eq!(poll(), 0);
+    // SAFETY: as above.
+    assert_eq!(unsafe { listed::ws_server_free(server) }, 0);
+}

@@ -151,6 +151,7 @@ pub unsafe extern "C" fn ws_client_poll(
             return Err(null("events"));
         }
         let hosted = handle::get::<HostedClient>(client)?;
+        hosted.view.prepare_to_list()?;
         let taken = hosted
             .client
             .poll(limit(timeout_ms), |batch| hosted.view.see(|view| view.list(batch, &mut Alone(client))))?;
@@ -172,6 +173,7 @@ pub unsafe extern "C" fn ws_client_poll_packed(
         // SAFETY: the caller's pointer leads to at least the size, which is its first field.
         unsafe { check_structure(batch, "batch", "ws_batch")? };
         let hosted = handle::get::<HostedClient>(client)?;
+        hosted.view.prepare_to_pack()?;
         let taken = hosted
             .client
             .poll(limit(timeout_ms), |read| hosted.view.see(|view| view.pack(read, &mut Alone(client))))?;

@@ -8,8 +8,10 @@ use super::{check_structure, guard_of, limit, null};
 use crate::engine::batch::{Batch, EVENTS_MAX, Event, Span};
 use crate::engine::owner::Tag;
 use crate::engine::registry::ConnId;
+use crate::error::{Error, Result, Status};
 use std::ffi::{c_int, c_void};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The id of a connection: from 1 to below 2^63, in the order of arrival as far as it fits, and never used again.
@@ -162,15 +164,58 @@ unsafe impl Send for BatchView {}
 
 /// The view of the batch that a host reads, which stays until the next batch.
 #[derive(Default)]
-pub(super) struct View(Mutex<BatchView>);
+pub(super) struct View {
+    batch: Mutex<BatchView>,
+    /// There is room for the events of any batch, and for their numbers.
+    can_list: AtomicBool,
+    can_pack: AtomicBool,
+}
 
 impl View {
+    /// Sees to it that the events of any batch can be listed. Asked before one is taken, so that none is lost.
+    ///
+    /// # Errors
+    /// `WS_ERR_MEMORY`.
+    pub(super) fn prepare_to_list(&self) -> Result<()> {
+        if self.can_list.load(Ordering::Relaxed) { Ok(()) } else { self.make_room(0, &self.can_list) }
+    }
+
+    /// The same, in numbers.
+    ///
+    /// # Errors
+    /// `WS_ERR_MEMORY`.
+    pub(super) fn prepare_to_pack(&self) -> Result<()> {
+        // The most that there can ever be, so that they never move.
+        if self.can_pack.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            self.make_room(NUMBERS * EVENTS_MAX, &self.can_pack)
+        }
+    }
+
+    #[cold]
+    fn make_room(&self, numbers: usize, is_made: &AtomicBool) -> Result<()> {
+        let mut view = self.lock();
+        // What another thread reads at this time does not move: where there is something, there is room already.
+        let (events, numbers) = (EVENTS_MAX - view.events.len(), numbers.saturating_sub(view.numbers.len()));
+        let made = view.events.try_reserve_exact(events).and_then(|()| view.numbers.try_reserve_exact(numbers));
+        made.map_err(|_| {
+            Error::new(Status::WS_ERR_MEMORY, "poll: there is no memory for a list of events; none was taken")
+        })?;
+        is_made.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Has a batch seen anew.
     pub(super) fn see<T>(&self, see: impl FnOnce(&mut BatchView) -> T) -> T {
-        let mut view = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut view = self.lock();
         view.events.clear();
         view.numbers.clear();
         see(&mut view)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BatchView> {
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -190,7 +235,8 @@ impl View {
 ///
 /// Errors: `WS_ERR_INTERRUPTED` if a signal handler ran on this thread or the process was stopped and continued (call
 /// again), `WS_ERR_STOPPED` once the server has stopped and every event was taken, `WS_ERR_STATE` before the start or if
-/// callbacks are set, `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
+/// callbacks are set, `WS_ERR_WRONG_THREAD` while another thread polls, `WS_ERR_MEMORY` if there is none to list the events in,
+/// which stay where they are, `WS_ERR_NULL`, `WS_ERR_HANDLE`, `WS_ERR_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_server_poll(
     server: *mut ws_server,
@@ -202,6 +248,7 @@ pub unsafe extern "C" fn ws_server_poll(
             return Err(null("events"));
         }
         let hosted = handle::get::<HostedServer>(server)?;
+        hosted.view.prepare_to_list()?;
         let taken = hosted.server.poll(limit(timeout_ms), |batch| {
             hosted.view.see(|view| view.list(batch, &mut Alone(std::ptr::null_mut())))
         })?;
@@ -266,8 +313,6 @@ impl BatchView {
 
     /// The same in numbers, where that can be.
     pub(super) fn pack(&mut self, batch: &Batch, whose: &mut impl Whose) -> (ws_batch, usize) {
-        // The most that there can ever be, so that they never move.
-        self.numbers.reserve_exact(NUMBERS * EVENTS_MAX);
         for event in batch.events() {
             if let Event::Message(conn, kind, Span::Arena(start, length)) = *event {
                 // Whoever knows the connection knows whose it is.
@@ -324,6 +369,7 @@ pub unsafe extern "C" fn ws_server_poll_packed(
         // SAFETY: the caller's pointer leads to at least the size, which is its first field.
         unsafe { check_structure(batch, "batch", "ws_batch")? };
         let hosted = handle::get::<HostedServer>(server)?;
+        hosted.view.prepare_to_pack()?;
         let taken = hosted.server.poll(limit(timeout_ms), |read| {
             hosted.view.see(|view| view.pack(read, &mut Alone(std::ptr::null_mut())))
         })?;

@@ -93,6 +93,7 @@ pub unsafe extern "C" fn ws_loop_poll(looping: *mut ws_loop, events: *mut *const
         }
         let hosted = handle::get::<HostedLoop>(looping)?;
         let members = hosted.shared.members();
+        hosted.view.prepare_to_list()?;
         let taken = until_wanted(timeout_ms, |left| {
             hosted.shared.poll(left, |batch| hosted.view.see(|view| view.list(batch, &mut &mut *members.list())))
         })?;
@@ -112,6 +113,7 @@ pub unsafe extern "C" fn ws_loop_poll_packed(looping: *mut ws_loop, batch: *mut 
         unsafe { check_structure(batch, "batch", "ws_batch")? };
         let hosted = handle::get::<HostedLoop>(looping)?;
         let members = hosted.shared.members();
+        hosted.view.prepare_to_pack()?;
         let taken = until_wanted(timeout_ms, |left| {
             hosted.shared.poll(left, |read| hosted.view.see(|view| view.pack(read, &mut &mut *members.list())))
         })?;
