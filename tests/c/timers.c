@@ -246,6 +246,96 @@ static void while_the_host_is_busy(void)
     CHECK_OK(ws_server_free(poller.server));
 }
 
+/* Clients whose messages never give the host a moment's rest. */
+enum { CHATTERING = 8, AT_ONCE = 32 };
+
+struct chatter {
+    int fds[CHATTERING];
+    int over;
+};
+
+static void send_chatter(struct chatter *chatter)
+{
+    for (int i = 0; i < CHATTERING; i++)
+        for (int n = 0; n < AT_ONCE; n++)
+            send_message(chatter->fds[i], "chatter");
+}
+
+static void *chat(void *argument)
+{
+    struct chatter *chatter = argument;
+    send_chatter(chatter);
+    for (int over = 0; !over;) {
+        over = __atomic_load_n(&chatter->over, __ATOMIC_ACQUIRE);
+        if (!over)
+            send_chatter(chatter);
+        for (int i = 0; i < CHATTERING; i++)
+            for (int n = 0; n < AT_ONCE; n++)
+                EXPECT_MESSAGE(chatter->fds[i], "chatter");
+    }
+    return NULL;
+}
+
+static void *echo_all(void *argument)
+{
+    ws_server *server = argument;
+    const ws_event *events;
+    int count;
+    while ((count = ws_server_poll(server, &events, -1)) >= 0)
+        for (int i = 0; i < count; i++)
+            if (events[i].type == WS_EVENT_MESSAGE)
+                CHECK_OK(ws_push(server, events[i].conn, events[i].data, events[i].length, WS_TEXT));
+    CHECK_STATUS(WS_ERR_STOPPED, count);
+    return NULL;
+}
+
+/* Nor is a deadline put off when the host has something to do at all times. */
+static void while_the_host_is_kept_busy(void)
+{
+    enum { LATE = 8 };
+    struct chatter chatter = {.over = 0};
+    ws_server *server = new_server();
+    int late[LATE], timeout = scaled(200, 2000);
+    char head[1024], value[32];
+    snprintf(value, sizeof value, "%dms", timeout);
+    CHECK_OK(ws_server_set(server, "request_timeout", value));
+    CHECK_OK(ws_server_set(server, "ping_interval", value));
+    CHECK_OK(ws_server_set(server, "pong_timeout", value));
+    int port = start(server);
+    pthread_t host = spawn(echo_all, server);
+    for (int i = 0; i < CHATTERING; i++)
+        chatter.fds[i] = client_open(port);
+    pthread_t chatting = spawn(chat, &chatter);
+    int64_t since = now_ms();
+    for (int i = 0; i < LATE; i++) {
+        late[i] = client_connect(port);
+        send_text(late[i], "GET / HTTP/1.1\r\n");
+        if (i % 2 == 0)
+            continue;
+        send_text(late[i], UPGRADE_LINES "\r\n");
+        expect_upgrade(late[i]);
+    }
+    for (int i = 0; i < LATE; i++) {
+        if (i % 2 == 0) {
+            CHECK_INT(408, receive_head(late[i], head, sizeof head));
+        } else {
+            struct frame ping = receive_frame(late[i]);
+            CHECK_INT(FIN | PING, ping.first);
+            frame_free(&ping);
+        }
+        EXPECT_CUT(late[i]);
+    }
+    CHECK_TOOK(since, 2 * timeout - 20);
+    CHECK_INT(LATE / 2, stats_of(server).requests_timed_out);
+    CHECK_INT(LATE / 2, stats_of(server).pong_timeouts);
+    __atomic_store_n(&chatter.over, 1, __ATOMIC_RELEASE);
+    join(chatting);
+    CHECK_OK(ws_server_free(server));
+    join(host);
+    for (int i = 0; i < CHATTERING; i++)
+        close(chatter.fds[i]);
+}
+
 int main(void)
 {
     begin();
@@ -259,5 +349,6 @@ int main(void)
     an_unanswered_close();
     a_close_without_an_end();
     while_the_host_is_busy();
+    while_the_host_is_kept_busy();
     return 0;
 }

@@ -151,10 +151,9 @@ impl Reactor {
 
     /// Whether its time is not over after all: it could not be heard, or still takes what it was sent.
     fn is_given_time(&mut self, wire: &mut Wire) -> bool {
-        let options = &self.link.options;
         let time = match wire.state {
-            State::Handshake | State::Body | State::Open if self.is_deaf() => {
-                // What it sent may lie unread: nobody is timed out while the host is behind.
+            State::Handshake | State::Body | State::Open if self.is_unheard(wire) => {
+                // Nobody is timed out while the host is behind.
                 if self.host_behind {
                     self.awake = self.now;
                 }
@@ -174,10 +173,10 @@ impl Reactor {
                 return !wire.flags.pinged;
             }
             State::Open if self.is_idle_too_long(wire) => return false,
-            State::Open if wire.flags.pinged => options.pong_timeout,
-            State::Handshake | State::Streaming if wire.is_waiting() => options.response_timeout,
-            State::Ending if wire.http.is_some() && wire.is_waiting() => options.response_timeout,
-            State::Closing | State::Ending => options.close_timeout,
+            State::Open if wire.flags.pinged => self.link.options.pong_timeout,
+            State::Handshake | State::Streaming if wire.is_waiting() => self.link.options.response_timeout,
+            State::Ending if wire.http.is_some() && wire.is_waiting() => self.link.options.response_timeout,
+            State::Closing | State::Ending => self.link.options.close_timeout,
             _ => return false,
         };
         self.still_takes(wire, time)

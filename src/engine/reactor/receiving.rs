@@ -123,8 +123,7 @@ impl Reactor {
     #[inline(always)]
     fn may_read(&mut self, wire: &mut Wire) -> bool {
         let brings_events = matches!(wire.state, State::Handshake | State::Body | State::Open);
-        let is_held = self.owes_host || self.link.is_crowded() || self.is_host_behind();
-        if brings_events && (is_held || self.for_host && self.delivery.has_news()) {
+        if brings_events && self.is_deaf() {
             if !wire.flags.listed {
                 wire.flags.listed = true;
                 self.held.push_back(wire.id);

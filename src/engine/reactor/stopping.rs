@@ -168,7 +168,7 @@ impl Reactor {
             }
             let Some(id) = self.id_in(slot) else { continue };
             self.with(id, |reactor, conn| match conn.wire.state {
-                State::Handshake | State::Body if reactor.is_deaf() => {
+                State::Handshake | State::Body if reactor.is_unheard(&conn.wire) => {
                     // It is looked at again when the host has caught up.
                     reactor.grace.get_or_insert(reactor.now.wrapping_add(1));
                     Fate::Lives

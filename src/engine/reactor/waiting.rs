@@ -70,9 +70,19 @@ impl Reactor {
         }
     }
 
-    /// Whether connections that bring events cannot be read from now: then none of them is timed out.
-    pub(super) fn is_deaf(&self) -> bool {
-        self.owes_host || self.host_behind || self.for_host && self.delivery.has_news()
+    /// Whether connections that bring events cannot be read from now.
+    #[inline(always)]
+    pub(super) fn is_deaf(&mut self) -> bool {
+        self.owes_host
+            || self.link.is_crowded()
+            || self.is_host_behind()
+            || self.for_host && self.delivery.has_news()
+    }
+
+    /// Whether a peer may have sent what it is waited for, and cannot be heard now. Of one that has sent nothing this is never
+    /// so, or a host with something to do at all times would have no deadline kept.
+    pub(super) fn is_unheard(&mut self, wire: &Wire) -> bool {
+        self.is_deaf() && (self.host_behind || self.has_next(wire) || wire.socket.unread() > 0)
     }
 
     /// Whether the connection in a slot has not sent its request whole.
