@@ -225,11 +225,26 @@ impl Batch {
         self.push(event(request));
     }
 
+    /// Adds a short message to others, if there is room for it. Whether that was done: [`Batch::push_message`] does it at all times, and
+    /// looks at more.
+    #[inline]
+    pub(super) fn push_short_message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) -> bool {
+        let room = self.arena.capacity() - self.arena.len();
+        let fits = payload.len() < copy::LONG && room >= payload.len() + copy::MAX_GAP;
+        let events = self.events.len();
+        if !fits || !self.own.is_empty() || events == 0 || events >= self.events.capacity().min(EVENTS_MAX) {
+            return false;
+        }
+        let start = self.arena.len() as u32;
+        self.arena.extend_from_slice(payload);
+        self.events.push(Event::Message(conn, kind, Span::Arena(start, payload.len() as u32)));
+        true
+    }
+
     /// Adds a message.
     ///
     /// # Errors
     /// There is no memory for it.
-    #[inline]
     pub(super) fn push_message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) -> Result<(), TryReserveError> {
         self.events.try_reserve(1)?;
         let span = match self.put(payload) {

@@ -118,7 +118,7 @@ impl Delivery {
         match self {
             Self::Callbacks(handler) => handler.message(conn, kind, payload),
             Self::Each(handlers) => handlers.of(conn).into_iter().for_each(|handler| handler.message(kind, payload)),
-            Self::Batches(writer) => return writer.batch(payload.len()).push_message(conn, kind, payload),
+            Self::Batches(writer) => return writer.message(conn, kind, payload),
         }
         Ok(())
     }

@@ -10,9 +10,10 @@ use super::discarded::Discarded;
 use super::pool::Pool;
 use super::registry::ConnId;
 use crate::error::{Error, Result, Status};
+use crate::protocol::decoder::Kind;
 use crate::sys::eventfd::EventFd;
 use crate::sys::futex::{Bell, Waited};
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -467,6 +468,18 @@ impl BatchWriter {
             self.progress.written.store(self.number, Ordering::Release);
         }
         &mut self.batch
+    }
+
+    /// Adds a message.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    #[inline]
+    pub fn message(&mut self, conn: ConnId, kind: Kind, payload: &[u8]) -> std::result::Result<(), TryReserveError> {
+        if self.batch.push_short_message(conn, kind, payload) {
+            return Ok(());
+        }
+        self.batch(payload.len()).push_message(conn, kind, payload)
     }
 
     /// Begins with the batch that waits for the host, if there is one: it costs less than another.

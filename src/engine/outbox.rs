@@ -77,6 +77,12 @@ impl Outbox {
                 return Ok(());
             }
         }
+        self.gather_apart(bytes)
+    }
+
+    /// The same in a buffer of its own.
+    #[inline(never)]
+    fn gather_apart(&mut self, bytes: &[u8]) -> Result<(), TryReserveError> {
         self.pieces.try_reserve(1)?;
         reserve(&mut self.spare, bytes.len())?;
         let mut buffer = std::mem::take(&mut self.spare);

@@ -181,7 +181,20 @@ impl Sender {
     }
 
     /// Adds bytes that are counted as waiting already.
+    #[inline]
     pub fn gather_counted(&mut self, wire: &mut Wire, bytes: &[u8]) {
+        // Where some wait already there is less to do.
+        let outbox = wire.outbox.as_mut().filter(|_| self.turn != wire.id && !wire.flags.broken);
+        if outbox.is_some_and(|outbox| outbox.gather(bytes).is_ok()) {
+            self.total += bytes.len() as u64;
+            self.weigh();
+        } else {
+            self.gather_first(wire, bytes);
+        }
+    }
+
+    #[inline(never)]
+    fn gather_first(&mut self, wire: &mut Wire, bytes: &[u8]) {
         self.add_behind(wire, bytes.len(), |outbox| outbox.gather(bytes));
     }
 
@@ -224,9 +237,17 @@ impl Sender {
     // ---- what waits for all ----------------------------------------------------------------------------------------
 
     /// Looks whether too much waits for all connections together, or no longer.
+    #[inline]
     fn weigh(&mut self) {
+        self.link.stats.outbox_bytes.set(self.total);
+        if self.share.is_some() || self.total >= self.link.options.max_total_queued_bytes {
+            self.share_out();
+        }
+    }
+
+    #[cold]
+    fn share_out(&mut self) {
         let stats = &self.link.stats;
-        stats.outbox_bytes.set(self.total);
         let most = self.link.options.max_total_queued_bytes;
         let each = self.link.options.max_queued_bytes;
         if self.share.is_none() && self.total >= most {

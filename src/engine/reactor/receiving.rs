@@ -388,13 +388,13 @@ impl Reactor {
             Delivery::Batches(writer) if link.role == Role::Client => {
                 conn.decoder.short_unmasked_messages(input, &self.limits, |kind, payload| {
                     link.stats.messages_in.add(1);
-                    is_kept = writer.batch(payload.len()).push_message(id, kind, payload).is_ok();
+                    is_kept = writer.message(id, kind, payload).is_ok();
                     is_kept
                 })
             }
             Delivery::Batches(writer) => conn.decoder.short_messages(input, &self.limits, |kind, payload| {
                 link.stats.messages_in.add(1);
-                is_kept = writer.batch(payload.len()).push_message(id, kind, payload).is_ok();
+                is_kept = writer.message(id, kind, payload).is_ok();
                 is_kept
             }),
         };

@@ -73,10 +73,7 @@ impl Reactor {
     /// Whether connections that bring events cannot be read from now.
     #[inline(always)]
     pub(super) fn is_deaf(&mut self) -> bool {
-        self.owes_host
-            || self.link.is_crowded()
-            || self.is_host_behind()
-            || self.for_host && self.delivery.has_news()
+        self.owes_host || self.link.is_crowded() || self.is_host_behind() || self.for_host && self.delivery.has_news()
     }
 
     /// Whether a peer may have sent what it is waited for, and cannot be heard now. Of one that has sent nothing this is never
